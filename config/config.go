@@ -1,0 +1,65 @@
+package config
+
+import "time"
+
+// A Config is distributed.toml after defaults, environment and CI have been
+// applied: what the runtime goes by. The zero value is not useful; see Default
+// and Load.
+type Config struct {
+	File string // the file it was read from; "" if there was none
+	CI   string // the CI service detected; "" if none
+
+	Cluster   Cluster             `toml:"cluster"`
+	Fallback  Fallback            `toml:"fallback"`
+	CIConfig  CI                  `toml:"ci"`
+	Network   Network             `toml:"network"`
+	Resources Resources           `toml:"resources"`
+	Artifacts Artifacts           `toml:"artifacts"`
+	Programs  map[string]*Program `toml:"program"`
+	Attach    map[string]*Attach  `toml:"attach"`
+}
+
+// Cluster is the [cluster] section.
+type Cluster struct {
+	Mode         string        `toml:"mode"`   // auto | manual | off
+	Engine       string        `toml:"engine"` // process
+	DefaultNodes int           `toml:"default_nodes"`
+	MaxNodes     int           `toml:"max_nodes"`
+	Reuse        string        `toml:"reuse"` // auto | always | never
+	Short        string        `toml:"short"` // run | skip
+	StartTimeout time.Duration `toml:"start_timeout"`
+	StopTimeout  time.Duration `toml:"stop_timeout"`
+}
+
+// Fallback is the [fallback] section.
+type Fallback struct {
+	Retries     int           `toml:"retries"`
+	Backoff     time.Duration `toml:"backoff"`
+	Reduce      bool          `toml:"reduce"`
+	Unavailable string        `toml:"unavailable"` // fail | skip
+}
+
+// CI is the [ci] section: in force where CI is detected.
+type CI struct {
+	MaxNodes      int     `toml:"max_nodes"`
+	TimeoutFactor float64 `toml:"timeout_factor"`
+	Unavailable   string  `toml:"unavailable"` // fail | skip
+}
+
+// Network is the [network] section.
+type Network struct {
+	Addresses string `toml:"addresses"` // auto | per-node | ports
+	Range     string `toml:"range"`     // a CIDR inside 127.0.0.0/8, or ports as "20000-21000"; "": chosen
+	Faults    string `toml:"faults"`    // auto | namespaces | links
+}
+
+// Resources is the [resources] section.
+type Resources struct {
+	MaxNodesOnMachine int `toml:"max_nodes_on_machine"` // 0: from the machine
+}
+
+// Artifacts is the [artifacts] section.
+type Artifacts struct {
+	Dir  string `toml:"dir"`  // "": the user's cache directory
+	Keep string `toml:"keep"` // never | failed | always
+}
