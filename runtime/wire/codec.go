@@ -1,0 +1,148 @@
+package wire
+
+import (
+	"encoding"
+	"fmt"
+	"math/big"
+	"reflect"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/fxamacker/cbor/v2"
+)
+
+// CBOR rather than JSON or gob: byte slices cross as they are, struct{} and nil
+// cross at all, a message needs no stream state, and map keys keep their type.
+var (
+	encoder = must(cbor.EncOptions{
+		Time:          cbor.TimeRFC3339Nano,
+		TimeTag:       cbor.EncTagRequired,
+		TextMarshaler: cbor.TextMarshalerTextString,
+	}.EncMode())
+	decoder = must(cbor.DecOptions{
+		MaxArrayElements: 1<<31 - 1,
+		MaxMapPairs:      1<<31 - 1,
+		MaxNestedLevels:  1 << 12,
+		DupMapKey:        cbor.DupMapKeyEnforcedAPF,
+		TextUnmarshaler:  cbor.TextUnmarshalerTextString,
+	}.DecMode())
+)
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err) // fixed options: cannot happen
+	}
+	return v
+}
+
+// Marshal encodes a value. A []byte or string goes as it is, not copied; a nil
+// []byte arrives as an empty one.
+func Marshal[T any](v T) ([]byte, error) {
+	switch v := any(v).(type) {
+	case []byte:
+		return v, nil
+	case string:
+		return []byte(v), nil
+	}
+	return encoder.Marshal(v)
+}
+
+// Unmarshal decodes what Marshal made of the same type. It may keep b.
+func Unmarshal[T any](b []byte) (T, error) {
+	var v T
+	switch p := any(&v).(type) {
+	case *[]byte:
+		*p = b
+		return v, nil
+	case *string:
+		*p = string(b)
+		return v, nil
+	}
+	err := decoder.Unmarshal(b, &v)
+	return v, err
+}
+
+var checked sync.Map // reflect.Type → error or nil
+
+// CheckType says why values of a type cannot cross, or would lose something on
+// the way; nil if they arrive as they left.
+func CheckType(t reflect.Type) error {
+	if err, ok := checked.Load(t); ok {
+		err, _ := err.(error)
+		return err
+	}
+	err := checkType(t, nil, make(map[reflect.Type]bool))
+	checked.Store(t, err)
+	return err
+}
+
+var (
+	binaryMarshaler   = reflect.TypeFor[encoding.BinaryMarshaler]()
+	binaryUnmarshaler = reflect.TypeFor[encoding.BinaryUnmarshaler]()
+	textMarshaler     = reflect.TypeFor[encoding.TextMarshaler]()
+	textUnmarshaler   = reflect.TypeFor[encoding.TextUnmarshaler]()
+	cborMarshaler     = reflect.TypeFor[cbor.Marshaler]()
+	cborUnmarshaler   = reflect.TypeFor[cbor.Unmarshaler]()
+	timeType          = reflect.TypeFor[time.Time]()
+	bigIntType        = reflect.TypeFor[big.Int]()
+)
+
+func checkType(t reflect.Type, path []string, seen map[reflect.Type]bool) error {
+	if seen[t] {
+		return nil
+	}
+	seen[t] = true
+	fail := func(why string) error {
+		where := ""
+		if len(path) > 0 {
+			where = " (at " + strings.Join(path, ".") + ")"
+		}
+		return fmt.Errorf("%v %s%s", t, why, where)
+	}
+	if t == timeType || t == bigIntType || marshals(t) {
+		return nil
+	}
+	switch t.Kind() {
+	case reflect.Chan, reflect.Func, reflect.UnsafePointer, reflect.Complex64, reflect.Complex128:
+		return fail("cannot cross between processes")
+	case reflect.Interface:
+		return fail("is an interface: its concrete type would be lost")
+	case reflect.Pointer, reflect.Slice, reflect.Array:
+		return checkType(t.Elem(), path, seen)
+	case reflect.Map:
+		if err := checkType(t.Key(), append(path, "key"), seen); err != nil {
+			return err
+		}
+		return checkType(t.Elem(), path, seen)
+	case reflect.Struct:
+		for f := range t.Fields() {
+			if f.Name == "_" {
+				continue
+			}
+			at := append(path[:len(path):len(path)], f.Name)
+			if !f.IsExported() && !(f.Anonymous && f.Type.Kind() == reflect.Struct) {
+				return fail("has the unexported field " + f.Name + ", which would be lost")
+			}
+			tag, ok := f.Tag.Lookup("cbor")
+			if !ok {
+				tag = f.Tag.Get("json")
+			}
+			if tag == "-" {
+				return fail("has the field " + f.Name + " tagged \"-\", which would be lost")
+			}
+			if err := checkType(f.Type, at, seen); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// marshals reports whether values of t encode and decode themselves.
+func marshals(t reflect.Type) bool {
+	p := reflect.PointerTo(t)
+	return p.Implements(cborMarshaler) && p.Implements(cborUnmarshaler) ||
+		p.Implements(binaryMarshaler) && p.Implements(binaryUnmarshaler) ||
+		p.Implements(textMarshaler) && p.Implements(textUnmarshaler)
+}

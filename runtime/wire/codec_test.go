@@ -1,0 +1,85 @@
+package wire
+
+import (
+	"math/big"
+	"net/netip"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+type inner struct {
+	Name string
+	Tags map[int][]string
+}
+
+type embedding struct {
+	inner
+	N *int
+}
+
+func roundTrip[T any](t *testing.T, v T) {
+	t.Helper()
+	if err := CheckType(reflect.TypeFor[T]()); err != nil {
+		t.Errorf("CheckType(%T): %v", v, err)
+	}
+	b, err := Marshal(v)
+	if err != nil {
+		t.Errorf("Marshal(%#v): %v", v, err)
+		return
+	}
+	got, err := Unmarshal[T](b)
+	if err != nil || !reflect.DeepEqual(got, v) {
+		t.Errorf("%#v arrived as %#v, %v", v, got, err)
+	}
+}
+
+func TestRoundTrip(t *testing.T) {
+	n := 7
+	roundTrip(t, struct{}{})
+	roundTrip(t, []byte("raw\x00\xf6"))
+	roundTrip(t, "text\xff")
+	roundTrip(t, []string(nil))
+	roundTrip(t, []string{})
+	roundTrip(t, map[int64]bool{-1: true, 1 << 40: false})
+	roundTrip(t, map[[2]int]string{{1, 2}: "x"})
+	roundTrip(t, embedding{inner{"a", map[int][]string{3: {"x"}}}, &n})
+	roundTrip(t, []*inner{nil, {Name: "b"}})
+	roundTrip(t, 3*time.Second)
+	roundTrip(t, time.Date(2026, 2, 3, 4, 5, 6, 7, time.UTC))
+	roundTrip(t, netip.MustParseAddrPort("127.1.2.3:80"))
+	roundTrip(t, struct{ B []byte }{make([]byte, 1000)})
+	roundTrip(t, struct{ A [4]byte }{[4]byte{1, 2, 3, 4}})
+	roundTrip(t, *big.NewInt(1).Lsh(big.NewInt(1), 200))
+	roundTrip(t, float32(1)/3)
+	roundTrip(t, uint64(1<<63))
+}
+
+func TestCheckType(t *testing.T) {
+	type recursive struct{ Next *recursive }
+	if err := CheckType(reflect.TypeFor[recursive]()); err != nil {
+		t.Error(err)
+	}
+	for _, test := range []struct {
+		typ  reflect.Type
+		want string
+	}{
+		{reflect.TypeFor[chan int](), "chan int cannot cross"},
+		{reflect.TypeFor[func()](), "cannot cross"},
+		{reflect.TypeFor[any](), "interface"},
+		{reflect.TypeFor[error](), "interface"},
+		{reflect.TypeFor[complex128](), "cannot cross"},
+		{reflect.TypeFor[struct{ m sync.Mutex }](), "unexported field m"},
+		{reflect.TypeFor[struct{ A []struct{ B chan int } }](), "chan int cannot cross between processes (at A.B)"},
+		{reflect.TypeFor[struct {
+			Secret string `json:"-"`
+		}](), `field Secret tagged "-"`},
+		{reflect.TypeFor[map[string]any](), "interface"},
+	} {
+		if err := CheckType(test.typ); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("CheckType(%v) = %v, want %q", test.typ, err, test.want)
+		}
+	}
+}

@@ -1,0 +1,331 @@
+package wire
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// MaxFrame is the largest frame either side sends or accepts, in bytes. A peer
+// that announces more is cut off: the stream cannot be trusted any longer.
+const MaxFrame = 1 << 30
+
+const (
+	headerSize = 4 + 1 + 8
+	maxMethod  = 1 << 12
+	// What is copied behind the header to go out in one write.
+	smallBody = 16 << 10
+	// What is allocated on a peer's word alone; more is allocated as it arrives.
+	trustedBody = 4 << 20
+)
+
+const (
+	kindRequest = 1 + iota
+	kindResponse
+	kindFailure
+	kindCancel
+)
+
+// ErrClosed is returned by calls on a connection that has ended, by either
+// side. The cause, where there is one, is wrapped beside it.
+var ErrClosed = errors.New("control channel closed")
+
+// A Handler answers one request. Its context ends with the request: when the
+// caller gives up, its deadline passes or the connection ends. body is the
+// handler's to keep. An error crosses as its text; see RemoteError.
+type Handler func(ctx context.Context, method string, body []byte) ([]byte, error)
+
+// A Conn is one end of a control channel. It is safe for concurrent use.
+type Conn struct {
+	rw      net.Conn
+	handler Handler
+	write   writer
+
+	nextID  atomic.Uint64
+	mu      sync.Mutex
+	pending map[uint64]chan reply              // requests we sent
+	serving map[uint64]context.CancelCauseFunc // requests we answer
+
+	closed context.Context // ends with the connection
+	close  context.CancelCauseFunc
+}
+
+type reply struct {
+	kind byte
+	body []byte
+}
+
+// New makes a Conn of a stream. Nothing is read until Serve runs.
+func New(rw net.Conn, h Handler) *Conn {
+	c := &Conn{
+		rw: rw, handler: h,
+		pending: make(map[uint64]chan reply),
+		serving: make(map[uint64]context.CancelCauseFunc),
+	}
+	c.closed, c.close = context.WithCancelCause(context.Background())
+	c.write.init(c)
+	return c
+}
+
+// Serve reads frames until the stream ends and returns why it did; io.EOF is
+// the peer's orderly end. Every request is answered in a goroutine of its own.
+func (c *Conn) Serve() error {
+	err := c.read()
+	c.shut(err)
+	return err
+}
+
+// Close ends the connection. Calls in progress return ErrClosed, handlers'
+// contexts end.
+func (c *Conn) Close() error {
+	c.shut(net.ErrClosed)
+	return nil
+}
+
+// Done is closed when the connection has ended.
+func (c *Conn) Done() <-chan struct{} { return c.closed.Done() }
+
+func (c *Conn) shut(cause error) {
+	c.close(cause)
+	c.rw.Close()
+}
+
+func (c *Conn) closedError() error {
+	if cause := context.Cause(c.closed); cause != nil && cause != io.EOF && !errors.Is(cause, net.ErrClosed) {
+		return fmt.Errorf("%w: %w", ErrClosed, cause)
+	}
+	return ErrClosed
+}
+
+// Call sends a request and waits for its answer. It returns the handler's
+// result; a *RemoteError or *PanicError if the handler failed; an error that
+// wraps ErrClosed if the connection ended; or ctx's error as soon as ctx ends,
+// which also ends the handler's context.
+func (c *Conn) Call(ctx context.Context, method string, body []byte) ([]byte, error) {
+	if len(method) > maxMethod {
+		return nil, fmt.Errorf("method name of %d bytes: at most %d", len(method), maxMethod)
+	}
+	if len(body) > MaxFrame-headerSize-10-maxMethod {
+		return nil, fmt.Errorf("argument of %d bytes: at most %d cross the control channel", len(body), MaxFrame-headerSize-10-maxMethod)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	var timeout uint64
+	if deadline, ok := ctx.Deadline(); ok {
+		timeout = uint64(max(time.Until(deadline), 1))
+	}
+	id := c.nextID.Add(1)
+	answer := make(chan reply, 1)
+	c.mu.Lock()
+	c.pending[id] = answer
+	c.mu.Unlock()
+
+	head := make([]byte, headerSize+10, headerSize+10+len(method)+min(len(body), smallBody))
+	putHeader(head, kindRequest, id, 10+len(method)+len(body))
+	binary.BigEndian.PutUint64(head[headerSize:], timeout)
+	binary.BigEndian.PutUint16(head[headerSize+8:], uint16(len(method)))
+	head = append(head, method...)
+	if err := c.write.frame(ctx, head, body); err != nil {
+		c.forget(id)
+		return nil, err
+	}
+
+	select {
+	case r := <-answer:
+		return c.answer(ctx, r)
+	case <-ctx.Done():
+		c.forget(id)
+		c.cancel(id)
+		return nil, ctx.Err()
+	case <-c.closed.Done():
+		c.forget(id)
+		// The answer may have come just before the end.
+		select {
+		case r := <-answer:
+			return c.answer(ctx, r)
+		default:
+			return nil, c.closedError()
+		}
+	}
+}
+
+func (c *Conn) answer(ctx context.Context, r reply) ([]byte, error) {
+	if r.kind == kindResponse {
+		return r.body, nil
+	}
+	err := decodeFailure(r.body)
+	// The deadline travels with the request, so the far side may notice first;
+	// to the caller it is the same event.
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return nil, ctx.Err()
+	}
+	return nil, err
+}
+
+func (c *Conn) forget(id uint64) {
+	c.mu.Lock()
+	delete(c.pending, id)
+	c.mu.Unlock()
+}
+
+// cancel tells the far side that nobody waits for id any more. It never blocks
+// its caller, whose context has ended already.
+func (c *Conn) cancel(id uint64) {
+	head := make([]byte, headerSize)
+	putHeader(head, kindCancel, id, 0)
+	go c.write.frame(c.closed, head, nil)
+}
+
+func putHeader(b []byte, kind byte, id uint64, rest int) {
+	binary.BigEndian.PutUint32(b, uint32(headerSize-4+rest))
+	b[4] = kind
+	binary.BigEndian.PutUint64(b[5:], id)
+}
+
+func (c *Conn) read() error {
+	br := bufio.NewReaderSize(c.rw, 64<<10)
+	var head [headerSize]byte
+	for {
+		if _, err := io.ReadFull(br, head[:]); err != nil {
+			return err
+		}
+		size := int64(binary.BigEndian.Uint32(head[:])) - (headerSize - 4)
+		if size < 0 || size > MaxFrame {
+			return fmt.Errorf("frame of %d bytes announced: at most %d", size, MaxFrame)
+		}
+		body, err := readBody(br, size)
+		if err != nil {
+			if err == io.EOF {
+				err = io.ErrUnexpectedEOF
+			}
+			return err
+		}
+		kind, id := head[4], binary.BigEndian.Uint64(head[5:])
+		switch kind {
+		case kindRequest:
+			if err := c.request(id, body); err != nil {
+				return err
+			}
+		case kindResponse, kindFailure:
+			c.mu.Lock()
+			answer := c.pending[id]
+			delete(c.pending, id)
+			c.mu.Unlock()
+			if answer != nil { // nil: the caller has given up
+				answer <- reply{kind, body}
+			}
+		case kindCancel:
+			c.mu.Lock()
+			cancel := c.serving[id]
+			c.mu.Unlock()
+			if cancel != nil {
+				cancel(context.Canceled)
+			}
+		default:
+			return fmt.Errorf("frame of unknown kind %d", kind)
+		}
+	}
+}
+
+func readBody(br *bufio.Reader, size int64) ([]byte, error) {
+	if size <= trustedBody {
+		body := make([]byte, size)
+		_, err := io.ReadFull(br, body)
+		return body, err
+	}
+	body := make([]byte, 0, trustedBody)
+	for int64(len(body)) < size {
+		n := min(size-int64(len(body)), int64(max(len(body), trustedBody)))
+		start := len(body)
+		body = append(body, make([]byte, n)...)
+		if _, err := io.ReadFull(br, body[start:]); err != nil {
+			return nil, err
+		}
+	}
+	return body, nil
+}
+
+func (c *Conn) request(id uint64, body []byte) error {
+	if len(body) < 10 {
+		return errors.New("request frame cut short")
+	}
+	timeout := binary.BigEndian.Uint64(body)
+	n := int(binary.BigEndian.Uint16(body[8:]))
+	if n > maxMethod || len(body) < 10+n {
+		return errors.New("request frame cut short")
+	}
+	method := string(body[10 : 10+n])
+	ctx, cancel := context.WithCancelCause(c.closed)
+	stop := func() {}
+	if timeout > 0 && timeout < uint64(1<<62) {
+		ctx, stop = context.WithTimeout(ctx, time.Duration(timeout))
+	}
+	c.mu.Lock()
+	c.serving[id] = cancel
+	c.mu.Unlock()
+	go c.serve(ctx, id, method, body[10+n:], func() {
+		stop()
+		cancel(nil)
+	})
+	return nil
+}
+
+// serve runs the handler and answers. All of it happens on the way out, so
+// that a panic and runtime.Goexit are answered as well.
+func (c *Conn) serve(ctx context.Context, id uint64, method string, body []byte, release func()) {
+	var result []byte
+	var err error
+	returned := false
+	defer func() {
+		if !returned {
+			value := "runtime.Goexit called (t.FailNow, t.Fatal and t.Skip do that; return an error instead)"
+			if v := recover(); v != nil {
+				value = panicText(v)
+			}
+			err = &PanicError{Value: value, Stack: string(debug.Stack())}
+		}
+		release()
+		c.mu.Lock()
+		delete(c.serving, id)
+		c.mu.Unlock()
+		kind := byte(kindResponse)
+		if err == nil && len(result) > MaxFrame-headerSize {
+			err = fmt.Errorf("result of %d bytes: at most %d cross the control channel", len(result), MaxFrame-headerSize)
+		}
+		if err != nil {
+			kind, result = kindFailure, encodeFailure(err)
+		}
+		head := make([]byte, headerSize, headerSize+min(len(result), smallBody))
+		putHeader(head, kind, id, len(result))
+		// Only the connection's own end keeps an answer back.
+		c.write.frame(c.closed, head, result)
+	}()
+	if c.handler == nil {
+		err = fmt.Errorf("nobody here answers %q", method)
+	} else {
+		result, err = c.handler(ctx, method, body)
+	}
+	returned = true
+}
+
+func panicText(v any) string {
+	switch v := v.(type) {
+	case error:
+		if _, ok := v.(runtime.Error); ok {
+			return v.Error()
+		}
+		return fmt.Sprintf("%T: %s", v, v.Error())
+	default:
+		return fmt.Sprint(v)
+	}
+}

@@ -1,0 +1,199 @@
+package wire
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// pair returns two ends of a real Unix socket, each served.
+func pair(t testing.TB, here, there Handler) (*Conn, *Conn) {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "w")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	l, err := net.Listen("unix", filepath.Join(dir, "s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	accepted := make(chan net.Conn, 1)
+	go func() {
+		c, err := l.Accept()
+		if err != nil {
+			t.Error(err)
+		}
+		accepted <- c
+	}()
+	dialed, err := net.Dial("unix", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b := New(dialed, here), New(<-accepted, there)
+	var wg sync.WaitGroup
+	wg.Go(func() { a.Serve() })
+	wg.Go(func() { b.Serve() })
+	t.Cleanup(func() { a.Close(); b.Close(); wg.Wait() })
+	return a, b
+}
+
+func echo(_ context.Context, _ string, body []byte) ([]byte, error) { return body, nil }
+
+func TestCallCarriesBodies(t *testing.T) {
+	a, b := pair(t, echo, echo)
+	for _, size := range []int{0, 1, 64, smallBody, smallBody + 1, 1 << 20, trustedBody + 1, 9 << 20} {
+		want := bytes.Repeat([]byte("x"), size)
+		for _, c := range []*Conn{a, b} {
+			got, err := c.Call(t.Context(), "echo", want)
+			if err != nil || !bytes.Equal(got, want) {
+				t.Fatalf("%d bytes: got %d bytes, %v", size, len(got), err)
+			}
+		}
+	}
+}
+
+func TestManyCallers(t *testing.T) {
+	a, _ := pair(t, nil, echo)
+	var wg sync.WaitGroup
+	for i := range 64 {
+		wg.Go(func() {
+			for j := range 50 {
+				want := fmt.Sprintf("%d/%d", i, j)
+				if got, err := a.Call(t.Context(), "echo", []byte(want)); err != nil || string(got) != want {
+					t.Errorf("got %q, %v; want %q", got, err, want)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestFailures(t *testing.T) {
+	a, _ := pair(t, nil, func(ctx context.Context, method string, _ []byte) ([]byte, error) {
+		switch method {
+		case "plain":
+			return nil, errors.New("no such key")
+		case "eof":
+			return nil, fmt.Errorf("reading: %w", io.EOF)
+		case "panic":
+			panic("deep trouble")
+		case "runtime":
+			var m map[string]int
+			m["x"] = 1
+		case "goexit":
+			runtime.Goexit()
+		}
+		return nil, nil
+	})
+	_, err := a.Call(t.Context(), "plain", nil)
+	if remote := (*RemoteError)(nil); !errors.As(err, &remote) || remote.Text != "no such key" || errors.Is(err, io.EOF) {
+		t.Errorf("plain: %v", err)
+	}
+	_, err = a.Call(t.Context(), "eof", nil)
+	if !errors.Is(err, io.EOF) || errors.Is(err, context.Canceled) || err.Error() != "reading: EOF" {
+		t.Errorf("eof: %v", err)
+	}
+	for method, text := range map[string]string{"panic": "deep trouble", "runtime": "nil map", "goexit": "t.FailNow"} {
+		_, err := a.Call(t.Context(), method, nil)
+		if p := (*PanicError)(nil); !errors.As(err, &p) || !strings.Contains(p.Value, text) || !strings.Contains(p.Stack, "TestFailures") && method != "goexit" {
+			t.Errorf("%s: %v", method, err)
+		}
+	}
+}
+
+func TestContextCrosses(t *testing.T) {
+	started, ended := make(chan bool), make(chan error)
+	a, _ := pair(t, nil, func(ctx context.Context, method string, _ []byte) ([]byte, error) {
+		_, has := ctx.Deadline()
+		started <- has
+		<-ctx.Done()
+		ended <- context.Cause(ctx)
+		return nil, ctx.Err()
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { <-started; cancel() }()
+	if _, err := a.Call(ctx, "", nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled call: %v", err)
+	}
+	if err := <-ended; err != context.Canceled {
+		t.Errorf("far context ended with %v", err)
+	}
+	ctx, cancel = context.WithTimeout(t.Context(), 5*time.Millisecond)
+	defer cancel()
+	go func() {
+		if !<-started {
+			t.Error("the deadline did not cross")
+		}
+	}()
+	if _, err := a.Call(ctx, "", nil); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("late call: %v", err)
+	}
+	<-ended
+}
+
+func TestEndOfConnection(t *testing.T) {
+	inside, ended := make(chan bool), make(chan bool)
+	a, b := pair(t, nil, func(ctx context.Context, _ string, _ []byte) ([]byte, error) {
+		close(inside)
+		<-ctx.Done()
+		close(ended)
+		return nil, nil
+	})
+	go func() { <-inside; b.Close() }()
+	if _, err := a.Call(t.Context(), "", nil); !errors.Is(err, ErrClosed) {
+		t.Errorf("got %v, want ErrClosed", err)
+	}
+	<-ended
+	<-a.Done()
+	if _, err := a.Call(t.Context(), "", nil); !errors.Is(err, ErrClosed) {
+		t.Errorf("call after the end: %v, want ErrClosed", err)
+	}
+}
+
+// A peer that reads nothing must not keep a caller beyond its context, however
+// much is to be written.
+func TestPeerThatDoesNotRead(t *testing.T) {
+	here, there := net.Pipe()
+	defer there.Close()
+	c := New(here, nil)
+	defer c.Close()
+	for range 3 {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		if _, err := c.Call(ctx, "x", make([]byte, 1<<20)); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("got %v", err)
+		}
+		cancel()
+	}
+}
+
+func FuzzServe(f *testing.F) {
+	f.Add([]byte{0, 0, 0, 9, kindRequest, 0, 0, 0, 0, 0, 0, 0, 1})
+	f.Add([]byte{0xff, 0xff, 0xff, 0xff, kindResponse, 0, 0, 0, 0, 0, 0, 0, 1})
+	f.Add([]byte{0, 0, 0, 20, kindRequest, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 'x'})
+	f.Add([]byte{0, 0, 0, 9, kindCancel, 0, 0, 0, 0, 0, 0, 0, 1})
+	f.Add([]byte("junk that is no frame at all"))
+	f.Fuzz(func(t *testing.T, stream []byte) {
+		here, there := net.Pipe()
+		go io.Copy(io.Discard, there)
+		c := New(here, echo)
+		done := make(chan error)
+		go func() { done <- c.Serve() }()
+		there.Write(stream)
+		there.Close()
+		if err := <-done; err == nil {
+			t.Error("Serve returned nil")
+		}
+	})
+}

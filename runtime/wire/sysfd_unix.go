@@ -1,0 +1,5 @@
+//go:build unix
+
+package wire
+
+func sysfd(fd uintptr) int { return int(fd) }
