@@ -2,12 +2,14 @@ package config
 
 import "time"
 
-// A Config is distributed.toml after defaults, environment and CI have been
-// applied: what the runtime goes by. The zero value is not useful; see Default
-// and Load.
+// A Config is distributed.toml after defaults and environment have been
+// applied: what the runtime goes by. Fields hold what was configured; where CI
+// changes what is in force, ask the methods ([Config.MaxNodes],
+// [Config.StartTimeout], [Config.StopTimeout], [Config.Unavailable]). The zero
+// value is not useful; see Default and Load.
 type Config struct {
-	File string // the file it was read from; "" if there was none
-	CI   string // the CI service detected; "" if none
+	File string // the file it was read from, absolute; "" if there was none
+	CI   string // the CI service detected, "GitHub Actions"; "" if none
 
 	Cluster   Cluster             `toml:"cluster"`
 	Fallback  Fallback            `toml:"fallback"`
@@ -17,6 +19,13 @@ type Config struct {
 	Artifacts Artifacts           `toml:"artifacts"`
 	Programs  map[string]*Program `toml:"program"`
 	Attach    map[string]*Attach  `toml:"attach"`
+
+	// Warnings are findings that are no reason to stop: variables that look
+	// like a misspelt override, or that name a program this file does not have.
+	Warnings []string `toml:"-"`
+
+	display string            // how diagnoses name the file
+	sources map[string]source // of each key that was set, by its full name
 }
 
 // Cluster is the [cluster] section.
@@ -60,6 +69,43 @@ type Resources struct {
 
 // Artifacts is the [artifacts] section.
 type Artifacts struct {
-	Dir  string `toml:"dir"`  // "": the user's cache directory
+	Dir  string `toml:"dir"`  // absolute; "": the user's cache directory
 	Keep string `toml:"keep"` // never | failed | always
+}
+
+// Default returns the configuration of a module without a distributed.toml,
+// outside CI, with nothing in the environment.
+func Default() *Config {
+	return &Config{
+		Cluster: Cluster{
+			Mode:         "auto",
+			Engine:       "process",
+			DefaultNodes: 2,
+			MaxNodes:     16,
+			Reuse:        "auto",
+			Short:        "run",
+			StartTimeout: 30 * time.Second,
+			StopTimeout:  10 * time.Second,
+		},
+		Fallback: Fallback{
+			Retries:     3,
+			Backoff:     100 * time.Millisecond,
+			Reduce:      true,
+			Unavailable: "fail",
+		},
+		CIConfig: CI{
+			MaxNodes:      8,
+			TimeoutFactor: 2,
+			Unavailable:   "fail",
+		},
+		Network: Network{
+			Addresses: "auto",
+			Faults:    "auto",
+		},
+		Artifacts: Artifacts{
+			Keep: "failed",
+		},
+		Programs: map[string]*Program{},
+		Attach:   map[string]*Attach{},
+	}
 }

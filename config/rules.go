@@ -1,0 +1,167 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// check applies the rules that concern more than one key. It runs only where
+// each value is good by itself.
+func (l *loader) check() {
+	c := l.config
+	l.checkSizes()
+	l.checkNetwork()
+	l.checkArtifacts()
+	envs := map[string]string{} // what the variables of a section begin with: the section
+	distinct := func(key string) {
+		env := envName(key)
+		if other, dup := envs[env]; dup {
+			l.failKey(key, pos{}, "differs from "+other+" only in case, - or _", "rename one: their variables, "+env+"_…, would be the same")
+		}
+		envs[env] = key
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Programs)) {
+		distinct("program." + name)
+		l.checkProgram(c.Programs[name])
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Attach)) {
+		distinct("attach." + name)
+		if c.Programs[name] != nil {
+			l.failKey("attach."+name, pos{}, "has the name of a program too", "rename one: program="+name+" would mean both")
+		}
+		l.checkAttach(c.Attach[name])
+	}
+}
+
+func (l *loader) checkSizes() {
+	c := l.config
+	if c.Cluster.DefaultNodes <= c.Cluster.MaxNodes {
+		return
+	}
+	if c.Source("cluster.default_nodes") == sourceDefault {
+		c.Cluster.DefaultNodes = c.Cluster.MaxNodes
+		return
+	}
+	l.failKey("cluster.default_nodes", pos{},
+		fmt.Sprintf("is %d, more than %s", c.Cluster.DefaultNodes, c.describe("cluster.max_nodes")),
+		"lower it, or raise cluster.max_nodes")
+}
+
+func (l *loader) checkNetwork() {
+	n := l.config.Network
+	if n.Range == "" {
+		return
+	}
+	switch {
+	case n.Addresses == "ports" && !isPorts(n.Range):
+		l.failKey("network.range", pos{}, "is "+quote(n.Range)+", not a range of ports, where "+l.config.describe("network.addresses"),
+			`write one such as "20000-21000"`)
+	case n.Addresses == "per-node" && isPorts(n.Range):
+		l.failKey("network.range", pos{}, "is "+quote(n.Range)+", a range of ports, where "+l.config.describe("network.addresses"),
+			`write a CIDR such as "127.77.0.0/16"`)
+	}
+}
+
+// checkArtifacts makes the directory absolute: relative to the file, because
+// tests run in the directories of their packages.
+func (l *loader) checkArtifacts() {
+	dir := &l.config.Artifacts.Dir
+	if *dir == "" || filepath.IsAbs(*dir) {
+		return
+	}
+	if l.config.sources["artifacts.dir"].env != "" {
+		l.failKey("artifacts.dir", pos{}, "is "+quote(*dir)+", a relative path", "make it absolute: tests of different packages run in different directories")
+		return
+	}
+	*dir = filepath.Join(filepath.Dir(l.config.File), filepath.FromSlash(*dir))
+}
+
+func (l *loader) checkProgram(p *Program) {
+	prefix := "program." + p.Name + "."
+	section := l.config.sources["program."+p.Name].at
+	switch {
+	case p.Package == "" && len(p.Command) == 0:
+		l.failKey("program."+p.Name, section, "has neither package nor command",
+			`add package = "./cmd/server" for a program to build, or command = ["server"] for one that is there`)
+	case p.Package != "" && len(p.Command) > 0:
+		l.failKey(prefix+"command", section, "is given besides package", "keep one of the two")
+	}
+	l.distinct(prefix+"ports", section, p.Ports)
+	ports := func(key string, texts ...string) {
+		for _, text := range texts {
+			for _, name := range portRefs(text) {
+				l.checkPort(prefix+key, section, name, p.Ports)
+			}
+		}
+	}
+	ports("command", p.Command...)
+	ports("args", p.Args...)
+	for _, name := range slices.Sorted(maps.Keys(p.Env)) {
+		ports("env", p.Env[name])
+	}
+	ports("reset", p.Reset.Exec...)
+	ports("ready.exec", p.Ready.Exec...)
+	l.checkReady(&p.Ready, prefix, section, p.Ports)
+}
+
+func (l *loader) checkAttach(a *Attach) {
+	prefix := "attach." + a.Name + "."
+	section := l.config.sources["attach."+a.Name].at
+	if len(a.Nodes) == 0 {
+		l.failKey("attach."+a.Name, section, "has no nodes", `add nodes = [{ client = "host:2379" }], one table for each`)
+		return
+	}
+	l.checkReady(&a.Ready, prefix, section, slices.Sorted(maps.Keys(a.Nodes[0])))
+}
+
+func (l *loader) checkReady(r *Ready, prefix string, section pos, ports []string) {
+	var ways []string
+	for _, way := range []struct {
+		name string
+		set  bool
+	}{
+		{"http", r.HTTP != ""}, {"tcp", r.TCP != ""}, {"log", r.Log != ""}, {"exec", r.Exec != nil}, {"grpc", r.GRPC != ""},
+	} {
+		if way.set {
+			ways = append(ways, way.name)
+		}
+	}
+	if len(ways) > 1 {
+		l.failKey(prefix+"ready."+ways[1], section, "is given besides "+strings.Join(slices.Delete(slices.Clone(ways), 1, 2), " and "),
+			"keep one of http, tcp, log, exec and grpc")
+	}
+	if r.Path != "" && r.HTTP == "" {
+		l.failKey(prefix+"ready.path", section, "is given without http", `add http = "PORT", or remove path`)
+	}
+	if r.HTTP != "" && r.Path == "" {
+		r.Path = "/"
+	}
+	for _, port := range []struct{ key, name string }{{"http", r.HTTP}, {"tcp", r.TCP}, {"grpc", r.GRPC}} {
+		if port.name != "" {
+			l.checkPort(prefix+"ready."+port.key, section, port.name, ports)
+		}
+	}
+}
+
+func (l *loader) checkPort(key string, section pos, name string, ports []string) {
+	if slices.Contains(ports, name) {
+		return
+	}
+	remedy := `add it to ports`
+	if len(ports) > 0 {
+		remedy = didYouMean(name, ports) + "ports has " + strings.Join(ports, ", ")
+	}
+	l.failKey(key, section, "names the port "+quote(name)+", which is not declared", remedy)
+}
+
+func (l *loader) distinct(key string, section pos, names []string) {
+	for i, name := range names {
+		if slices.Contains(names[:i], name) {
+			l.failKey(key, section, "has "+quote(name)+" twice", "remove one")
+			return
+		}
+	}
+}
