@@ -1,0 +1,187 @@
+package diagnostics
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// A logTail is what the last lines of a node's log tell, read the way the Go
+// runtime, the race detector and package flag write.
+type logTail struct {
+	lines      []string
+	panic      string // "runtime error: index out of range [5]", "fatal error: …"
+	panicFrom  int    // index of the line it begins on, -1 if none
+	panicTo    int    // index after its first goroutine
+	initFunc   string // "example.com/p.init.0", if the panic was in package initialization
+	inTestMain bool   // the panic was in TestMain
+	race       string // "Write at … by goroutine 7: example.com/p.f()"
+	raceFrom   int
+	flag       string // "-foo", if a flag was not known
+	ranTests   bool   // it ran tests instead of becoming a node
+	condition  condition
+	address    string // the address that condition is about
+	last       string // the last line that says something
+}
+
+// Excerpts of a log are no longer than this, so that the diagnosis stays a page.
+const (
+	maxTail  = 20 // lines of an ordinary log
+	maxStack = 30 // lines of a goroutine or a race report
+	maxWidth = 400
+)
+
+// readLog never fails: what it does not recognize it leaves as lines.
+func readLog(lines []string) *logTail {
+	l := &logTail{panicFrom: -1, raceFrom: -1}
+	for _, line := range lines {
+		line = strings.TrimRight(line, "\r\n")
+		if len(line) > maxWidth {
+			line = strings.ToValidUTF8(line[:maxWidth], "") + "…"
+		}
+		l.lines = append(l.lines, line)
+	}
+	for i, line := range l.lines {
+		if strings.TrimSpace(line) != "" {
+			l.last = strings.TrimSpace(line)
+		}
+		switch {
+		case l.panicFrom < 0 && isPanic(line):
+			l.readPanic(i)
+		case l.raceFrom < 0 && strings.HasPrefix(line, "WARNING: DATA RACE"):
+			l.readRace(i)
+		case l.panicFrom < 0 && (line == "PASS" || line == "FAIL" || strings.HasPrefix(line, "--- FAIL") || line == "testing: warning: no tests to run"):
+			l.ranTests = true
+		}
+		if _, name, ok := strings.Cut(line, "flag provided but not defined: "); ok {
+			l.flag = strings.TrimSpace(name)
+		}
+		for text, c := range wordings {
+			if strings.Contains(line, text) {
+				l.condition, l.address = c, addressIn(line)
+			}
+		}
+	}
+	return l
+}
+
+// wordings are how programs, Go's and others', put into words what the system
+// answered them.
+var wordings = map[string]condition{
+	"address already in use":           addressInUse,
+	"Address already in use":           addressInUse,
+	"Only one usage of each socket":    addressInUse,
+	"can't assign requested address":   addressNotAvailable,
+	"cannot assign requested address":  addressNotAvailable,
+	"no space left on device":          noSpace,
+	"No space left on device":          noSpace,
+	"too many open files in system":    tooManyFilesSystem,
+	"cannot allocate memory":           noMemory,
+	"Cannot allocate memory":           noMemory,
+	"runtime: cannot allocate memory":  noMemory,
+	"fatal error: out of memory":       noMemory,
+	"fatal error: runtime: out of mem": noMemory,
+}
+
+// hostPort finds "127.0.0.1:80", "[::1]:80" and ":80" in a sentence.
+var hostPort = regexp.MustCompile(`(?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-fA-F:.%]+\]|localhost|\B):\d{1,5}\b`)
+
+// addressIn returns the last address in an error's words: the first can be a
+// file's position or a time of day.
+func addressIn(text string) string {
+	all := hostPort.FindAllString(text, -1)
+	if len(all) == 0 {
+		return ""
+	}
+	return all[len(all)-1]
+}
+
+func isPanic(line string) bool {
+	return strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ") ||
+		strings.HasPrefix(line, "SIGSEGV: ") || strings.HasPrefix(line, "SIGQUIT: ") || strings.HasPrefix(line, "SIGABRT: ")
+}
+
+// readPanic reads the panic that begins on line i: its message, and its first
+// goroutine, which ends at an empty line.
+func (l *logTail) readPanic(i int) {
+	l.panicFrom = i
+	l.panic = strings.TrimPrefix(l.lines[i], "panic: ")
+	end := len(l.lines)
+	inStack := false
+	for k := i + 1; k < len(l.lines); k++ {
+		line := l.lines[k]
+		switch {
+		case strings.HasPrefix(line, "goroutine "):
+			inStack = true
+		case inStack && strings.TrimSpace(line) == "":
+			end = k
+		case inStack && !strings.HasPrefix(line, "\t"):
+			l.readFrame(line)
+		}
+		if end == k {
+			break // SIGQUIT and GOTRACEBACK=all go on with the others
+		}
+	}
+	l.panicTo = end
+}
+
+// readFrame looks at one function of the panic's stack. Package initialization
+// runs before main.main, so a frame of it below the panic is proof.
+func (l *logTail) readFrame(line string) {
+	name, _, _ := strings.Cut(line, "(")
+	if i := strings.LastIndex(name, "/"); i >= 0 {
+		name = name[i+1:]
+	}
+	_, fn, ok := strings.Cut(name, ".")
+	if !ok {
+		return
+	}
+	switch {
+	case fn == "init" || strings.HasPrefix(fn, "init."):
+		full, _, _ := strings.Cut(line, "(")
+		l.initFunc = full
+	case fn == "TestMain":
+		l.inTestMain = true
+	}
+}
+
+// readRace takes the first access and where it is from the detector's report.
+func (l *logTail) readRace(i int) {
+	l.raceFrom = i
+	l.race = "data race"
+	var parts []string
+	for _, line := range l.lines[i+1:] {
+		line = strings.TrimSpace(line)
+		if line == "" || strings.HasPrefix(line, "====") {
+			break
+		}
+		parts = append(parts, line)
+		if len(parts) == 3 {
+			break
+		}
+	}
+	if len(parts) > 0 {
+		l.race = strings.Join(parts, " ")
+	}
+}
+
+// excerpt is what to show of the log: the panic or race if there is one, else
+// its end. What is left out is counted.
+func (l *logTail) excerpt() []string {
+	from, to := max(0, len(l.lines)-maxTail), len(l.lines)
+	switch {
+	case l.panicFrom >= 0:
+		from, to = l.panicFrom, min(l.panicTo, l.panicFrom+maxStack)
+	case l.raceFrom >= 0:
+		from, to = l.raceFrom, min(len(l.lines), l.raceFrom+maxStack)
+	}
+	var out []string
+	if from > 0 {
+		out = append(out, fmt.Sprintf("… (%d lines before)", from))
+	}
+	out = append(out, l.lines[from:to]...)
+	if n := len(l.lines) - to; n > 0 {
+		out = append(out, fmt.Sprintf("… (%d lines after)", n))
+	}
+	return out
+}

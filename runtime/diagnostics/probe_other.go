@@ -1,0 +1,5 @@
+//go:build !unix
+
+package diagnostics
+
+func probes(*Failure) []probe { return nil }
