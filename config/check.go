@@ -6,26 +6,35 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
 const maxNameLen = 64
 
-// checkName judges the name of a program, a cluster or a port: what a
-// directive can say.
+// checkName judges the name of a port; it is what a directive can say.
 func checkName(text string) (problem, remedy string) {
+	if !isName(text) || isDigit(text[0]) {
+		return "is not the name of a port", "begin with a letter; go on with letters, digits, - and _, " + strconv.Itoa(maxNameLen) + " characters at most"
+	}
+	return "", ""
+}
+
+// checkSection judges the name of a program or a cluster; it is what a
+// directive can say.
+func checkSection(text string) (problem, remedy string) {
 	if !isName(text) {
-		return "is not a name", "begin with a letter; go on with letters, digits, - and _, " + strconv.Itoa(maxNameLen) + " characters at most"
+		return "is not a name", "begin with a letter or a digit; go on with letters, digits, - and _, " + strconv.Itoa(maxNameLen) + " characters at most"
 	}
 	return "", ""
 }
 
 func isName(text string) bool {
-	if text == "" || len(text) > maxNameLen || !isLetter(text[0]) {
+	if text == "" || len(text) > maxNameLen {
 		return false
 	}
 	for i := range len(text) {
-		if c := text[i]; !isLetter(c) && !isDigit(c) && c != '-' && c != '_' {
+		if c := text[i]; !isLetter(c) && !isDigit(c) && (i == 0 || c != '-' && c != '_') {
 			return false
 		}
 	}
@@ -55,7 +64,7 @@ func checkPackage(text string) (problem, remedy string) {
 	case strings.Contains(text, "@"):
 		return "names a version", "name the version in go.mod: go get " + text
 	case !isPackage(text):
-		return "is not an import path", "write one such as example.com/mod/cmd/server, or ./cmd/server from the module's root"
+		return "is not an import path", "write one such as example.com/mod/cmd/server, or ./cmd/server, relative to distributed.toml"
 	}
 	return "", ""
 }
@@ -129,10 +138,10 @@ func portRefs(text string) []string {
 
 func checkEnvName(text string) (problem, remedy string) {
 	switch {
-	case text == "" || strings.ContainsAny(text, "=\x00"):
-		return "is not the name of a variable", "write a name without = in it"
+	case text == "" || strings.ContainsFunc(text, func(r rune) bool { return r == '=' || !unicode.IsGraphic(r) }):
+		return "is not the name of a variable", "write one such as LOG_LEVEL"
 	case reserved(text):
-		return "is reserved", "choose another name"
+		return "is the name of a variable of dist's own", "choose another name"
 	}
 	return "", ""
 }

@@ -37,6 +37,23 @@ func (c *Config) StartTimeout() time.Duration { return c.scale(c.Cluster.StartTi
 // StopTimeout returns how long a cluster may take to stop here.
 func (c *Config) StopTimeout() time.Duration { return c.scale(c.Cluster.StopTimeout) }
 
+// ReadyTimeout returns how long a node may take here until r says that it is
+// ready.
+func (c *Config) ReadyTimeout(r Ready) time.Duration {
+	if r.Timeout == 0 {
+		return c.StartTimeout()
+	}
+	return c.scale(r.Timeout)
+}
+
+// Grace returns how long a node may take here from the signal of s to its end.
+func (c *Config) Grace(s Stop) time.Duration {
+	if s.Grace == 0 {
+		return c.StopTimeout()
+	}
+	return c.scale(s.Grace)
+}
+
 func (c *Config) scale(d time.Duration) time.Duration {
 	if c.CI == "" {
 		return d

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -35,7 +36,7 @@ func (l *loader) override(prefix string, fields []field, texts []string) {
 		}
 		key := prefix + f.key
 		env := envName(key)
-		l.replaces(prefix, f.key)
+		l.replace(prefix, f.key, fields)
 		l.config.sources[key] = source{env: env}
 		f.to.parse(texts[i], func(_ pos, problem, remedy string) {
 			l.fail(&Error{Key: key, Env: env, Problem: env + " " + problem, Remedy: remedy})
@@ -43,31 +44,36 @@ func (l *loader) override(prefix string, fields []field, texts []string) {
 	}
 }
 
-// replaces clears what the file says besides a key that the environment now
-// sets, where only one of several can be set: a variable with a command
-// replaces the file's package.
-func (l *loader) replaces(prefix, key string) {
-	name, found := strings.CutPrefix(strings.TrimSuffix(prefix, "."), "program.")
-	if !found {
-		return
-	}
-	p, other := l.config.Programs[name], ""
-	switch key {
-	case "package":
-		other = "command"
-	case "command":
-		other = "package"
-	default:
-		return
-	}
-	if s, set := l.config.sources[prefix+other]; !set || s.env != "" {
-		return
-	}
-	delete(l.config.sources, prefix+other)
-	if other == "package" {
-		p.Package = ""
-	} else {
-		p.Command = nil
+// alternatives are the keys of which only one can be set.
+var alternatives = [][]string{
+	{"package", "command"},
+	{"ready.http", "ready.tcp", "ready.log", "ready.exec", "ready.grpc"},
+}
+
+// replace forgets what the file says for the alternatives to a key that the
+// environment sets: a variable with a command replaces the file's package.
+func (l *loader) replace(prefix, key string, fields []field) {
+	for _, group := range alternatives {
+		if !slices.Contains(group, key) {
+			continue
+		}
+		others := group
+		if strings.HasPrefix(key, "ready.") && key != "ready.http" {
+			others = append(slices.Clone(group), "ready.path") // goes with http
+		}
+		for _, f := range fields {
+			s, set := l.config.sources[prefix+f.key]
+			if f.key == key || !slices.Contains(others, f.key) || !set || s.env != "" {
+				continue
+			}
+			delete(l.config.sources, prefix+f.key)
+			switch to := f.to.(type) {
+			case textValue:
+				*to.p = ""
+			case listValue:
+				*to.p = nil
+			}
+		}
 	}
 }
 
@@ -93,11 +99,11 @@ func (l *loader) environ() {
 		}
 	}
 	add("", c.fields())
-	for name, p := range c.Programs {
-		add("program."+name+".", p.fields())
+	for _, name := range slices.Sorted(maps.Keys(c.Programs)) {
+		add("program."+name+".", c.Programs[name].fields())
 	}
-	for name, a := range c.Attach {
-		add("attach."+name+".", a.fields())
+	for _, name := range slices.Sorted(maps.Keys(c.Attach)) {
+		add("attach."+name+".", c.Attach[name].fields())
 	}
 	environ := os.Environ()
 	slices.Sort(environ)
@@ -107,7 +113,6 @@ func (l *loader) environ() {
 			continue
 		}
 		begins := func(section string) bool { return strings.HasPrefix(name, section) }
-		near := nearest(name, names)
 		switch {
 		case slices.ContainsFunc(sections, begins):
 			var here []string
@@ -126,8 +131,12 @@ func (l *loader) environ() {
 		case strings.HasPrefix(name, "DIST_PROGRAM_"), strings.HasPrefix(name, "DIST_ATTACH_"):
 			// Good for another module of the same workspace, perhaps.
 			c.Warnings = append(c.Warnings, name+" is for a program or cluster that is not configured here")
-		case near != "":
-			c.Warnings = append(c.Warnings, name+" overrides no key; did you mean "+near+"?")
+		default:
+			// Others have DIST_ variables too: only a slip of a letter or two is
+			// ours, and even that is no proof.
+			if near, d := closest(name, names); near != "" && d <= 2 {
+				c.Warnings = append(c.Warnings, name+" overrides no key; did you mean "+near+"?")
+			}
 		}
 	}
 }

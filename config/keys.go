@@ -51,9 +51,9 @@ func (c *Config) fields() []field {
 			"What becomes of a test whose cluster cannot be had. Under CI `ci.unavailable` decides."},
 
 		{"ci.max_nodes", nodes(&c.CIConfig.MaxNodes),
-			"Under CI, the largest cluster one test may have, if less than `cluster.max_nodes`."},
+			"Under CI, the largest cluster one test may have, if that is less than `cluster.max_nodes`."},
 		{"ci.timeout_factor", floatValue{&c.CIConfig.TimeoutFactor, 0.1, 100},
-			"Under CI, start and stop timeouts are multiplied by this."},
+			"Under CI, the timeouts of starting, stopping and readiness are multiplied by this."},
 		{"ci.unavailable", enumValue{&c.CIConfig.Unavailable, []string{"fail", "skip"}},
 			"Under CI, what becomes of a test whose cluster cannot be had."},
 
@@ -78,9 +78,9 @@ func (c *Config) fields() []field {
 func (p *Program) fields() []field {
 	return append([]field{
 		{"package", textValue{&p.Package, "an import path of a main package", checkPackage},
-			"The main package to build with `go build`, with `-race` and `-cover` as the tests are. Either this or `command`."},
+			"The main package to build with `go build`, with `-race` and `-cover` as the tests are; `./…` is relative to the file. Either this or `command`."},
 		{"command", listValue{&p.Command, "a command as a list of strings", false, checkCommand},
-			"The executable to run, and the arguments before `args`. Either this or `package`."},
+			"The executable to run, and the arguments before `args`. A name is looked up in `PATH`; a path is relative to the file, and absolute in the environment. Either this or `package`."},
 		{"args", listValue{&p.Args, "a list of strings", true, checkTemplate},
 			"Arguments; Go templates."},
 		{"env", envValue{&p.Env},

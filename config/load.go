@@ -83,8 +83,9 @@ func (l *loader) load(dir string) {
 		l.fail(&Error{Problem: "cannot tell which directory is meant: " + err.Error(), Err: err})
 		return
 	}
+	read := true
 	if doc := l.read(dir, configEnv); doc != nil {
-		l.file(doc, fields)
+		read = l.file(doc, fields)
 	}
 	l.override("", fields, overrides)
 	for _, name := range slices.Sorted(maps.Keys(c.Programs)) {
@@ -96,7 +97,7 @@ func (l *loader) load(dir string) {
 		l.override(prefix, fields, lookup(prefix, fields))
 	}
 	l.environ()
-	if len(l.errs) == 0 {
+	if read {
 		l.check()
 	}
 }
@@ -150,6 +151,8 @@ func (l *loader) read(dir, configEnv string) []byte {
 	}
 	l.config.File = path
 	l.config.display = path
+	// From the module root, as the go command is mostly run there, and as it is
+	// the same on every machine.
 	if rel, err := filepath.Rel(root, path); root != "" && err == nil {
 		l.config.display = filepath.ToSlash(rel)
 	} else if configEnv != "" {
@@ -232,13 +235,13 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// file sets what the file says.
-func (l *loader) file(doc []byte, fields []field) {
+// file sets what the file says. It returns false if the file is not TOML.
+func (l *loader) file(doc []byte, fields []field) bool {
 	root, err := parse(doc)
 	if err != nil {
 		at, text := syntaxError(err)
 		l.failAt(at, "", text, "")
-		return
+		return false
 	}
 	c := l.config
 	rest := &node{kind: kindTable, at: root.at}
@@ -247,20 +250,21 @@ func (l *loader) file(doc []byte, fields []field) {
 		case "program":
 			l.named(m, func(name string, m *member) {
 				p := defaultProgram(name)
-				l.table(m.value, "program."+name+".", p.fields())
+				l.table(m.value, "program."+name+".", "", p.fields())
 				c.Programs[name] = p
 			})
 		case "attach":
 			l.named(m, func(name string, m *member) {
 				a := &Attach{Name: name}
-				l.table(m.value, "attach."+name+".", a.fields())
+				l.table(m.value, "attach."+name+".", "", a.fields())
 				c.Attach[name] = a
 			})
 		default:
 			rest.add(m)
 		}
 	}
-	l.table(rest, "", fields)
+	l.table(rest, "", "", fields)
+	return true
 }
 
 // named goes through the tables of [program] or [attach].
@@ -271,12 +275,12 @@ func (l *loader) named(section *member, each func(name string, m *member)) {
 		return
 	}
 	for _, m := range section.value.members {
-		key := section.name + "." + m.name
+		key := section.name + "." + bare(m.name)
 		if m.value.kind != kindTable {
 			l.failAt(m.at, key, key+" is "+m.value.String(), "write a section "+form+" for each, with its name")
 			continue
 		}
-		if problem, remedy := checkName(m.name); problem != "" {
+		if problem, remedy := checkSection(m.name); problem != "" {
 			l.failAt(m.at, key, quote(m.name)+" in "+form+" "+problem, remedy)
 			continue
 		}
@@ -285,13 +289,11 @@ func (l *loader) named(section *member, each func(name string, m *member)) {
 	}
 }
 
-// table sets the members of a table. Their full names begin with prefix; the
-// fields' names do not have it.
-func (l *loader) table(t *node, prefix string, fields []field) { l.nested(t, prefix, "", fields) }
-
-func (l *loader) nested(t *node, prefix, path string, fields []field) {
+// table sets the members of a table. Path is what the fields' names, and
+// prefix and path are what the full names of the members begin with.
+func (l *loader) table(t *node, prefix, path string, fields []field) {
 	for _, m := range t.members {
-		name := path + m.name
+		name := path + bare(m.name)
 		key := prefix + name
 		i := slices.IndexFunc(fields, func(f field) bool { return f.key == name })
 		switch {
@@ -313,7 +315,7 @@ func (l *loader) nested(t *node, prefix, path string, fields []field) {
 			l.failAt(m.value.at, key, key+" is "+m.value.String(), "it must be a table: "+form)
 		default:
 			l.config.sources[key] = source{at: m.value.at, key: m.at}
-			l.nested(m.value, prefix, name+".", fields)
+			l.table(m.value, prefix, name+".", fields)
 		}
 	}
 }
@@ -337,14 +339,14 @@ func (l *loader) unknown(m *member, prefix, path string, fields []field) {
 	if top {
 		here = append(here, "program", "attach")
 	}
-	key := prefix + path + m.name
+	key := prefix + path + bare(m.name)
 	section := strings.TrimSuffix(prefix+path, ".")
 	problem := "unknown key " + quote(m.name) + " in [" + section + "]"
 	remedy := ""
 	near := nearest(m.name, here)
 	switch {
 	case top && m.value.kind == kindTable:
-		problem = "unknown section [" + m.name + "]"
+		problem = "unknown section [" + bare(m.name) + "]"
 		if near != "" {
 			near = "[" + near + "]"
 		}

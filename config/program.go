@@ -8,8 +8,8 @@ import "time"
 // {{.Addr "port"}}.
 type Program struct {
 	Name    string            `toml:"-"`
-	Package string            `toml:"package"` // built with go build; exactly one of Package and Command is set
-	Command []string          `toml:"command"` // the executable, and what comes before Args
+	Package string            `toml:"package"` // to build; "./…" is relative to the directory of Config.File. Exactly one of Package and Command is set
+	Command []string          `toml:"command"` // the executable, a name for PATH or an absolute path, and what comes before Args
 	Args    []string          `toml:"args"`
 	Env     map[string]string `toml:"env"`   // added to the environment of the test
 	Ports   []string          `toml:"ports"` // names, in the order given

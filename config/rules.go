@@ -8,13 +8,19 @@ import (
 	"strings"
 )
 
-// check applies the rules that concern more than one key. It runs only where
-// each value is good by itself.
+// check applies the rules that concern more than one key, where each of these
+// is good by itself: the second message about one mistake misleads.
 func (l *loader) check() {
 	c := l.config
-	l.checkSizes()
-	l.checkNetwork()
-	l.checkArtifacts()
+	if l.good("cluster.") {
+		l.checkSizes()
+	}
+	if l.good("network.") {
+		l.checkNetwork()
+	}
+	if l.good("artifacts.") {
+		l.checkArtifacts()
+	}
 	envs := map[string]string{} // what the variables of a section begin with: the section
 	distinct := func(key string) {
 		env := envName(key)
@@ -25,15 +31,24 @@ func (l *loader) check() {
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Programs)) {
 		distinct("program." + name)
-		l.checkProgram(c.Programs[name])
+		if l.good("program." + name + ".") {
+			l.checkProgram(c.Programs[name])
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Attach)) {
 		distinct("attach." + name)
 		if c.Programs[name] != nil {
 			l.failKey("attach."+name, pos{}, "has the name of a program too", "rename one: program="+name+" would mean both")
 		}
-		l.checkAttach(c.Attach[name])
+		if l.good("attach." + name + ".") {
+			l.checkAttach(c.Attach[name])
+		}
 	}
+}
+
+// good tells whether no key with this prefix has been complained of.
+func (l *loader) good(prefix string) bool {
+	return !slices.ContainsFunc(l.errs, func(e *Error) bool { return strings.HasPrefix(e.Key, prefix) })
 }
 
 func (l *loader) checkSizes() {
@@ -65,18 +80,32 @@ func (l *loader) checkNetwork() {
 	}
 }
 
-// checkArtifacts makes the directory absolute: relative to the file, because
-// tests run in the directories of their packages.
 func (l *loader) checkArtifacts() {
-	dir := &l.config.Artifacts.Dir
-	if *dir == "" || filepath.IsAbs(*dir) {
-		return
+	if dir := &l.config.Artifacts.Dir; *dir != "" {
+		*dir = l.absolute("artifacts.dir", *dir)
 	}
-	if l.config.sources["artifacts.dir"].env != "" {
-		l.failKey("artifacts.dir", pos{}, "is "+quote(*dir)+", a relative path", "make it absolute: tests of different packages run in different directories")
-		return
+}
+
+// resolve makes the path of a command absolute, in place. A name without a
+// slash is left to PATH.
+func (l *loader) resolve(key string, command []string) {
+	if len(command) > 0 && strings.Contains(filepath.ToSlash(command[0]), "/") {
+		command[0] = l.absolute(key, command[0])
 	}
-	*dir = filepath.Join(filepath.Dir(l.config.File), filepath.FromSlash(*dir))
+}
+
+// absolute takes a path of the file as relative to the file, because tests run
+// in the directories of their packages. For a path of the environment there is
+// no such place.
+func (l *loader) absolute(key, path string) string {
+	switch {
+	case filepath.IsAbs(path) || strings.HasPrefix(path, "{{"):
+		return path
+	case l.config.sources[key].env != "":
+		l.failKey(key, pos{}, "has the relative path "+quote(path), "make it absolute: each package's tests run in a directory of their own")
+		return path
+	}
+	return filepath.Join(filepath.Dir(l.config.File), filepath.FromSlash(path))
 }
 
 func (l *loader) checkProgram(p *Program) {
@@ -89,6 +118,8 @@ func (l *loader) checkProgram(p *Program) {
 	case p.Package != "" && len(p.Command) > 0:
 		l.failKey(prefix+"command", section, "is given besides package", "keep one of the two")
 	}
+	l.resolve(prefix+"command", p.Command)
+	l.resolve(prefix+"reset", p.Reset.Exec)
 	l.distinct(prefix+"ports", section, p.Ports)
 	ports := func(key string, texts ...string) {
 		for _, text := range texts {
@@ -118,6 +149,7 @@ func (l *loader) checkAttach(a *Attach) {
 }
 
 func (l *loader) checkReady(r *Ready, prefix string, section pos, ports []string) {
+	l.resolve(prefix+"ready.exec", r.Exec)
 	var ways []string
 	for _, way := range []struct {
 		name string

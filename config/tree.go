@@ -4,6 +4,7 @@ import (
 	"errors"
 	"sort"
 	"strings"
+	"unicode"
 
 	"github.com/pelletier/go-toml/v2"
 	"github.com/pelletier/go-toml/v2/unstable"
@@ -115,7 +116,31 @@ func syntaxError(err error) (at pos, text string) {
 	if errors.As(err, &d) {
 		at.line, at.col = d.Position()
 	}
-	return at, strings.TrimPrefix(err.Error(), "toml: ")
+	return at, printable(strings.TrimPrefix(err.Error(), "toml: "))
+}
+
+// printable keeps what a parser quotes of a broken file from breaking a
+// terminal too.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, text)
+}
+
+// bare is a key as a file writes it, quoted where it must be.
+func bare(key string) string {
+	for i := range len(key) {
+		if c := key[i]; !isLetter(c) && !isDigit(c) && c != '-' && c != '_' {
+			return quote(key)
+		}
+	}
+	if key == "" {
+		return `""`
+	}
+	return key
 }
 
 type treeBuilder struct {

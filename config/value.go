@@ -309,7 +309,7 @@ func (v envValue) set(n *node, r report) {
 			r(m.at, "has "+quote(m.name)+" as a name, which "+problem, remedy)
 			ok = false
 		case m.value.kind != kindString:
-			r(m.value.at, "has "+m.value.String()+" as the value of "+m.name, "write a string")
+			r(m.value.at, "has "+m.value.String()+" as the value of "+m.name, "write it as a string")
 			ok = false
 		default:
 			if problem, remedy := checkTemplate(m.value.text); problem != "" {
@@ -378,49 +378,52 @@ func (v nodesValue) set(n *node, r report) {
 		r(pos{}, fmt.Sprintf("has %d elements", len(n.items)), mustBe(v))
 		return
 	}
-	nodes, ok := make([]map[string]string, 0, len(n.items)), true
+	nodes, ok := make([]map[string]string, len(n.items)), true
 	bad := func(at pos, problem, remedy string) {
 		r(at, problem, remedy)
 		ok = false
 	}
-	owners := map[string]int{}
+	owners := map[string]int{} // of an address
 	for i, item := range n.items {
 		if item.kind != kindTable || len(item.members) == 0 {
 			bad(item.at, fmt.Sprintf("has %s as element %d", nonEmpty(item), i+1), mustBe(v))
 			continue
 		}
-		addrs := map[string]string{}
+		nodes[i] = map[string]string{}
 		for _, m := range item.members {
 			if problem, remedy := checkName(m.name); problem != "" {
-				bad(m.at, "has "+quote(m.name)+" as the name of a port, which "+problem, remedy)
+				bad(m.at, "has "+quote(m.name)+" as a key, which "+problem, remedy)
 				continue
 			}
 			if m.value.kind != kindString {
 				bad(m.value.at, "has "+m.value.String()+" as the address of "+m.name, `write a string, "host:port"`)
 				continue
 			}
-			if problem, remedy := checkAddr(m.value.text); problem != "" {
-				bad(m.value.at, "has "+quote(m.value.text)+" as the address of "+m.name+", which "+problem, remedy)
+			addr := m.value.text
+			if problem, remedy := checkAddr(addr); problem != "" {
+				bad(m.value.at, "has "+quote(addr)+" as the address of "+m.name+", which "+problem, remedy)
 				continue
 			}
-			if j, taken := owners[m.value.text]; taken {
-				bad(m.value.at, fmt.Sprintf("gives %s to node %d and to node %d", quote(m.value.text), j, i), "give each port of each node its own address")
+			if j, taken := owners[addr]; taken {
+				bad(m.value.at, fmt.Sprintf("has %s in element %d and in element %d", quote(addr), j+1, i+1), "give each port of each node its own address")
 				continue
 			}
-			owners[m.value.text] = i
-			addrs[m.name] = m.value.text
+			owners[addr] = i
+			nodes[i][m.name] = addr
 		}
-		nodes = append(nodes, addrs)
-		for name := range nodes[0] {
-			if item.member(name) == nil {
-				bad(item.at, fmt.Sprintf("has no port %s on node %d, as it has on node 0", quote(name), i), "name the same ports on every node")
+	}
+	if !ok {
+		return
+	}
+	for i, item := range n.items[1:] {
+		for _, m := range item.members {
+			if nodes[0][m.name] == "" {
+				bad(m.at, fmt.Sprintf("has the port %s in element %d and not in element 1", m.name, i+2), "name the same ports for every node")
 			}
 		}
-		if first := n.items[0]; first.kind == kindTable {
-			for name := range addrs {
-				if first.member(name) == nil {
-					bad(item.member(name).at, fmt.Sprintf("has a port %s on node %d and none on node 0", quote(name), i), "name the same ports on every node")
-				}
+		for _, m := range n.items[0].members {
+			if item.member(m.name) == nil {
+				bad(item.at, fmt.Sprintf("has the port %s in element 1 and not in element %d", m.name, i+2), "name the same ports for every node")
 			}
 		}
 	}
