@@ -39,10 +39,10 @@ func TestValidate(t *testing.T) {
 		{Requirement{Nodes: 100000}, "nodes=100000: a cluster has at most 4096 nodes"},
 		{Requirement{Min: 5000}, "min=5000: a cluster has at most 4096 nodes"},
 		{Requirement{Nodes: 3, Min: 4}, "min=4 is more than nodes=3"},
-		{Requirement{Program: "a b"}, "program=a b: a program's name is of letters, digits, '-' and '_' and begins with a letter or a digit"},
+		{Requirement{Program: "a b"}, "program=a b: a program's name is of letters, digits, '-' and '_', begins with a letter or a digit and has 64 characters at most"},
 		{Requirement{Ports: []string{"a", "b", "a"}}, "ports=a,b,a: port a is named twice"},
 		{Requirement{Ports: []string{"a", ""}}, "ports=a,: the name of a port is empty"},
-		{Requirement{Ports: []string{"1a"}}, "ports=1a: \"1a\" is no name for a port: letters, digits, '-' and '_', beginning with a letter"},
+		{Requirement{Ports: []string{"1a"}}, "ports=1a: \"1a\" is no name for a port: letters, digits, '-' and '_', beginning with a letter, 64 characters at most"},
 		{Requirement{Shared: true}, "shared needs a program: nodes of the test binary are never shared"},
 		{Requirement{Timeout: -time.Second}, "timeout=-1s: a timeout is longer than 0"},
 	} {

@@ -25,6 +25,9 @@ const (
 // tell a slip of the pen from a wish.
 const MaxNodes = 4096
 
+// maxName bounds names: they become parts of paths and of variables.
+const maxName = 64
+
 // String returns r as the words of a directive, in canonical order:
 //
 //	nodes=3 min=2 program=etcd ports=client,peer reuse shared optional timeout=30s
@@ -106,7 +109,7 @@ func CheckProgram(name string) error {
 		return fmt.Errorf("%s= names no program", WordProgram)
 	}
 	if !isWord(name, isDigit) {
-		return fmt.Errorf("%s=%s: a program's name is of letters, digits, '-' and '_' and begins with a letter or a digit", WordProgram, name)
+		return fmt.Errorf("%s=%s: a program's name is of letters, digits, '-' and '_', begins with a letter or a digit and has %d characters at most", WordProgram, name, maxName)
 	}
 	return nil
 }
@@ -122,7 +125,7 @@ func CheckPorts(names ...string) error {
 		case name == "":
 			return fmt.Errorf("%s=%s: the name of a port is empty", WordPorts, list)
 		case !isWord(name, func(byte) bool { return false }):
-			return fmt.Errorf("%s=%s: %q is no name for a port: letters, digits, '-' and '_', beginning with a letter", WordPorts, list, name)
+			return fmt.Errorf("%s=%s: %q is no name for a port: letters, digits, '-' and '_', beginning with a letter, %d characters at most", WordPorts, list, name, maxName)
 		case slices.Contains(names[:i], name):
 			return fmt.Errorf("%s=%s: port %s is named twice", WordPorts, list, name)
 		}
@@ -131,6 +134,9 @@ func CheckPorts(names ...string) error {
 }
 
 func isWord(s string, first func(byte) bool) bool {
+	if len(s) > maxName {
+		return false
+	}
 	for i := range len(s) {
 		c := s[i]
 		switch {

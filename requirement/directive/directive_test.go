@@ -160,7 +160,7 @@ func TestMessages(t *testing.T) {
 		"// dist:nodes=0":       `comment looks like a dist directive, but Go takes it for prose: begin it with //dist: and no spaces`,
 		"//dist:":               `//dist: directive without a word: write at least //dist:nodes=N`,
 		"//dist:reuse reuse":    `reuse is given twice in one directive`,
-		"//dist:ports=a,1":      `ports=a,1: "1" is no name for a port: letters, digits, '-' and '_', beginning with a letter`,
+		"//dist:ports=a,1":      `ports=a,1: "1" is no name for a port: letters, digits, '-' and '_', beginning with a letter, 64 characters at most`,
 		"//dist:timeout=later":  `timeout=later: a timeout is a duration such as 30s or 1m30s`,
 		"//dist:nodes=3//three": `comment after nodes=3 wants a space before it`,
 	} {

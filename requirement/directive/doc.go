@@ -11,7 +11,7 @@
 //
 //	nodes=N       N decimal, 1 to requirement.MaxNodes, no sign, no leading zero
 //	min=N         likewise, and not above nodes
-//	program=NAME  letters, digits, '-' and '_', beginning with a letter or a digit
+//	program=NAME  letters, digits, '-' and '_', beginning with a letter or a digit, at most 64
 //	ports=A,B     names as above, beginning with a letter, each once
 //	reuse
 //	shared

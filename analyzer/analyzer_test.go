@@ -1,0 +1,101 @@
+package analyzer
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/tools/go/analysis/analysistest"
+)
+
+var record = flag.Bool("record", false, "write what the tests found to be what they want")
+
+var testdata = func() string {
+	dir, err := filepath.Abs("../testdata")
+	if err != nil {
+		panic(err)
+	}
+	return dir
+}()
+
+// results runs the analyzer over the packages without asking for bootstraps,
+// and returns what it found by import path; of a package and its variant with
+// test files, the latter.
+func results(t *testing.T, packages ...string) map[string]*Result {
+	t.Helper()
+	withoutBootstraps(t)
+	found := make(map[string]*Result)
+	for _, r := range analysistest.Run(t, testdata, Analyzer, packages...) {
+		result, ok := r.Result.(*Result)
+		if !ok {
+			t.Fatalf("%s: the result is a %T", r.Action.Package.ID, r.Result)
+		}
+		if old := found[result.Plan.Package]; old == nil || len(r.Pass.Files) > 0 && result.UsesDist {
+			found[result.Plan.Package] = result
+		}
+	}
+	return found
+}
+
+func withoutBootstraps(t *testing.T) {
+	Analyzer.Flags.Set("bootstrap", "false")
+	t.Cleanup(func() { Analyzer.Flags.Set("bootstrap", "true") })
+}
+
+// golden compares got with the contents of the file, or records it.
+func golden(t *testing.T, path, got string) {
+	t.Helper()
+	if *record {
+		if err := os.WriteFile(path, []byte(got), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("%s is not what was found (-record writes it):\n%s", path, got)
+	}
+}
+
+func TestPlan(t *testing.T) {
+	found := results(t, "plan", "external", "clustertest")
+	for _, test := range []struct{ pkg, golden string }{
+		{"plan", "plan/plan.golden"},
+		{"external_test", "external/plan.golden"},
+		{"clustertest", "clustertest/plan.golden"},
+	} {
+		r := found[test.pkg]
+		if r == nil {
+			t.Errorf("no result for %s", test.pkg)
+			continue
+		}
+		golden(t, filepath.Join(testdata, "src", test.golden), describe(r))
+	}
+}
+
+// describe renders a result for comparison.
+func describe(r *Result) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "package %s\n", r.Plan.Package)
+	fmt.Fprintf(&b, "uses dist: %t, own main: %t, at a position: %t\n", r.UsesDist, r.Plan.OwnMain, r.TestMain.IsValid())
+	for i, t := range r.Tests {
+		if p := r.Plan.Tests[i]; p.Name != t.Name || !p.Requirement.Equal(t.Requirement) {
+			fmt.Fprintf(&b, "the plan says %v instead of\n", p)
+		}
+		fmt.Fprintf(&b, "%s: %s\n\t%s\n", t.Name, t.Requirement, t.Why)
+	}
+	for _, f := range r.Functions {
+		fmt.Fprintf(&b, "func %s", f.key())
+		if f.Constraint != "" {
+			fmt.Fprintf(&b, " if %s", f.Constraint)
+		}
+		b.WriteString("\n")
+	}
+	return b.String()
+}

@@ -1,0 +1,74 @@
+package analyzer
+
+import (
+	"fmt"
+	"go/ast"
+	"go/types"
+	"slices"
+	"strings"
+)
+
+// requires is the fact that a function gets to requirement calls, so that tests
+// of other packages that call it are known to need a cluster.
+type requires struct {
+	Needs []need
+}
+
+func (*requires) AFact() {}
+
+func (f *requires) String() string {
+	var texts []string
+	for i := range f.Needs {
+		n := &f.Needs[i]
+		texts = append(texts, strings.Join(slices.Concat(n.Path, []string{n.Text}), ": "))
+	}
+	return fmt.Sprintf("requires(%s)", strings.Join(texts, "; "))
+}
+
+// registered is the fact that a function is registered by its own package.
+type registered struct{}
+
+func (*registered) AFact()         {}
+func (*registered) String() string { return "registered" }
+
+func (s *scan) exportFacts() {
+	for _, fn := range s.funcs {
+		if fn.kind != 0 || fn.obj == nil || isDistPath(s.pass.Pkg.Path()) {
+			continue
+		}
+		var fact requires
+		for _, r := range s.reach(fn) {
+			n := *r.need
+			n.Path, n.options = r.path, nil
+			// One of a kind is enough: what counts is what it asks for.
+			if !slices.ContainsFunc(fact.Needs, func(m need) bool { return m.Equal(n.Requirement) && m.Dynamic == n.Dynamic }) {
+				fact.Needs = append(fact.Needs, n)
+			}
+		}
+		if fact.Needs != nil {
+			s.pass.ExportObjectFact(fn.obj, &fact)
+		}
+	}
+	for _, u := range s.uses {
+		if u.name != "Register" || len(u.call.Args) != 1 {
+			continue
+		}
+		if obj := s.plainFunc(u.call.Args[0]); obj != nil && obj.Pkg() == s.pass.Pkg && obj.Signature().TypeParams() == nil {
+			s.pass.ExportObjectFact(obj, new(registered))
+		}
+	}
+}
+
+// plainFunc returns the package-level function that x names, nil if x is
+// anything else.
+func (s *scan) plainFunc(x ast.Expr) *types.Func {
+	id := calledIdent(x)
+	if id == nil {
+		return nil
+	}
+	obj, ok := s.pass.TypesInfo.Uses[id].(*types.Func)
+	if !ok || obj.Pkg() == nil || obj.Signature().Recv() != nil {
+		return nil
+	}
+	return obj
+}

@@ -1,0 +1,23 @@
+// Package clustertest is a helper package that tests of others use.
+package clustertest
+
+import (
+	"context"
+	"testing"
+
+	"github.com/distkit/dist"
+)
+
+func New(t testing.TB) *dist.Cluster { // want New:`requires\(dist.Require\(t, dist.Nodes\(5\)\)\)`
+	return dist.Require(t, dist.Nodes(5))
+}
+
+type Suite struct{ T testing.TB }
+
+func (s *Suite) Cluster() *dist.Cluster { return New(s.T) } // want Cluster:`requires\(New: dist.Require\(t, dist.Nodes\(5\)\)\)`
+
+func Registered(ctx context.Context, in int) (int, error) { return in, nil } // want Registered:"registered"
+
+func Exported(ctx context.Context, in int) (int, error) { return in, nil }
+
+func init() { dist.Register(Registered) }
