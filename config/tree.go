@@ -130,17 +130,21 @@ func printable(text string) string {
 	}, text)
 }
 
-// bare is a key as a file writes it, quoted where it must be.
+// bare is a key as messages show it, quoted where a file must quote it.
 func bare(key string) string {
+	if isBare(key) {
+		return key
+	}
+	return quote(key)
+}
+
+func isBare(key string) bool {
 	for i := range len(key) {
 		if c := key[i]; !isLetter(c) && !isDigit(c) && c != '-' && c != '_' {
-			return quote(key)
+			return false
 		}
 	}
-	if key == "" {
-		return `""`
-	}
-	return key
+	return key != ""
 }
 
 type treeBuilder struct {

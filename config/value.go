@@ -207,7 +207,7 @@ func (v enumValue) parse(text string, r report) {
 	*v.p = text
 }
 
-func (v enumValue) literal() string { return strconv.Quote(*v.p) }
+func (v enumValue) literal() string { return spellString(*v.p) }
 func (v enumValue) allowed() string { return oneOf(v.values) }
 
 // A check judges a string: a predicate that says what is wrong with it, "is not
@@ -239,7 +239,7 @@ func (v textValue) parse(text string, r report) {
 	*v.p = text
 }
 
-func (v textValue) literal() string { return strconv.Quote(*v.p) }
+func (v textValue) literal() string { return spellString(*v.p) }
 func (v textValue) allowed() string { return v.what }
 
 // A listValue is a list of strings, each of which passes the check.
@@ -362,7 +362,7 @@ func (v resetValue) literal() string {
 	if v.p.Mode == "exec" {
 		return list(v.p.Exec)
 	}
-	return quote(v.p.Mode)
+	return spellString(v.p.Mode)
 }
 func (v resetValue) allowed() string { return `"restart", "none" or a command as a list of strings` }
 
@@ -456,7 +456,7 @@ func (v nodesValue) allowed() string {
 func list(items []string) string {
 	quoted := make([]string, len(items))
 	for i, item := range items {
-		quoted[i] = strconv.Quote(item)
+		quoted[i] = spellString(item)
 	}
 	return "[" + strings.Join(quoted, ", ") + "]"
 }
@@ -467,10 +467,36 @@ func inlineTable(m map[string]string) string {
 	}
 	pairs := make([]string, 0, len(m))
 	for k, v := range m {
-		pairs = append(pairs, k+" = "+strconv.Quote(v))
+		pairs = append(pairs, spellKey(k)+" = "+spellString(v))
 	}
 	slices.Sort(pairs)
 	return "{ " + strings.Join(pairs, ", ") + " }"
+}
+
+// spellString writes a string for the file. Go's escapes are not all TOML's.
+func spellString(s string) string {
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, r := range s {
+		switch {
+		case r == '"' || r == '\\':
+			b.WriteByte('\\')
+			b.WriteRune(r)
+		case r < ' ' || r == 0x7f:
+			fmt.Fprintf(&b, `\u%04X`, r)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
+}
+
+func spellKey(key string) string {
+	if isBare(key) {
+		return key
+	}
+	return spellString(key)
 }
 
 // quote shows a string in a message: on one line, and not all of it if it is
