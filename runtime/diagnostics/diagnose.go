@@ -455,6 +455,7 @@ func known(f *Failure, log *logTail) map[string]string {
 		when("above", d.IsDir && d.Path != d.Asked)
 	}
 	set("user", f.Facts.User)
+	when("stopped", f.Facts.Process != nil && f.Facts.Process.Stopped)
 
 	if len(f.Facts.Holders) > 0 {
 		h := f.Facts.Holders[0]
@@ -557,7 +558,7 @@ func evidence(f *Failure, d *Diagnosis, log *logTail) []string {
 	case f.Elapsed > 0:
 		add(durationText(f.Elapsed) + " have passed")
 	}
-	if f.PID > 0 {
+	if f.PID > 0 && f.Facts.Process == nil {
 		add(fmt.Sprintf("pid of %s: %d", cmp.Or(f.Node, "the node"), f.PID))
 	}
 	if f.Asked > 0 && !strings.Contains(d.Cause, strconv.Itoa(f.Asked)) {
@@ -586,6 +587,10 @@ func evidence(f *Failure, d *Diagnosis, log *logTail) []string {
 	for _, l := range x.Limits {
 		add(l.String())
 	}
+	if x.Process != nil {
+		add(x.Process.String())
+	}
+	add(x.Load)
 	if len(x.Descriptors) > 0 {
 		add("open here: " + strings.Join(x.Descriptors, ", "))
 	}

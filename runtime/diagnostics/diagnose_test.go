@@ -1,9 +1,20 @@
 package diagnostics
 
 import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os/exec"
 	"regexp"
+	"runtime"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // TestTable holds the table to what the rest of the package relies on.
@@ -46,5 +57,204 @@ func TestTable(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestDiagnose has a failure for every row, and the text that matters of what
+// comes out. Failures that a test can cause for real are in the other files,
+// too; here is what decides.
+func TestDiagnose(t *testing.T) {
+	three, four := uint64(3), uint64(4)
+	killed := &Exit{Code: -1, Signal: "killed"}
+	full := func(name string) Facts { return Facts{Limits: []Limit{{Name: name, Max: 100, Used: 100}}} }
+	race := []string{
+		"==================", "WARNING: DATA RACE", "Write at 0x00c000012 by goroutine 7:", "  example.com/p.f()", "      /src/p.go:10 +0x1",
+		"", "Previous write at 0x00c000012 by goroutine 6:", "==================", "exit status 66",
+	}
+	tests := []struct {
+		want  Code
+		f     Failure
+		cause string
+	}{
+		{ExecNotFound, Failure{Phase: PhaseExec, Path: "/x", Err: exec.ErrNotFound, Facts: Facts{Executable: &Executable{Path: "/x", Missing: true}}}, "/x does not exist"},
+		{ExecInterpreter, Failure{Phase: PhaseExec, Path: "/x", Err: syscall.ENOENT, Facts: Facts{Executable: &Executable{Path: "/x", Interpreter: "/lib/ld-musl.so", NoInterp: true}}}, "/x exists, but the /lib/ld-musl.so"},
+		{ExecPermission, Failure{Phase: PhaseExec, Path: "/x", Err: syscall.EACCES}, "permission denied"},
+		{ExecNoExecMount, Failure{Phase: PhaseExec, Path: "/x/y", Err: syscall.EACCES, Facts: Facts{Executable: &Executable{Exec: true, NoExec: "/x"}}}, "/x is mounted noexec"},
+		{ExecFormat, Failure{Phase: PhaseExec, Path: "/x", Err: syscall.ENOEXEC, Facts: Facts{Executable: &Executable{Format: "an ELF program for s390x"}}}, "/x is an ELF program for s390x; this machine runs"},
+		{ExecBusy, Failure{Phase: PhaseExec, Path: "/x", Err: syscall.ETXTBSY}, "/x open for writing"},
+		{ExecArgsTooLong, Failure{Phase: PhaseExec, Path: "/x", Err: syscall.E2BIG}, "arguments and environment of /x"},
+
+		{NodeExitEarly, Failure{Phase: PhaseHandshake, Exit: &Exit{}}, "without a word"},
+		{NodeInitPanic, Failure{Phase: PhaseHandshake, Exit: &Exit{Code: 2}, Log: []string{"panic: x", "", "goroutine 1 [running]:", "a.b/p.init()"}}, "a.b/p.init panicked: x"},
+		{NodeFlags, Failure{Phase: PhaseHandshake, Exit: &Exit{Code: 2}, Log: []string{"flag provided but not defined: -x", "Usage of p.test:"}}, "-x"},
+		{NodeTestMain, Failure{Phase: PhaseHandshake, Exit: &Exit{Code: 1}, OwnTestMain: true}, "before dist.Main"},
+		{NodeHandshakeTimeout, Failure{Phase: PhaseHandshake, Err: context.DeadlineExceeded, Limit: time.Second, Log: []string{"waiting for network", ""}}, "its last words: waiting for network"},
+		{NodeNoChannel, Failure{Phase: PhaseBootstrap, Code: NodeNoChannel}, "the environment says it is a node"},
+		{NodeExit, Failure{Phase: PhaseCall, Exit: &Exit{Code: 1}}, "os.Exit, log.Fatal"},
+		{NodeSignal, Failure{Phase: PhaseCall, Exit: &Exit{Code: 137}}, "SIGKILL (137 is 128+9)"},
+		{NodeSignal, Failure{Phase: PhaseCall, Exit: killed, Facts: Facts{OOMKills: &three}}, "the kernel's OOM killer was at work (3 so far), perhaps here too"},
+		{NodeOutOfMemory, Failure{Phase: PhaseCall, Exit: killed, OOMBefore: &three, Facts: Facts{OOMKills: &four}}, "(1 killed since the node started)"},
+		{NodePanic, Failure{Phase: PhaseCall, Exit: &Exit{Code: 2}, Log: []string{"fatal error: all goroutines are asleep - deadlock!"}}, "fatal error: all goroutines are asleep"},
+		{NodeRace, Failure{Phase: PhaseStop, Exit: &Exit{Code: 66}, Log: race}, "Write at 0x00c000012 by goroutine 7: example.com/p.f() /src/p.go:10 +0x1"},
+		{NodeExit, Failure{Phase: PhaseCall, Exit: &Exit{Code: 66}}, "os.Exit"}, // 66 alone is no race
+		{NodeHung, Failure{Phase: PhaseCall, Node: "node-3", Elapsed: 2 * time.Second, Limit: time.Second}, "node-3 runs, but nothing on it answers"},
+		{NodeExitUnnoticed, Failure{Phase: PhaseStop, Exit: &Exit{}}, "between calls"},
+
+		{AddrInUse, Failure{Phase: PhasePrepare, Address: "127.0.0.1:80", Err: syscall.EADDRINUSE, Facts: Facts{Holders: []Holder{{UID: 7, Local: "0.0.0.0:80", State: "LISTEN"}}}}, "a process of another user (uid 7) has 0.0.0.0:80"},
+		{AddrExhausted, Failure{Phase: PhasePrepare, Code: AddrExhausted, Source: "20000-20010"}, "all of 20000-20010 is taken"},
+		{AddrUnavailable, Failure{Phase: PhasePrepare, Address: "127.9.9.9:0", Err: syscall.EADDRNOTAVAIL}, "127.9.9.9:0 belongs to no interface"},
+		{AddrPermission, Failure{Phase: PhasePrepare, Address: "127.0.0.1:80", Err: syscall.EACCES}, "port 80 is one of those only an administrator may use"},
+
+		{LimitFiles, Failure{Phase: PhaseExec, Err: syscall.EMFILE}, "as many open files as it may have"},
+		{LimitFilesSystem, Failure{Phase: PhaseExec, Err: syscall.ENFILE, Facts: full("system files")}, "the system has 100 of 100 files open"},
+		{LimitProcesses, Failure{Phase: PhaseExec, Err: syscall.EAGAIN, Facts: full("RLIMIT_NPROC")}, "100 of the 100 processes"},
+		{LimitPIDs, Failure{Phase: PhaseExec, Err: syscall.EAGAIN, Facts: full("pids.max")}, "the control group has 100 of the 100"},
+		{LimitMemory, Failure{Phase: PhaseExec, Err: syscall.ENOMEM, Facts: Facts{Limits: []Limit{{Name: "cgroup memory", Max: 64 << 20, Used: 64 << 20, Unit: "B"}}}}, "the control group has used 64.0 MiB of 64.0 MiB"},
+		{LimitMemory, Failure{Phase: PhaseHandshake, Exit: &Exit{Code: 2}, Log: []string{"fatal error: runtime: out of memory"}}, "no memory to give"},
+
+		{DirPermission, Failure{Phase: PhasePrepare, Path: "/d", Err: syscall.EACCES}, "permission denied"},
+		{DirFull, Failure{Phase: PhasePrepare, Path: "/d", Err: syscall.ENOSPC, Facts: Facts{Dir: &Directory{Asked: "/d", Path: "/d", IsDir: true, NoInodes: true}}}, "the file system of /d has no inode left"},
+		{DirReadOnly, Failure{Phase: PhasePrepare, Path: "/d", Err: syscall.EROFS}, "the file system of /d is mounted read-only"},
+		{DirMissing, Failure{Phase: PhasePrepare, Path: "/d", Err: syscall.ENOENT}, "no such file"},
+
+		{ConfigInvalid, Failure{Phase: PhaseConfig, Err: errors.New("distributed.toml:3:1: unknown key \"max_node\"; did you mean max_nodes?")}, "distributed.toml:3:1: unknown key"},
+		{ConfigMissing, Failure{Phase: PhaseConfig, Path: "/m/distributed.toml", Err: fs.ErrNotExist}, "generated with /m/distributed.toml"},
+		{ConfigProgram, Failure{Phase: PhaseConfig, Code: ConfigProgram, Name: "etcd"}, "neither [program.etcd] nor [attach.etcd] is in distributed.toml"},
+
+		{BootstrapMissing, Failure{Phase: PhaseBootstrap}, "no dist_gen_test.go beside the test"},
+		{BootstrapStale, Failure{Phase: PhaseBootstrap, Name: "TestX"}, "before TestX needed a cluster"},
+		{BootstrapTestMain, Failure{Phase: PhaseBootstrap, OwnTestMain: true}, "must hand over to dist.Main"},
+
+		{SizeMaxNodes, Failure{Phase: PhaseLimits, Asked: 20, Allowed: 16, Source: "max_nodes of distributed.toml"}, "max_nodes of distributed.toml allows 16, the test asks for 20"},
+		{SizeCI, Failure{Phase: PhaseLimits, Asked: 20, Allowed: 8, Source: "ci.max_nodes"}, "ci.max_nodes allows 8"},
+		{SizeMachine, Failure{Phase: PhaseLimits, Asked: 20, Allowed: 4, Source: "512 MiB of memory"}, "512 MiB of memory allows 4 nodes here"},
+
+		{ModeOff, Failure{Phase: PhaseLimits, Code: ModeOff, Source: "DIST_CLUSTER_MODE"}, `mode is "off" by DIST_CLUSTER_MODE`},
+		{ModeManual, Failure{Phase: PhaseLimits, Code: ModeManual}, `mode is "manual"`},
+		{ModeShort, Failure{Phase: PhaseLimits, Code: ModeShort}, "the tests run with -short"},
+		{EnginePrograms, Failure{Phase: PhasePrepare, Code: EnginePrograms, Name: "etcd", Source: "process"}, "the engine process starts nodes of the test binary only"},
+		{EnginePlatform, Failure{Phase: PhasePrepare, Err: errors.ErrUnsupported}, "unsupported operation"},
+		{TimeDeadline, Failure{Phase: PhaseLimits, Limit: 2 * time.Second}, "2s is left until -timeout"},
+		{TimeCanceled, Failure{Phase: PhaseHandshake, Err: context.Canceled}, "context canceled"},
+
+		{UseParallel, Failure{Code: UseParallel, Name: "TestX"}, "TestX would hold its cluster"},
+		{UseFuzz, Failure{Code: UseFuzz}, "once per input"},
+		{UseConflict, Failure{Code: UseConflict, Name: "TestX", Details: []string{"nodes=3", "nodes=5"}}, "TestX has a cluster already"},
+		{UseClosure, Failure{Code: UseClosure, Name: "p.TestX.func1"}, "function literal"},
+		{UseMethodValue, Failure{Code: UseMethodValue}, "its receiver exists only in the test process"},
+		{UseUnregistered, Failure{Code: UseUnregistered, Name: "helper.Start"}, "does not list it"},
+		{UseValue, Failure{Code: UseValue, Name: "p.Config", Err: errors.New("field Done is a channel")}, "field Done is a channel"},
+		{LeftGoroutine, Failure{Code: LeftGoroutine, Phase: PhaseStop, Name: "TestX", Details: []string{"p.loop at p.go:7"}}, "were still running when it ended: p.loop at p.go:7"},
+		{LeftListener, Failure{Code: LeftListener, Phase: PhaseStop, Details: []string{"127.0.0.1:8080"}}, "still open: 127.0.0.1:8080"},
+		{LeftChild, Failure{Code: LeftChild, Phase: PhaseStop, Details: []string{"pid 7 (sleep 60)"}}, "pid 7 (sleep 60)"},
+		{Unknown, Failure{Phase: PhaseExec, Err: errors.New("something odd")}, "something odd"},
+	}
+	covered := make(map[Code]bool)
+	for _, tt := range tests {
+		covered[tt.want] = true
+		t.Run(string(tt.want), func(t *testing.T) {
+			if strings.Contains(string(tt.want), "EXEC") && runtime.GOOS == "windows" {
+				t.Skip("package syscall invents these numbers on Windows")
+			}
+			d := check(t, tt.f, tt.want, tt.cause)
+			text := d.Error()
+			first, _, _ := strings.Cut(text, "\n")
+			if !strings.HasPrefix(first, "dist: cannot ") || !strings.HasSuffix(first, "   ["+string(tt.want)+"]") {
+				t.Errorf("first line %q", first)
+			}
+			if strings.HasSuffix(text, "\n") || looseEnd.MatchString(text) {
+				t.Errorf("text with a loose end:\n%s", text)
+			}
+			if again := Diagnose(tt.f).Error(); again != text {
+				t.Errorf("the same failure gives another text:\n%s\n%s", text, again)
+			}
+		})
+	}
+	for _, code := range Codes() {
+		if !covered[code] {
+			t.Errorf("nothing here gives %s", code)
+		}
+	}
+}
+
+// looseEnd is a fact that was not filled in.
+var looseEnd = regexp.MustCompile(`\{[a-z-]+\}`)
+
+func TestText(t *testing.T) {
+	var log []string
+	for i := range 30 {
+		log = append(log, fmt.Sprintf("line %d", i+1))
+	}
+	d := Diagnose(Failure{
+		Phase: PhaseHandshake, Op: "start 3 nodes for TestLeader", Node: "node-2", OS: "linux",
+		Exit: &Exit{Code: 3}, Elapsed: 4123 * time.Microsecond, Log: log[:22], PID: 4711,
+		Fallback: "tried 3 times (100ms, 200ms, 400ms apart)",
+	})
+	want := `dist: cannot start 3 nodes for TestLeader: node-2 exited before it answered (exit status 3)   [DIST-NODE-EXIT-EARLY]
+    cause:    it ended by itself; its last words: line 22
+    evidence: exit status 3 after 4.1ms
+              pid of node-2: 4711
+              | … (2 lines before)
+              | ` + strings.Join(log[2:22], "\n              | ") + `
+    remedy:   run what happens before any test by itself, without dist: go test -run '^$' .
+              look for os.Exit, log.Fatal and syscalls in init functions and package variables of the tests and what they import
+              for a program, start it by hand with the arguments that distributed.toml gives it
+    instead:  tried 3 times (100ms, 200ms, 400ms apart)
+    more:     docs/diagnoses.md#dist-node-exit-early`
+	if diff := cmp.Diff(want, d.Error()); diff != "" {
+		t.Errorf("text (-want +got):\n%s", diff)
+	}
+}
+
+func TestJSON(t *testing.T) {
+	d := Diagnose(Failure{Phase: PhaseExec, Op: "start node-1", Path: "/x", Err: syscall.ETXTBSY, OS: "windows"})
+	data, err := json.Marshal(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var fields map[string]any
+	if err := json.Unmarshal(data, &fields); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]any{
+		"code": "DIST-EXEC-BUSY", "title": "the file is still being written", "problem": "cannot start node-1: /x is still open for writing",
+		"cause": "some process has /x open for writing", "evidence": []any{syscall.ETXTBSY.Error()},
+		"remedies": []any{"write the program under another name and rename it when it is complete"},
+		"retry":    true, "retry_after": "50ms", "retry_after_ns": 5e7, "reduce": false, "skip": false,
+		"error": syscall.ETXTBSY.Error(), "more": "docs/diagnoses.md#dist-exec-busy",
+	}
+	if diff := cmp.Diff(want, fields); diff != "" {
+		t.Errorf("fields (-want +got):\n%s", diff)
+	}
+	back := new(Diagnosis)
+	if err := json.Unmarshal(data, back); err != nil {
+		t.Fatal(err)
+	}
+	if back.Error() != d.Error() || back.RetryAfter != d.RetryAfter || back.Err.Error() != d.Err.Error() {
+		t.Errorf("read back: %+v", back)
+	}
+}
+
+// TestInner checks that a diagnosis made below is not made again above.
+func TestInner(t *testing.T) {
+	inner := Diagnose(Failure{Phase: PhaseExec, Op: "start node-1", Err: syscall.EMFILE})
+	outer := Diagnose(Failure{Phase: PhaseHandshake, Err: fmt.Errorf("cluster: %w", inner), Fallback: "tried twice"})
+	if outer.Code != LimitFiles || outer.Problem != inner.Problem || outer.Fallback != "tried twice" || inner.Fallback != "" {
+		t.Errorf("got %+v", outer)
+	}
+}
+
+func TestGatherBounded(t *testing.T) {
+	release := make(chan struct{})
+	defer close(release)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	var facts Facts
+	gather(ctx, &facts, []probe{
+		{"a dead file system", func(context.Context) (func(*Facts), error) { <-release; return nil, nil }},
+		{"a bug", func(context.Context) (func(*Facts), error) { panic("oops") }},
+	})
+	if len(facts.Missing) != 2 || facts.Missing[0] != "a dead file system: took too long" {
+		t.Errorf("missing: %q", facts.Missing)
 	}
 }

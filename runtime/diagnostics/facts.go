@@ -16,7 +16,9 @@ type Facts struct {
 	Dir         *Directory  // the directory concerned, or the nearest one above it that exists
 	WorkDir     *Directory  // the same for Failure.Dir
 	User        string      // who this process is: "uid 1000"
-	OOMKills    *uint64     // as OOMKills
+	Process     *Process    // the node's process, where it still runs
+	Load        string      // how busy the machine is: "load average 7.9 on 2 processors"
+	OOMKills    *uint64     // as the function OOMKills
 	Missing     []string    // what could not be learnt, and why
 }
 
@@ -81,6 +83,15 @@ type Directory struct {
 	Size     uint64 // bytes in all; 0 if not measured
 	Inodes   uint64 // in all; 0 if not measured, or the file system has no such limit
 	NoInodes bool   // none of them is left
+}
+
+// A Process is one that runs but does not answer.
+type Process struct {
+	PID     int
+	State   string // "sleeping", "stopped", …
+	Stopped bool   // by SIGSTOP or a debugger
+	Threads int
+	CPU     time.Duration // processor time used since its start
 }
 
 // bytesText is n in the largest unit that keeps it readable.
@@ -165,4 +176,8 @@ func (d *Directory) String() string {
 		s += ", no inode left"
 	}
 	return s
+}
+
+func (p *Process) String() string {
+	return fmt.Sprintf("pid %d: %s, %d threads, %s of processor time used", p.PID, p.State, p.Threads, durationText(p.CPU))
 }

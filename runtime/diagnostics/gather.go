@@ -2,7 +2,9 @@ package diagnostics
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -71,4 +73,110 @@ wait:
 			r.set(facts)
 		}
 	}
+}
+
+// probes chooses what is worth measuring.
+func probes(f *Failure) []probe {
+	log := readLog(f.Log)
+	c := conditionOf(f.Err)
+	if c == "" && f.Exit != nil {
+		c = log.condition
+	}
+	code := classify(f, log) // what it looks like before anything is measured
+
+	var ps []probe
+	add := func(name string, run func(ctx context.Context) (func(*Facts), error)) {
+		ps = append(ps, probe{name, func(ctx context.Context) (func(*Facts), error) {
+			set, err := run(ctx)
+			if errors.Is(err, errors.ErrUnsupported) {
+				err = nil // the documentation says where what is missing
+			}
+			return set, err
+		}})
+	}
+	limits := func(name string, measure func(context.Context) ([]Limit, error)) {
+		add(name, func(ctx context.Context) (func(*Facts), error) {
+			ls, err := measure(ctx)
+			return func(facts *Facts) { facts.Limits = append(facts.Limits, ls...) }, err
+		})
+	}
+
+	if f.Phase == PhaseExec && f.Exit == nil && !isChdir(f) && path(f) != "" {
+		name := path(f)
+		add("the file "+name, func(context.Context) (func(*Facts), error) {
+			x, err := inspectExecutable(name)
+			return func(facts *Facts) { facts.Executable = x }, err
+		})
+		if f.Dir != "" {
+			add("the directory "+f.Dir, func(context.Context) (func(*Facts), error) {
+				d, err := inspectDirectory(f.Dir)
+				return func(facts *Facts) { facts.WorkDir = d }, err
+			})
+		}
+	}
+	switch code {
+	case DirMissing, DirPermission, DirFull, DirReadOnly:
+		if name := path(f); name != "" {
+			add("the directory "+name, func(context.Context) (func(*Facts), error) {
+				d, err := inspectDirectory(name)
+				return func(facts *Facts) { facts.Dir = d }, err
+			})
+		}
+	}
+	switch code {
+	case DirPermission, ExecPermission, ExecNoExecMount:
+		add("the user", func(context.Context) (func(*Facts), error) {
+			u := whoAmI()
+			return func(facts *Facts) { facts.User = u }, nil
+		})
+	}
+
+	if a := address(f, log); a != "" && (c == addressInUse || code == AddrInUse) {
+		network := "tcp"
+		if f.Err != nil && strings.Contains(f.Err.Error(), " udp") {
+			network = "udp"
+		}
+		add("who holds "+a, func(ctx context.Context) (func(*Facts), error) {
+			hs, err := holders(ctx, network, a)
+			return func(facts *Facts) { facts.Holders = hs }, err
+		})
+	}
+
+	switch code {
+	case LimitFiles:
+		limits("the limit of open files", fileLimits)
+		add("the open files", func(ctx context.Context) (func(*Facts), error) {
+			ds, err := descriptors(ctx)
+			return func(facts *Facts) { facts.Descriptors = ds }, err
+		})
+	case LimitFilesSystem:
+		limits("the limit of open files", systemFileLimits)
+	case LimitProcesses, LimitPIDs:
+		limits("the limits of processes", processLimits)
+	case LimitMemory, NodeOutOfMemory, NodeHandshakeTimeout:
+		limits("memory", memoryLimits)
+	}
+	if f.Exit.killed() {
+		if code != NodeOutOfMemory {
+			limits("memory", memoryLimits)
+		}
+		add("the kernel's count of memory kills", func(context.Context) (func(*Facts), error) {
+			n := OOMKills()
+			return func(facts *Facts) { facts.OOMKills = n }, nil
+		})
+	}
+	switch code {
+	case NodeHandshakeTimeout, NodeHung:
+		add("the load", func(context.Context) (func(*Facts), error) {
+			load, err := loadAverage()
+			return func(facts *Facts) { facts.Load = load }, err
+		})
+		if f.PID > 0 {
+			add(fmt.Sprintf("what pid %d does", f.PID), func(context.Context) (func(*Facts), error) {
+				p, err := inspectProcess(f.PID)
+				return func(facts *Facts) { facts.Process = p }, err
+			})
+		}
+	}
+	return ps
 }

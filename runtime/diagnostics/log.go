@@ -115,7 +115,7 @@ func (l *logTail) readPanic(i int) {
 			inStack = true
 		case inStack && strings.TrimSpace(line) == "":
 			end = k
-		case inStack && !strings.HasPrefix(line, "\t"):
+		case inStack && !strings.HasPrefix(line, "\t") && !strings.HasPrefix(line, "created by "):
 			l.readFrame(line)
 		}
 		if end == k {
@@ -125,10 +125,15 @@ func (l *logTail) readPanic(i int) {
 	l.panicTo = end
 }
 
+// initFrame is how the compiler names init functions (init.0, init.1, …) and
+// the one that initializes package variables.
+var initFrame = regexp.MustCompile(`^init(\.\d+)?$`)
+
 // readFrame looks at one function of the panic's stack. Package initialization
 // runs before main.main, so a frame of it below the panic is proof.
 func (l *logTail) readFrame(line string) {
-	name, _, _ := strings.Cut(line, "(")
+	full, _, _ := strings.Cut(line, "(")
+	name := full
 	if i := strings.LastIndex(name, "/"); i >= 0 {
 		name = name[i+1:]
 	}
@@ -137,8 +142,7 @@ func (l *logTail) readFrame(line string) {
 		return
 	}
 	switch {
-	case fn == "init" || strings.HasPrefix(fn, "init."):
-		full, _, _ := strings.Cut(line, "(")
+	case initFrame.MatchString(fn):
 		l.initFunc = full
 	case fn == "TestMain":
 		l.inTestMain = true

@@ -294,9 +294,9 @@ var table = []*row{
 		code:     NodeHandshakeTimeout,
 		title:    "a node did not answer in time",
 		problem:  "{node} did not answer within {limit}",
-		causes:   []string{"it runs, but something before its first answer blocks or is slow; its last words: {lastlog}", "it runs, but something before its first answer (package init, TestMain, the program's own start) blocks or is slow"},
+		causes:   []string{"it is stopped: by SIGSTOP or a debugger{if-stopped}", "it runs, but something before its first answer blocks or is slow; its last words: {lastlog}", "it runs, but something before its first answer (package init, TestMain, the program's own start) blocks or is slow"},
 		explain:  "The process is alive but has not reported ready. Usually an init function waits for something (a network, a lock that the test process holds, standard input), a program takes longer than `ready.timeout`, or the machine is so busy that nothing gets on.",
-		evidence: "how long was waited, the last lines of the node's log, memory and processor use where it can be read",
+		evidence: "how long was waited, the last lines of the node's log; on Linux what its process does, the load and memory of the machine",
 		remedies: always(
 			"run what happens before any test by itself and see whether it ends: go test -run '^$' -timeout 30s .",
 			"give it longer: start_timeout in [cluster] of distributed.toml, DIST_CLUSTER_START_TIMEOUT=1m, or timeout=1m in the directive",
@@ -374,13 +374,12 @@ var table = []*row{
 		code:     NodeHung,
 		title:    "a node does not answer",
 		problem:  "{node} did not answer within {limit}",
-		causes:   []string{"{node} runs, but nothing on it answers: it is paused, or its only processor is kept busy, or the machine is overloaded"},
+		causes:   []string{"{node} is stopped: by Node.Pause, SIGSTOP or a debugger{if-stopped}", "{node} runs, but nothing on it answers: it is paused, or its only processor is kept busy, or the machine is overloaded"},
 		explain:  "The node's process exists and its control channel is open, but even the part of it that dist runs does not answer. A paused node (Node.Pause) is the usual case; a cgo call or a debugger that stops the process is another.",
-		evidence: "how long was waited, the last lines of the node's log",
+		evidence: "how long was waited, the last lines of the node's log; on Linux what its process does, and the load of the machine",
 		remedies: []remedy{
 			{"", "if the test paused the node, resume it before calling it: Node.Resume"},
 			{"unix", "see what it is doing: kill -QUIT {pid} writes all its goroutines to its log"},
-			{"unix", "SIGQUIT makes a Go process write all its goroutines to its log"},
 			{"windows", "attach a debugger to the node: dlv attach PID"},
 		},
 		retry: time.Second,
@@ -616,7 +615,7 @@ var table = []*row{
 		causes:   []string{"{err}", "{pos}: not valid", "a key or value of the configuration is not valid"},
 		explain:  "distributed.toml is read strictly: a key it does not have, or a value of the wrong kind, would otherwise be a setting that silently does nothing. The same goes for environment variables that begin with DIST_.",
 		evidence: "file, line and column, and the nearest right key",
-		remedies: always("correct {pos}", "correct what the message names", "if the value comes from the environment, unset it: env | grep ^DIST_"),
+		remedies: always("correct what the message names", "if the value comes from the environment, unset it: env | grep ^DIST_"),
 	}, {
 		code:     ConfigMissing,
 		title:    "the configuration file is gone",
@@ -672,7 +671,7 @@ var table = []*row{
 		causes:   []string{"{source} allows {allowed}, the test asks for {asked}", "{source} allows fewer nodes than the test asks for", "max_nodes allows fewer nodes than the test asks for"},
 		explain:  "A test gets exactly the nodes it asks for, unless it says with min= that it still means something with fewer. It is never quietly run with less.",
 		evidence: "nodes asked for, nodes allowed, and what set the limit",
-		remedies: always("raise max_nodes in [cluster] of distributed.toml, or for one run: DIST_CLUSTER_MAX_NODES={asked}", "raise the limit for one run: DIST_CLUSTER_MAX_NODES=N", "if the test means something with fewer nodes, say so: min=N in its directive"),
+		remedies: always("raise max_nodes in [cluster] of distributed.toml, or for one run: DIST_CLUSTER_MAX_NODES={asked}", "if the test means something with fewer nodes, say so: min=N in its directive"),
 		reduce:   true,
 	}, {
 		code:     SizeCI,
@@ -681,7 +680,7 @@ var table = []*row{
 		causes:   []string{"{source} allows {allowed}, the test asks for {asked}", "{source} allows fewer nodes than the test asks for", "max_nodes in [ci] allows fewer nodes than the test asks for"},
 		explain:  "A continuous-integration service was detected, and [ci] of distributed.toml bounds clusters there, because such machines are small.",
 		evidence: "nodes asked for, nodes allowed, the CI service detected",
-		remedies: always("raise max_nodes in [ci] of distributed.toml, or for one run: DIST_CI_MAX_NODES={asked}", "raise the limit for one run: DIST_CI_MAX_NODES=N", "if the test means something with fewer nodes, say so: min=N in its directive"),
+		remedies: always("raise max_nodes in [ci] of distributed.toml, or for one run: DIST_CI_MAX_NODES={asked}", "if the test means something with fewer nodes, say so: min=N in its directive"),
 		reduce:   true,
 	}, {
 		code:     SizeMachine,
@@ -712,7 +711,7 @@ var table = []*row{
 		causes:   []string{"mode is \"manual\" by {source}: only clusters that are up already are used", "mode is \"manual\": only clusters that are up already are used"},
 		explain:  "In manual mode tests use only clusters that were started beforehand. None that fits this requirement is up.",
 		evidence: "the setting and where it comes from, the clusters that are up",
-		remedies: always("start one: dist up {name}", "see what is up: dist ps; start one: dist up PROGRAM", "or let tests start their own: DIST_CLUSTER_MODE=auto"),
+		remedies: always("start one: dist up {name}", "see what is up: dist ps", "or let tests start their own: DIST_CLUSTER_MODE=auto"),
 	}, {
 		code:     ModeShort,
 		title:    "-short skips distributed tests here",
@@ -813,7 +812,7 @@ var table = []*row{
 		causes:   []string{"dist_gen_test.go does not list it, and nothing called dist.Register for it"},
 		explain:  "Which functions may run on nodes is written into dist_gen_test.go, from what the tests of the package name in Call and CallAll. A function that a helper package passes on has to be registered by that package.",
 		evidence: "the function's name and position",
-		remedies: always("if it is named in a test of this package, generate again: go generate ./...", "if a helper package calls it, add there: func init() { dist.Register({name}) }", "if a helper package calls it, register it there in an init function: dist.Register(fn)"),
+		remedies: always("if it is named in a test of this package, generate again: go generate ./...", "if a helper package calls it, add there: func init() { dist.Register({name}) }"),
 	}, {
 		code:     UseValue,
 		title:    "a value cannot cross to a node",

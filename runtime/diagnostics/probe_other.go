@@ -1,5 +1,0 @@
-//go:build !unix
-
-package diagnostics
-
-func probes(*Failure) []probe { return nil }
