@@ -12,6 +12,10 @@ import (
 // is worse than one with a gap.
 const maxGather = 500 * time.Millisecond
 
+// Probes that can stop half-way are told to a little earlier, so that the half
+// they have is not lost.
+const lastCall = 50 * time.Millisecond
+
 // A probe measures one thing. What it returns sets the facts; it runs in a
 // goroutine of its own and must not touch them itself.
 type probe struct {
@@ -39,6 +43,12 @@ func gather(ctx context.Context, facts *Facts, ps []probe) {
 		err error
 	}
 	results := make(chan result, len(ps))
+	probing := ctx
+	if deadline, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		probing, cancel = context.WithDeadline(ctx, deadline.Add(-lastCall))
+		defer cancel()
+	}
 	for i, p := range ps {
 		go func() {
 			r := result{i: i}
@@ -48,7 +58,7 @@ func gather(ctx context.Context, facts *Facts, ps []probe) {
 				}
 				results <- r
 			}()
-			r.set, r.err = p.run(ctx)
+			r.set, r.err = p.run(probing)
 		}()
 	}
 	got := make([]*result, len(ps))

@@ -56,16 +56,22 @@ func (k kernel) field(name, key string) (n uint64, ok bool) {
 	return 0, false
 }
 
-// pids yields the processes that may be seen.
+// pids yields the processes that may be seen until ctx ends, this one first:
+// what it did itself is the likeliest, and should be found even on a machine
+// with too many processes to look at in time.
 func (k kernel) pids(ctx context.Context) iter.Seq[int] {
 	return func(yield func(int) bool) {
+		self := os.Getpid()
+		if !yield(self) {
+			return
+		}
 		entries, err := os.ReadDir(k.root + "/proc")
 		if err != nil {
 			return
 		}
 		for _, e := range entries {
 			pid, err := strconv.Atoi(e.Name())
-			if err != nil {
+			if err != nil || pid == self {
 				continue
 			}
 			if ctx.Err() != nil || !yield(pid) {

@@ -27,7 +27,7 @@ func init() {
 
 // report writes a diagnosis for the parent to read.
 func report(f Failure) {
-	Gather(context.Background(), &f)
+	gather(context.Background(), &f.Facts, probes(&f))
 	json.NewEncoder(os.Stdout).Encode(Diagnose(f))
 }
 
@@ -120,7 +120,7 @@ func TestExec(t *testing.T) {
 				t.Fatal("it started")
 			}
 			f := Failure{Phase: PhaseExec, Op: "start a node", Path: tt.path, Dir: cmd.Dir, Err: err}
-			Gather(t.Context(), &f)
+			measure(t, &f)
 			d := check(t, f, tt.want, tt.cause)
 			if !errors.Is(d, err) {
 				t.Errorf("%v is not in the diagnosis", err)
@@ -196,7 +196,7 @@ func TestDirectoryErrors(t *testing.T) {
 		{filepath.Join(dir, "a", "b"), DirMissing, "a/b does not exist; the nearest that does is " + dir},
 	} {
 		f := Failure{Phase: PhasePrepare, Err: os.Mkdir(tt.path, 0o700)}
-		Gather(t.Context(), &f)
+		measure(t, &f)
 		check(t, f, tt.want, tt.cause)
 	}
 }
@@ -215,7 +215,7 @@ func TestKilled(t *testing.T) {
 	cmd.Process.Kill()
 	cmd.Wait()
 	f := Failure{Phase: PhaseCall, Node: "node-1", Exit: exitStatus(cmd.ProcessState), OOMBefore: before}
-	Gather(t.Context(), &f)
+	measure(t, &f)
 	d := check(t, f, NodeSignal, "it got killed, which dist did not send")
 	if !strings.Contains(d.Problem, "node-1 was ended from outside (signal: killed)") {
 		t.Error(d.Problem)

@@ -204,7 +204,7 @@ func TestAddressHolder(t *testing.T) {
 			}
 
 			f := Failure{Phase: PhasePrepare, Op: "start 3 nodes for TestX", Err: err}
-			Gather(t.Context(), &f)
+			measure(t, &f)
 			d := check(t, f, AddrInUse, fmt.Sprintf("pid %d (%s an argument) has ", cmd.Process.Pid, cmd.Path))
 			if want := fmt.Sprintf("if that process is not needed: kill %d", cmd.Process.Pid); d.Remedies[0] != want {
 				t.Errorf("first remedy %q, want %q", d.Remedies[0], want)
@@ -232,12 +232,12 @@ func TestAddressHeldByUs(t *testing.T) {
 	defer l.Close()
 	_, err = net.Listen("tcp", l.Addr().String())
 	f := Failure{Phase: PhasePrepare, Err: err, Address: l.Addr().String()}
-	Gather(t.Context(), &f)
+	measure(t, &f)
 	check(t, f, AddrInUse, fmt.Sprintf("this very process (pid %d) listens on %s", os.Getpid(), l.Addr()))
 
 	// A node says the same in its log, and ends.
 	f = Failure{Phase: PhaseHandshake, Exit: &Exit{Code: 1}, Log: []string{"2026/01/02 15:04:05 " + err.Error()}}
-	Gather(t.Context(), &f)
+	measure(t, &f)
 	check(t, f, AddrInUse, fmt.Sprintf("this very process (pid %d) listens on %s", os.Getpid(), l.Addr()))
 }
 
@@ -261,7 +261,7 @@ func TestStopped(t *testing.T) {
 		t.Fatalf("wait: %v, %v", ws, err)
 	}
 	f := Failure{Phase: PhaseCall, Node: "node-2", PID: cmd.Process.Pid, Limit: time.Second, Elapsed: time.Second}
-	Gather(t.Context(), &f)
+	measure(t, &f)
 	d := check(t, f, NodeHung, "node-2 is stopped: by Node.Pause, SIGSTOP or a debugger")
 	if !strings.Contains(d.Error(), fmt.Sprintf("pid %d: stopped, ", cmd.Process.Pid)) {
 		t.Error(d)
