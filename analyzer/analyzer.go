@@ -30,7 +30,7 @@ var Analyzer = &analysis.Analyzer{
 	URL:        "https://github.com/distkit/dist/blob/main/docs/findings.md",
 	Run:        run,
 	ResultType: reflect.TypeFor[*Result](),
-	FactTypes:  []analysis.Fact{new(requires), new(registered)},
+	FactTypes:  []analysis.Fact{new(requires), new(isRegistered), new(undiverted)},
 }
 
 // wantBootstrap is a flag for those who know that the bootstrap is elsewhere,
@@ -55,6 +55,7 @@ type scan struct {
 	def     *directive.Directive // the package's default; nil if there is none
 	uses    []use                // of package dist, in source order
 	values  []value              // node functions that test files name as values, likewise
+	lits    map[*types.Var]bool  // see literals
 	result  *Result
 }
 
@@ -101,10 +102,12 @@ func run(pass *analysis.Pass) (any, error) {
 	s.findTestMain()
 	s.finishPlan()
 
-	s.checkCalls()
-	s.checkMisuse()
+	s.checkNodeCalls()
+	s.checkRequireCalls()
 	s.checkTestMain()
-	s.checkBootstrap()
+	if wantBootstrap {
+		s.checkBootstrap()
+	}
 	return s.result, nil
 }
 

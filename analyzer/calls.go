@@ -32,6 +32,7 @@ type edge struct {
 type need struct {
 	requirement.Requirement
 	Dynamic bool     // its size is not constant
+	Open    bool     // another of its options is not
 	Path    []string // functions between the one in question and the call
 	Text    string   // the call: "dist.Require(t, dist.Nodes(5))"
 
@@ -140,7 +141,6 @@ func (s *scan) readNeed(call *ast.CallExpr) *need {
 			shown = append(shown, s.readOption(n, arg))
 		}
 	}
-	n.Dynamic = n.Dynamic || call.Ellipsis.IsValid() && n.Nodes == 0
 	n.Text = "dist.Require"
 	if len(shown) > 1 {
 		n.Text += "(" + strings.Join(shown, ", ") + ")"
@@ -175,6 +175,8 @@ func (s *scan) readOption(n *need, arg ast.Expr) string {
 			err = requirement.CheckSize(word, size)
 		case name == "Nodes":
 			n.Dynamic = true
+		default:
+			n.Open = true
 		}
 		if err == nil && constant {
 			if name == "Nodes" {
@@ -188,12 +190,16 @@ func (s *scan) readOption(n *need, arg ast.Expr) string {
 			if err = requirement.CheckTimeout(time.Duration(d)); err == nil {
 				n.Timeout = time.Duration(d)
 			}
+		} else {
+			n.Open = true
 		}
 	case "Program":
 		if v, constant := stringOf(one()); constant {
 			if err = requirement.CheckProgram(v); err == nil {
 				n.Program = v
 			}
+		} else {
+			n.Open = true
 		}
 	case "Ports":
 		var ports []string
@@ -207,6 +213,8 @@ func (s *scan) readOption(n *need, arg ast.Expr) string {
 			if err = requirement.CheckPorts(ports...); err == nil {
 				n.Ports = ports
 			}
+		} else {
+			n.Open = true
 		}
 	case "Reuse":
 		n.Reuse = true
@@ -215,7 +223,7 @@ func (s *scan) readOption(n *need, arg ast.Expr) string {
 	case "Optional":
 		n.Optional = true
 	default:
-		n.Dynamic = true
+		n.Dynamic, n.Open = true, true
 		return "..."
 	}
 	if err != nil {

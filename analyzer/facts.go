@@ -25,11 +25,17 @@ func (f *requires) String() string {
 	return fmt.Sprintf("requires(%s)", strings.Join(texts, "; "))
 }
 
-// registered is the fact that a function is registered by its own package.
-type registered struct{}
+// isRegistered is the fact that a function is registered by its own package.
+type isRegistered struct{}
 
-func (*registered) AFact()         {}
-func (*registered) String() string { return "registered" }
+func (*isRegistered) AFact()         {}
+func (*isRegistered) String() string { return "registered" }
+
+// undiverted is the fact that a TestMain does not begin with dist.Main.
+type undiverted struct{}
+
+func (*undiverted) AFact()         {}
+func (*undiverted) String() string { return "undiverted" }
 
 func (s *scan) exportFacts() {
 	for _, fn := range s.funcs {
@@ -54,7 +60,7 @@ func (s *scan) exportFacts() {
 			continue
 		}
 		if obj := s.plainFunc(u.call.Args[0]); obj != nil && obj.Pkg() == s.pass.Pkg && obj.Signature().TypeParams() == nil {
-			s.pass.ExportObjectFact(obj, new(registered))
+			s.pass.ExportObjectFact(obj, new(isRegistered))
 		}
 	}
 }

@@ -107,7 +107,7 @@ func (s *scan) findFunctions() {
 	for _, v := range named {
 		own := v.obj.Pkg() == s.pass.Pkg
 		f := Function{Object: v.obj, TypeArgs: v.typeArgs, Pos: v.id.Pos()}
-		if skip[f.key()] || !own && (!v.obj.Exported() || s.pass.ImportObjectFact(v.obj, new(registered))) {
+		if skip[f.key()] || !own && (!v.obj.Exported() || s.pass.ImportObjectFact(v.obj, new(isRegistered))) {
 			continue
 		}
 		skip[f.key()] = true

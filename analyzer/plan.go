@@ -47,11 +47,13 @@ func (s *scan) planTest(fn *function, calls []*reached) Test {
 	var decided *reached
 	usedDefault := false
 	for i, call := range calls {
-		need := s.agree(fn, stated, call)
-		if need.Nodes == 0 && s.def != nil {
+		need, agreed := s.agree(fn, stated, call)
+		if need.Nodes == 0 && s.def != nil && !call.Dynamic {
 			need, usedDefault = need.WithDefault(def), true
 		}
-		s.checkNeed(fn, call, need)
+		if agreed {
+			s.checkNeed(fn, call, need)
+		}
 		if i == 0 {
 			t.Requirement = need
 			decided = call
@@ -62,6 +64,7 @@ func (s *scan) planTest(fn *function, calls []*reached) Test {
 		}
 		t.Requirement = requirement.Join(t.Requirement, need)
 	}
+	s.checkDirective(fn, calls)
 	switch {
 	case len(calls) == 0:
 		t.Requirement = stated.WithDefault(def)
@@ -81,11 +84,11 @@ func (s *scan) planTest(fn *function, calls []*reached) Test {
 
 // agree merges a test's directive with one call it reaches, and reports where
 // they contradict each other.
-func (s *scan) agree(fn *function, stated requirement.Requirement, call *reached) requirement.Requirement {
+func (s *scan) agree(fn *function, stated requirement.Requirement, call *reached) (requirement.Requirement, bool) {
 	need, err := requirement.Merge(stated, call.Requirement)
 	var conflict *requirement.Conflict
 	if !errors.As(err, &conflict) {
-		return need
+		return need, true
 	}
 	// At the call if the test itself makes it; a helper has other callers too.
 	word, _ := fn.directive.Find(conflict.Word)
@@ -102,12 +105,65 @@ func (s *scan) agree(fn *function, stated requirement.Requirement, call *reached
 		how = fmt.Sprintf(" (%s %s)", fn.decl.Name.Name, call.why())
 	}
 	s.reportRelated(Disagree, at, []analysis.RelatedInformation{related}, nil, "%v%s", conflict, how)
-	return need
+	return need, false
 }
 
 // checkNeed reports a requirement that is complete and cannot be met, and a
 // size that nobody can know beforehand.
 func (s *scan) checkNeed(fn *function, call *reached, need requirement.Requirement) {
+	direct := call.inPackage() && len(call.path) == 0
+	at := func(word string) analysis.Range {
+		if direct {
+			return call.last.at(word)
+		}
+		return fn.decl.Name
+	}
+	how := ""
+	if !direct {
+		how = fmt.Sprintf(" (%s %s)", fn.decl.Name.Name, call.why())
+	}
+	if call.Dynamic && (fn.directive == nil || fn.directive.Requirement.Nodes == 0) {
+		s.reportRelated(NoBound, at(requirement.WordNodes), call.where(), nil,
+			"the size of this cluster is not constant: %s needs a //dist:nodes=N directive as its upper bound%s", fn.decl.Name.Name, how)
+	}
+	if err := need.Validate(); err != nil && !call.Open {
+		word := requirement.WordShared
+		if need.Nodes != 0 && need.Min > need.Nodes {
+			word = requirement.WordMin
+		}
+		s.reportRelated(BadRequirement, at(word), call.where(), nil, "%s asks for what cannot be: %v%s", fn.decl.Name.Name, err, how)
+	}
+}
+
+// where points to the call, or to the step in this package that leads there.
+func (r *reached) where() []analysis.RelatedInformation {
+	return []analysis.RelatedInformation{{Pos: r.last.pos, End: r.last.end, Message: "the call is here"}}
+}
+
+// checkDirective reports a directive that says more than the test asks for:
+// the test would run, and not as its author believes.
+func (s *scan) checkDirective(fn *function, calls []*reached) {
+	d := fn.directive
+	if d == nil || s.opaque(fn) {
+		return
+	}
+	if len(calls) == 0 {
+		s.report(Unused, span{d.Pos, d.End}, nil, "%s has a dist directive and never calls dist.Require: it runs without a cluster", fn.decl.Name.Name)
+		return
+	}
+	largest := 0
+	for _, call := range calls {
+		if call.Dynamic || call.Nodes == 0 {
+			return
+		}
+		largest = max(largest, call.Nodes)
+	}
+	if word, ok := d.Find(requirement.WordNodes); ok && largest < d.Requirement.Nodes {
+		at := span{word.Pos, word.End}
+		right := requirement.Requirement{Nodes: largest}.String()
+		s.reportRelated(LooseBound, at, calls[0].where(), replace("write "+right, at, right),
+			"the directive says nodes=%d, but no call of %s asks for more than %d", d.Requirement.Nodes, fn.decl.Name.Name, largest)
+	}
 }
 
 // finishPlan settles what depends on all the rest.

@@ -1,0 +1,145 @@
+package analyzer
+
+import (
+	"go/ast"
+	"go/types"
+	"reflect"
+)
+
+// checkCrossing reports a type of arguments or results whose values do not
+// arrive on the other side as they were. Values cross as CBOR, by value.
+func (s *scan) checkCrossing(role string, at ast.Expr, t types.Type) {
+	if hasTypeParam(t) {
+		return
+	}
+	flaw := findFlaw(t, "", make(map[types.Type]bool))
+	if flaw == nil {
+		return
+	}
+	name := types.TypeString(t, s.qualify)
+	where := "it"
+	if flaw.path != "" {
+		where = flaw.path
+	}
+	if flaw.lost {
+		s.report(LosesData, at, nil, "%s of type %s loses data on its way: %s %s", role, name, where, flaw.what)
+	} else {
+		s.report(CannotCross, at, nil, "%s of type %s cannot cross to another process: %s %s", role, name, where, flaw.what)
+	}
+}
+
+// A flaw is why values of a type do not cross.
+type flaw struct {
+	path string // ".Peers[].Conn"; "" for the type itself
+	what string // "is a channel"
+	lost bool   // the rest arrives
+}
+
+// findFlaw returns the worst flaw of t, the first of them; nil if there is none.
+func findFlaw(t types.Type, path string, seen map[types.Type]bool) *flaw {
+	t = types.Unalias(t)
+	if seen[t] {
+		return nil
+	}
+	seen[t] = true
+	if named, ok := t.(*types.Named); ok {
+		switch {
+		case isNamed(t, "context", "Context"):
+			return &flaw{path, "is a context, which every call has of its own", false}
+		case isNamed(t, "time", "Time"), isNamed(t, "math/big", "Int"), crossesByItself(t):
+			return nil
+		case named.Obj().Pkg() != nil && named.Obj().Pkg().Path() == "sync":
+			return &flaw{path, "is a sync." + named.Obj().Name() + ", which holds in one process only", false}
+		}
+	}
+	switch u := t.Underlying().(type) {
+	case *types.Basic:
+		switch {
+		case u.Info()&types.IsComplex != 0:
+			return &flaw{path, "is a complex number", false}
+		case u.Kind() == types.UnsafePointer:
+			return &flaw{path, "is a pointer into this process", false}
+		}
+	case *types.Chan:
+		return &flaw{path, "is a channel", false}
+	case *types.Signature:
+		return &flaw{path, "is a function", false}
+	case *types.Interface:
+		return &flaw{path, "is an interface, whose concrete type the other side does not learn", false}
+	case *types.Pointer:
+		return findFlaw(u.Elem(), path, seen)
+	case *types.Slice:
+		return findFlaw(u.Elem(), path+"[]", seen)
+	case *types.Array:
+		return findFlaw(u.Elem(), path+"[]", seen)
+	case *types.Map:
+		if f := findFlaw(u.Key(), path+"[key]", seen); f != nil {
+			return f
+		}
+		return findFlaw(u.Elem(), path+"[]", seen)
+	case *types.Struct:
+		return structFlaw(u, path, seen)
+	}
+	return nil
+}
+
+func structFlaw(t *types.Struct, path string, seen map[types.Type]bool) *flaw {
+	var lost *flaw
+	for i := range t.NumFields() {
+		f := t.Field(i)
+		where := path + "." + f.Name()
+		var found *flaw
+		switch tag := reflect.StructTag(t.Tag(i)); {
+		case f.Name() == "_":
+		case tag.Get("cbor") == "-":
+			// Left out on purpose: nobody writes the tag for anything else.
+		case tag.Get("cbor") == "" && tag.Get("json") == "-":
+			found = &flaw{where, `is left out for its tag json:"-"`, true}
+		case f.Embedded() && isStruct(f.Type()):
+			// As in encoding/json, its fields are this one's.
+			found = findFlaw(f.Type(), path, seen)
+		case !f.Exported():
+			found = findSync(f.Type(), where)
+			if found == nil {
+				found = &flaw{where, "is unexported", true}
+			}
+		default:
+			found = findFlaw(f.Type(), where, seen)
+		}
+		if found != nil && !found.lost {
+			return found
+		}
+		if lost == nil {
+			lost = found
+		}
+	}
+	return lost
+}
+
+// findSync gives an unexported lock its better name.
+func findSync(t types.Type, where string) *flaw {
+	if named, ok := types.Unalias(t).(*types.Named); ok && named.Obj().Pkg() != nil && named.Obj().Pkg().Path() == "sync" {
+		return findFlaw(t, where, make(map[types.Type]bool))
+	}
+	return nil
+}
+
+func isStruct(t types.Type) bool {
+	_, ok := t.Underlying().(*types.Struct)
+	return ok
+}
+
+// crossesByItself reports whether t says how its values are written and read.
+func crossesByItself(t types.Type) bool {
+	methods := types.NewMethodSet(types.NewPointer(t))
+	has := func(name string) bool { return methods.Lookup(nil, name) != nil }
+	return has("MarshalBinary") && has("UnmarshalBinary") || has("MarshalCBOR") && has("UnmarshalCBOR")
+}
+
+// qualify names packages as source does: this one not at all, others by name.
+func (s *scan) qualify(p *types.Package) string {
+	if p == s.pass.Pkg {
+		return ""
+	}
+	return p.Name()
+}

@@ -1,0 +1,149 @@
+package analyzer
+
+import (
+	"go/ast"
+	"go/types"
+
+	"golang.org/x/tools/go/analysis"
+)
+
+// checkRequireCalls reports requirement calls where none can be.
+func (s *scan) checkRequireCalls() {
+	for _, fn := range s.funcs {
+		if fn.decl.Body == nil || fn.edges == nil {
+			continue
+		}
+		if fn.decl.Recv == nil && (fn.decl.Name.Name == "init" || fn.file.test && isTestMain(fn.decl)) {
+			for _, r := range s.reach(fn) {
+				s.report(OutsideTest, r.first, nil, "dist.Require in %s: a cluster belongs to a test, a benchmark or a fuzz target", fn.decl.Name.Name)
+			}
+		}
+		s.checkParallel(fn.decl.Body)
+		ast.Inspect(fn.decl.Body, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.FuncLit:
+				s.checkParallel(n.Body)
+			case *ast.CallExpr:
+				s.checkFuzz(n)
+			}
+			return true
+		})
+	}
+}
+
+// requires reports whether call gets to a requirement call.
+func (s *scan) requires(call *ast.CallExpr) bool {
+	if s.distFunc(call) == "Require" {
+		return true
+	}
+	id := calledIdent(call.Fun)
+	if id == nil {
+		return false
+	}
+	fn, ok := s.pass.TypesInfo.Uses[id].(*types.Func)
+	return ok && s.funcRequires(fn)
+}
+
+func (s *scan) funcRequires(fn *types.Func) bool {
+	fn = fn.Origin()
+	if own := s.byObj[fn]; own != nil {
+		return len(s.reach(own)) > 0
+	}
+	return fn.Pkg() != nil && fn.Pkg() != s.pass.Pkg && s.pass.ImportObjectFact(fn, new(requires))
+}
+
+// checkParallel reports requirement calls for the t of a later t.Parallel in
+// the same function: the cluster would be held while the test is paused.
+func (s *scan) checkParallel(body *ast.BlockStmt) {
+	required := make(map[types.Object]*ast.CallExpr)
+	ast.Inspect(body, func(n ast.Node) bool {
+		if _, ok := n.(*ast.FuncLit); ok {
+			return false // checked by itself
+		}
+		call, ok := n.(*ast.CallExpr)
+		if !ok {
+			return true
+		}
+		if sel, ok := call.Fun.(*ast.SelectorExpr); ok && sel.Sel.Name == "Parallel" {
+			if t := s.tbOf(sel.X); t != nil && required[t] != nil {
+				s.report(BeforeParallel, required[t], moveUp(body, required[t], call),
+					"dist.Require before %s.Parallel holds a cluster while the test is paused: call it after", t.Name())
+				delete(required, t)
+			}
+			return true
+		}
+		if len(call.Args) == 0 || !s.requires(call) {
+			return true
+		}
+		for _, arg := range call.Args {
+			if t := s.tbOf(arg); t != nil && required[t] == nil {
+				required[t] = call
+			}
+		}
+		return true
+	})
+}
+
+// tbOf returns the variable x names, if it is of a type of package testing.
+func (s *scan) tbOf(x ast.Expr) types.Object {
+	if id, ok := ast.Unparen(x).(*ast.Ident); ok {
+		if obj := s.pass.TypesInfo.Uses[id]; obj != nil && isTB(obj.Type()) {
+			return obj
+		}
+	}
+	return nil
+}
+
+// moveUp moves the statement of the call parallel above that of the call
+// require, if both are in the outermost list of body.
+func moveUp(body *ast.BlockStmt, require, parallel *ast.CallExpr) []analysis.SuggestedFix {
+	var to, from ast.Stmt
+	for _, stmt := range body.List {
+		if stmt.Pos() <= require.Pos() && require.End() <= stmt.End() {
+			to = stmt
+		}
+		if x, ok := stmt.(*ast.ExprStmt); ok && x.X == parallel {
+			from = stmt
+		}
+	}
+	if to == nil || from == nil || to == from {
+		return nil
+	}
+	text := types.ExprString(parallel)
+	return []analysis.SuggestedFix{{
+		Message: "call " + text + " first",
+		TextEdits: []analysis.TextEdit{
+			{Pos: to.Pos(), End: to.Pos(), NewText: []byte(text + "\n\t")},
+			{Pos: from.Pos(), End: from.End()},
+		},
+	}}
+}
+
+// checkFuzz reports requirement calls inside the function that f.Fuzz runs for
+// every input.
+func (s *scan) checkFuzz(call *ast.CallExpr) {
+	sel, ok := call.Fun.(*ast.SelectorExpr)
+	if !ok || sel.Sel.Name != "Fuzz" || len(call.Args) != 1 {
+		return
+	}
+	fn, ok := s.pass.TypesInfo.Uses[sel.Sel].(*types.Func)
+	if !ok || fn.FullName() != "(*testing.F).Fuzz" {
+		return
+	}
+	const text = "dist.Require inside f.Fuzz would be called for every input: would be right in the fuzz target, before f.Fuzz"
+	switch arg := ast.Unparen(call.Args[0]).(type) {
+	case *ast.FuncLit:
+		ast.Inspect(arg.Body, func(n ast.Node) bool {
+			if call, ok := n.(*ast.CallExpr); ok && s.requires(call) {
+				s.report(InFuzz, call, nil, text)
+			}
+			return true
+		})
+	default:
+		if id := calledIdent(arg); id != nil {
+			if fn, ok := s.pass.TypesInfo.Uses[id].(*types.Func); ok && s.funcRequires(fn) {
+				s.report(InFuzz, arg, nil, text)
+			}
+		}
+	}
+}
