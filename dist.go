@@ -1,0 +1,220 @@
+package dist
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/distkit/dist/runtime"
+	"github.com/distkit/dist/runtime/manager"
+)
+
+// Require leases a cluster to the test until it ends, and returns it ready:
+// every node has answered. Asked again by the same test or its subtests it
+// returns the same cluster; options that do not fit it fail the test.
+//
+// If there is no cluster to be had, Require ends the test with the diagnosis:
+// as failed, or as skipped if the test is [Optional], if the configuration says
+// so, or if distributed tests are switched off. Like t.FailNow it must be
+// called from the goroutine that runs the test.
+//
+// Nodes that a test has used retire when it ends, after its own cleanups. What
+// went wrong on them unnoticed (a race, a crash) then fails the test.
+func Require(t testing.TB, opts ...Option) *Cluster {
+	t.Helper()
+	r, err := required(opts)
+	if err != nil {
+		t.Fatalf("dist.Require: %v", err)
+	}
+	h := runtime.Require(t, r)
+	c := &Cluster{held: h, nodes: make([]*Node, len(h.Nodes))}
+	for i, n := range h.Nodes {
+		c.nodes[i] = &Node{held: h, node: n}
+	}
+	return c
+}
+
+// Main runs a package's tests, and is what a TestMain consists of:
+//
+//	func TestMain(m *testing.M) { os.Exit(dist.Main(m)) }
+//
+// distgen writes it for packages that have none. In a TestMain of one's own it
+// must be the first statement: the nodes are this same binary and come this
+// way, and Main does not return on them. What has to be set up before the tests
+// goes into the Run method of a wrapper that is passed in place of m.
+func Main(m interface{ Run() int }) int { return runtime.Main(m) }
+
+// Register makes fn callable on nodes, for functions that no generated
+// bootstrap can name: a helper package's unexported ones. It is called in an
+// init, unconditionally, and panics if fn is not a package-level function.
+func Register[In, Out any](fn func(context.Context, In) (Out, error)) { runtime.Register(fn) }
+
+// Local is a node as the functions that run on it see it.
+type Local = runtime.Local
+
+// Self returns the node that a function runs on. ctx must be, or come from, the
+// context that the function was given; anywhere else Self panics and says so.
+func Self(ctx context.Context) *Local { return runtime.Self(ctx) }
+
+// A Cluster is a test's cluster. It lasts until the test has ended, its
+// cleanups included. It is safe for concurrent use.
+type Cluster struct {
+	held  *runtime.Held
+	nodes []*Node
+}
+
+// ID returns the cluster's name, unlike that of any other.
+func (c *Cluster) ID() string { return c.held.ID }
+
+// Size returns the number of nodes.
+func (c *Cluster) Size() int { return len(c.nodes) }
+
+// Nodes returns the nodes, by index.
+func (c *Cluster) Nodes() []*Node { return append([]*Node(nil), c.nodes...) }
+
+// Node returns the node with an index from 0 to Size()-1; it panics if there
+// is none.
+func (c *Cluster) Node(i int) *Node {
+	if i < 0 || i >= len(c.nodes) {
+		panic(fmt.Sprintf("dist: Cluster.Node(%d) of a cluster of %d: indexes are 0 to %d", i, len(c.nodes), len(c.nodes)-1))
+	}
+	return c.nodes[i]
+}
+
+// Addrs returns the addresses, as host:port, of a named port, by node. A port
+// that the test has not asked for fails the test, and the result is nil.
+func (c *Cluster) Addrs(port string) []string {
+	c.held.T().Helper()
+	addrs := c.held.Addrs(port)
+	for _, a := range addrs {
+		if a == "" {
+			c.held.Errorf("dist: Cluster.Addrs(%q): the test did not ask for this port: add it to ports= in the directive, or to dist.Ports", port)
+			return nil
+		}
+	}
+	return addrs
+}
+
+// Reused reports whether one of the nodes has served an earlier test.
+func (c *Cluster) Reused() bool { return c.held.Reused() }
+
+// WaitHealthy returns nil when every node answers, or an error that names those
+// that do not when ctx ends.
+func (c *Cluster) WaitHealthy(ctx context.Context) error { return c.held.WaitHealthy(ctx) }
+
+// A Node is one process of a test's cluster, or its successor after Restart. It
+// is safe for concurrent use.
+//
+// Kill, Stop, Restart, Pause and Resume return their error and also mark the
+// test as failed: a fault that did not happen would let a test pass for
+// nothing. They may be called from any goroutine.
+type Node struct {
+	held *runtime.Held
+	node *manager.Node
+}
+
+// Name returns the node's name, "node-1" for index 0.
+func (n *Node) Name() string { return n.node.Name }
+
+// Index returns the node's place in its cluster, from 0.
+func (n *Node) Index() int { return n.node.Index }
+
+// PID returns the id of the node's process; of the last one, if it has ended.
+func (n *Node) PID() int { return n.node.PID() }
+
+// Addr returns the address, as host:port, under which a named port of the node
+// is reached, from the test and from other nodes. A port that the test has not
+// asked for fails the test, and the result is empty.
+func (n *Node) Addr(port string) string {
+	n.held.T().Helper()
+	addr := n.node.Addr(port)
+	if addr == "" {
+		n.held.Errorf("dist: Node.Addr(%q): the test did not ask for this port: add it to ports= in the directive, or to dist.Ports", port)
+	}
+	return addr
+}
+
+// Dir returns the directory for the node's data. It is kept through a restart
+// and removed when the test ends.
+func (n *Node) Dir() string { return n.node.Dir }
+
+// Log returns the name of the file with all that the node has printed. It is
+// removed when the test ends; if the test has failed, its last lines are shown
+// with it.
+func (n *Node) Log() string { return n.node.Log }
+
+// Running reports whether the node's process exists, paused or not.
+func (n *Node) Running() bool { return n.node.Running() }
+
+// Kill ends the node and all in its process group by SIGKILL, and returns when
+// it is gone.
+func (n *Node) Kill() error { return n.fault(n.node.Kill()) }
+
+// Stop ends the node gracefully: the lease's context ends, its cleanups run,
+// and coverage is written. If ctx ends first the node is killed.
+func (n *Node) Stop(ctx context.Context) error { return n.fault(n.node.Stop(ctx)) }
+
+// Restart starts the node again with the same name, addresses and Dir; one that
+// runs is stopped first. It returns when the node answers. What ran on the node
+// does not start by itself: call its function again.
+func (n *Node) Restart(ctx context.Context) error { return n.fault(n.node.Restart(ctx)) }
+
+// Pause stops the node and all in its process group by SIGSTOP, and returns
+// when it has stopped. Its connections stay open and nobody answers on them.
+func (n *Node) Pause() error { return n.fault(n.node.Pause()) }
+
+// Resume lets a paused node go on.
+func (n *Node) Resume() error { return n.fault(n.node.Resume()) }
+
+func (n *Node) fault(err error) error {
+	if err != nil {
+		n.held.Errorf("dist: %v", err)
+	}
+	return err
+}
+
+// Outcomes of a Call besides a result. errors.As finds them in its error.
+type (
+	// RemoteError is an error that the function returned on the node.
+	RemoteError = runtime.RemoteError
+	// PanicError is a panic of the function, with the node's stack.
+	PanicError = runtime.PanicError
+	// LostError says that the node was gone before the function returned, with
+	// its exit status and the last lines of its log.
+	LostError = manager.LostError
+)
+
+// Call runs fn on a node and returns what it returns. fn is a package-level
+// function that the bootstrap names (distgen finds those that tests use), or
+// that was registered with [Register]. The argument and the result cross by
+// value: see docs/calls.md for the types that can.
+//
+// fn's context ends with ctx. Errors tell apart, by errors.As, an error that fn
+// returned (*RemoteError: its text, and errors.Is for context.Canceled,
+// context.DeadlineExceeded and io.EOF), a panic (*PanicError), and a node that
+// is gone (*LostError). If ctx ends first the error is ctx's.
+func Call[In, Out any](ctx context.Context, n *Node, fn func(context.Context, In) (Out, error), in In) (Out, error) {
+	var zero Out
+	f, err := runtime.Lookup(fn)
+	if err != nil {
+		return zero, err
+	}
+	if n == nil {
+		return zero, fmt.Errorf("call %s: the node is nil", runtime.ShortName(f.Name))
+	}
+	return runtime.Call[In, Out](ctx, n.node, f, in)
+}
+
+// CallAll runs fn on every node of a cluster at once, and returns the results
+// by index. Its error joins those of the nodes that failed, each with the
+// node's name; the results of the others are there all the same.
+func CallAll[In, Out any](ctx context.Context, c *Cluster, fn func(context.Context, In) (Out, error), in In) ([]Out, error) {
+	f, err := runtime.Lookup(fn)
+	if err != nil {
+		return nil, err
+	}
+	if c == nil {
+		return nil, fmt.Errorf("call %s: the cluster is nil", runtime.ShortName(f.Name))
+	}
+	return runtime.CallAll[In, Out](ctx, c.held.Nodes, f, in)
+}

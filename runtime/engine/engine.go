@@ -1,0 +1,100 @@
+package engine
+
+import (
+	"context"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/distkit/dist/runtime/diagnostics"
+	"github.com/distkit/dist/runtime/wire"
+)
+
+// An Engine starts nodes. It is safe for concurrent use: a cluster's nodes are
+// started all at once.
+type Engine interface {
+	// Name is the engine's name in distributed.toml.
+	Name() string
+	// Start starts a node of the test binary and returns when it has answered.
+	// Its error is an *Error, unless ctx ended.
+	Start(ctx context.Context, s Spec) (Node, error)
+	// Root is the directory of this run, where logs and the nodes' directories
+	// are. It is there until Close.
+	Root() (string, error)
+	// Sweep ends what nodes have left behind outside their process groups, and
+	// says what it was, one process a line. All of the nodes must have ended.
+	Sweep(nodes []Node) []string
+	// Close gives back all that the engine holds. All nodes must have ended.
+	Close() error
+}
+
+// A Spec is what an engine must know to start a node. Who the node is (its
+// name, cluster and addresses) it learns over the control channel, later: a
+// spare is started before anybody knows.
+type Spec struct {
+	Env     []string     // of the node, as os.Environ gives it
+	Log     string       // file its output is appended to; "": the engine makes one
+	Handler wire.Handler // answers what the node asks of the test side; may be nil
+}
+
+// A Node is one running node.
+type Node interface {
+	PID() int
+	Conn() *wire.Conn
+	LogFile() string         // where its output goes
+	MoveLog(to string) error // gives the log another path, on the same file system
+	Done() <-chan struct{}   // closed when the process is gone and so is its process group
+	Exit() diagnostics.Exit  // how it ended; valid after Done
+	Kill() error             // SIGKILL to all of it; returns when it is gone
+	Pause() error            // SIGSTOP to all of it; returns when it has stopped
+	Resume() error           // SIGCONT
+}
+
+// An Error is a Failure as an error: what an engine knows when it could not do
+// its work.
+type Error struct{ diagnostics.Failure }
+
+func (e *Error) Error() string {
+	text := e.Op
+	if e.Err != nil {
+		text += ": " + e.Err.Error()
+	}
+	return text
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// Tail returns the last lines of a log, at most n, long ones cut; nil if it
+// cannot be read.
+func Tail(file string, n int) []string {
+	const most = 64 << 10 // bytes looked at
+	f, err := os.Open(file)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil
+	}
+	b := make([]byte, min(info.Size(), most))
+	if len(b) == 0 {
+		return nil
+	}
+	read, err := f.ReadAt(b, info.Size()-int64(len(b)))
+	if err != nil && err != io.EOF {
+		return nil
+	}
+	lines := strings.Split(strings.TrimRight(string(b[:read]), "\r\n"), "\n")
+	if len(lines) > n {
+		lines = lines[len(lines)-n:]
+	}
+	for i, line := range lines {
+		line = strings.TrimRight(line, "\r")
+		if len(line) > 1000 {
+			line = strings.ToValidUTF8(line[:1000], "") + "…"
+		}
+		lines[i] = line
+	}
+	return lines
+}

@@ -1,0 +1,142 @@
+package process
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// executable returns the path to start this binary by, and what tells it from
+// other programs. A binary that was removed or replaced while it runs is still
+// to be had under /proc.
+func executable() (path, key string, err error) {
+	var self, named unix.Stat_t
+	if err := unix.Stat("/proc/self/exe", &self); err != nil {
+		path, err := os.Executable()
+		if err != nil {
+			return "", "", err
+		}
+		if err := unix.Stat(path, &self); err != nil {
+			return path, "", err
+		}
+		return path, fileKey(&self), nil
+	}
+	path, err = os.Executable()
+	if err != nil || unix.Stat(path, &named) != nil || named.Dev != self.Dev || named.Ino != self.Ino {
+		path = "/proc/self/exe"
+	}
+	return path, fileKey(&self), nil
+}
+
+func fileKey(st *unix.Stat_t) string { return fmt.Sprintf("%d:%d", st.Dev, st.Ino) }
+
+// checkPeer makes sure that the control channel was made by our parent.
+func checkPeer(fd int) error {
+	cred, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
+	if err != nil {
+		return fmt.Errorf("its control channel does not say who made it: %w", err)
+	}
+	// A parent that has just been killed leaves us to another; the lifeline
+	// deals with that.
+	if parent := os.Getppid(); int(cred.Pid) != parent && !hungUp(fdLifeline) {
+		return fmt.Errorf("its control channel was made by process %d, its parent is %d", cred.Pid, parent)
+	}
+	return nil
+}
+
+func hungUp(fd int) bool {
+	p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+	n, err := unix.Poll(p, 0)
+	return err == nil && n > 0 && p[0].Revents&(unix.POLLHUP|unix.POLLERR|unix.POLLNVAL) != 0
+}
+
+// holdLifeline has the kernel kill this process group when the last write end
+// of the lifeline is closed, that is, when the test process ends. It works for
+// stopped processes too, and does not depend on any goroutine of ours.
+func holdLifeline() {
+	fd := uintptr(fdLifeline)
+	pgid := unix.Getpgrp()
+	_, err := unix.FcntlInt(fd, unix.F_SETOWN, -pgid)
+	if err == nil {
+		_, err = unix.FcntlInt(fd, unix.F_SETSIG, int(unix.SIGKILL))
+	}
+	if err == nil {
+		_, err = unix.FcntlInt(fd, unix.F_SETFL, unix.O_ASYNC|unix.O_NONBLOCK)
+	}
+	if err != nil { // a kernel that only resembles Linux
+		go readLifeline()
+	}
+	if hungUp(fdLifeline) { // the end came before we listened
+		unix.Kill(-pgid, unix.SIGKILL)
+	}
+}
+
+// closeForeign closes what the test process had inherited itself and passed on
+// without wanting to (go test -fuzz gives its workers such descriptors). All
+// that this process has opened so far is marked close-on-exec; what came
+// through an exec cannot be.
+func closeForeign() {
+	dir, err := os.Open("/proc/self/fd")
+	if err != nil {
+		return
+	}
+	defer dir.Close()
+	names, _ := dir.Readdirnames(-1)
+	for _, name := range names {
+		fd, err := strconv.Atoi(name)
+		if err != nil || fd <= fdLifeline {
+			continue
+		}
+		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil && flags&unix.FD_CLOEXEC == 0 {
+			unix.Close(fd)
+		}
+	}
+}
+
+func sysProcAttr(pidfd *int) *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true, PidFD: pidfd}
+}
+
+// awaitExit returns when the process has ended, and leaves it to be reaped.
+func awaitExit(cmd *exec.Cmd, pidfd int) {
+	if pidfd >= 0 {
+		unix.SetNonblock(pidfd, true) // for the runtime's poller: no thread waits
+		f := os.NewFile(uintptr(pidfd), "pidfd")
+		defer f.Close()
+		if raw, err := f.SyscallConn(); err == nil {
+			err := raw.Read(func(fd uintptr) bool {
+				p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+				n, err := unix.Poll(p, 0)
+				return err != unix.EINTR && (err != nil || n > 0)
+			})
+			if err == nil {
+				return
+			}
+		}
+	}
+	for {
+		var info unix.Siginfo
+		if err := unix.Waitid(unix.P_PID, cmd.Process.Pid, &info, unix.WEXITED|unix.WNOWAIT, nil); err != unix.EINTR {
+			return
+		}
+	}
+}
+
+// hasStopped reports, and takes note, that a child has been stopped.
+func hasStopped(pid int) (bool, error) {
+	var info unix.Siginfo
+	err := unix.Waitid(unix.P_PID, pid, &info, unix.WSTOPPED|unix.WNOHANG, nil)
+	switch err {
+	case nil:
+		return info.Signo == int32(unix.SIGCHLD), nil
+	case unix.ECHILD:
+		return false, os.ErrProcessDone
+	case unix.EINTR:
+		return false, nil
+	}
+	return false, os.NewSyscallError("waitid", err)
+}

@@ -1,0 +1,113 @@
+//go:build unix
+
+package process
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/distkit/dist/runtime/wire"
+)
+
+// protocol is the version of what passes between the two sides. Both are the
+// same binary, so it only ever differs if something else set the variable.
+const protocol = "1"
+
+// exitLost is the status of a process that was started as a node and cannot
+// be one. It must not go on: it would run the tests, which would start nodes.
+const exitLost = 97
+
+// A Child is the node that this process is.
+type Child struct {
+	control *os.File
+}
+
+// inherited is set before user code runs.
+var inherited *Child
+
+// Inherited returns the node this process was started as; nil if it is no node.
+func Inherited() *Child { return inherited }
+
+// Packages initialise after those they import, so this runs before the code
+// of any package that knows of us, TestMain included.
+func init() {
+	if v, ok := os.LookupEnv(envReaper); ok {
+		os.Unsetenv(envReaper)
+		if ours(v) {
+			reap() // does not return
+		}
+	}
+	v, ok := os.LookupEnv(envNode)
+	if !ok {
+		return
+	}
+	os.Unsetenv(envNode)
+	if !ours(v) {
+		return // meant for another program; it came here through somebody's environment
+	}
+	if err := verify(); err != nil {
+		fmt.Fprintf(os.Stderr, "dist: this process was started as a node, but %v: it stops here instead of running the tests\n", err)
+		os.Exit(exitLost)
+	}
+	closeForeign()
+	holdLifeline()
+	inherited = &Child{control: os.NewFile(fdControl, "control")}
+}
+
+// ours reports whether a variable was set by this very binary for itself.
+func ours(v string) bool {
+	version, key, _ := strings.Cut(v, " ")
+	_, own, err := executable()
+	return err == nil && version == protocol && key == own
+}
+
+// verify checks that the descriptors are what a test process passes to a node.
+func verify() error {
+	if domain, err := socketDomain(fdControl); err != nil || domain != unix.AF_UNIX {
+		return fmt.Errorf("descriptor %d is not its control channel", fdControl)
+	}
+	if err := checkPeer(fdControl); err != nil {
+		return err
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(fdLifeline, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFIFO {
+		return fmt.Errorf("descriptor %d is not its lifeline", fdLifeline)
+	}
+	unix.CloseOnExec(fdControl)
+	unix.CloseOnExec(fdLifeline)
+	return nil
+}
+
+func socketDomain(fd int) (int, error) {
+	sa, err := unix.Getsockname(fd)
+	if err != nil {
+		return 0, err
+	}
+	if _, ok := sa.(*unix.SockaddrUnix); ok {
+		return unix.AF_UNIX, nil
+	}
+	return 0, nil
+}
+
+// Serve tells the test side that this process leads a node's life, and answers
+// its requests with h until the control channel ends.
+func (c *Child) Serve(h wire.Handler, ready func(*wire.Conn)) error {
+	stream, err := net.FileConn(c.control)
+	if err != nil {
+		return fmt.Errorf("use the control channel: %w", err)
+	}
+	c.control.Close()
+	conn := wire.New(stream, h)
+	ready(conn)
+	served := make(chan error, 1)
+	go func() { served <- conn.Serve() }()
+	if _, err := conn.Call(context.Background(), methodHello, nil); err != nil {
+		return err
+	}
+	return <-served
+}

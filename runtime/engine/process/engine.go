@@ -1,0 +1,144 @@
+package process
+
+import (
+	"crypto/rand"
+	"encoding/base32"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/distkit/dist/runtime/diagnostics"
+	"github.com/distkit/dist/runtime/engine"
+)
+
+const (
+	envNode   = "DIST_NODE"   // makes a node, with its descriptors; removed before user code runs
+	envReaper = "DIST_REAPER" // makes a reaper, likewise
+	envRun    = "DIST_RUN_ID" // stays in a node's environment, so that what it starts can be found
+)
+
+// An Engine starts nodes as child processes of this one.
+type Engine struct {
+	wd  string // the package's directory, where every node works
+	seq atomic.Int64
+
+	mu  sync.Mutex
+	run *run // nil until something is started
+}
+
+// New returns the engine. Nothing is created on disk, and no process started,
+// before the first Start.
+func New() *Engine {
+	e := &Engine{}
+	e.wd, _ = os.Getwd() // "": the node inherits it
+	return e
+}
+
+// Name implements engine.Engine.
+func (e *Engine) Name() string { return "process" }
+
+// Root implements engine.Engine.
+func (e *Engine) Root() (string, error) {
+	r, err := e.open()
+	if err != nil {
+		return "", err
+	}
+	return r.dir, nil
+}
+
+// Close implements engine.Engine.
+func (e *Engine) Close() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.run == nil {
+		return nil
+	}
+	err := e.run.close()
+	e.run = nil
+	return err
+}
+
+// A run is what this test binary has outside itself: a directory, an entry in
+// the user's state that says whose the directory is, and the reaper.
+type run struct {
+	id    string
+	dir   string
+	entry *entry // nil if the state directory cannot be used
+
+	guard  sync.Once
+	reaper chan *reaper // one, when guarded; nil if it could not be started
+}
+
+// guarded starts the run's reaper, in the background: it is called when the
+// first node has answered, so as not to compete with it for the processor.
+// Until then, and if no process can be had for it, the next run cleans up.
+func (r *run) guarded() {
+	r.guard.Do(func() {
+		go func() {
+			p, _ := startReaper(r)
+			r.reaper <- p
+		}()
+	})
+}
+
+// open makes the run, once. A failure is tried again by the next caller: a
+// full disk may have been emptied.
+func (e *Engine) open() (*run, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.run != nil {
+		return e.run, nil
+	}
+	id := newID()
+	tmp, err := filepath.Abs(os.TempDir())
+	if err != nil {
+		return nil, prepareError("find the temporary directory", os.TempDir(), err)
+	}
+	dir := filepath.Join(tmp, dirPrefix+id)
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return nil, prepareError("create the directory of this run", dir, err)
+	}
+	r := &run{id: id, dir: dir, reaper: make(chan *reaper, 1)}
+	// Without an entry the next run cannot clean up after this one; the reaper
+	// can. It is no reason to have no cluster.
+	r.entry, _ = newEntry(id, dir)
+	watchParent()
+	go sweepDeadRuns()
+	e.run = r
+	return r, nil
+}
+
+func (r *run) close() error {
+	err := os.RemoveAll(r.dir)
+	if r.entry != nil {
+		r.entry.remove()
+	}
+	started := true
+	r.guard.Do(func() { started = false })
+	if started {
+		if p := <-r.reaper; p != nil {
+			p.dismiss()
+		}
+	}
+	return err
+}
+
+const dirPrefix = "dist-"
+
+func newID() string {
+	var b [10]byte // 16 letters and digits
+	rand.Read(b[:])
+	return strings.ToLower(base32.StdEncoding.EncodeToString(b[:]))
+}
+
+// nodeID is what the environment of a node, and of all that it starts, says.
+func (r *run) nodeID(seq int64) string { return fmt.Sprintf("%s/%d", r.id, seq) }
+
+func prepareError(op, path string, err error) error {
+	return &engine.Error{Failure: diagnostics.Failure{
+		Phase: diagnostics.PhasePrepare, Op: op, Path: path, Err: err,
+	}}
+}

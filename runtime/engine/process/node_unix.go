@@ -1,0 +1,282 @@
+//go:build unix
+
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/distkit/dist/runtime/diagnostics"
+	"github.com/distkit/dist/runtime/engine"
+	"github.com/distkit/dist/runtime/wire"
+)
+
+// Descriptors of a node beyond the standard three.
+const (
+	fdControl  = 3
+	fdLifeline = 4
+)
+
+// methodHello is a node's first request: it lives, and leads a node's life.
+const methodHello = "dist.hello"
+
+// A node is a running child.
+type node struct {
+	cmd      *exec.Cmd
+	id       string
+	conn     *wire.Conn
+	lifeline *os.File // its write end: closed when the node has ended
+	done     chan struct{}
+
+	mu     sync.Mutex
+	log    string
+	reaped bool // the process id may belong to somebody else
+	exit   diagnostics.Exit
+}
+
+// Start implements engine.Engine.
+func (e *Engine) Start(ctx context.Context, s engine.Spec) (engine.Node, error) {
+	r, err := e.open()
+	if err != nil {
+		return nil, err
+	}
+	begin := time.Now()
+	seq := e.seq.Add(1)
+	hello := make(chan struct{})
+	greet := sync.OnceFunc(func() { close(hello) })
+	handler := func(ctx context.Context, method string, body []byte) ([]byte, error) {
+		if method == methodHello {
+			greet()
+			return nil, nil
+		}
+		if s.Handler == nil {
+			return nil, fmt.Errorf("the test side does not answer %q", method)
+		}
+		return s.Handler(ctx, method, body)
+	}
+	n, err := e.spawn(r, seq, s, handler)
+	if err != nil {
+		return nil, err
+	}
+	fail := func(err error) error {
+		n.Kill()
+		return &engine.Error{Failure: diagnostics.Failure{
+			Phase: diagnostics.PhaseHandshake, Op: "start a node", Err: err,
+			Log: engine.Tail(n.log, 20), Elapsed: time.Since(begin),
+		}}
+	}
+	select {
+	case <-hello:
+		r.guarded()
+		return n, nil
+	case <-n.done:
+		err := fail(nil).(*engine.Error)
+		err.Exit = &n.exit
+		return nil, err
+	case <-ctx.Done():
+		return nil, fail(ctx.Err())
+	}
+}
+
+// spawn starts the process. It has not said anything when spawn returns.
+func (e *Engine) spawn(r *run, seq int64, s engine.Spec, h wire.Handler) (_ *node, err error) {
+	var closers []*os.File
+	defer func() {
+		for _, f := range closers {
+			f.Close()
+		}
+	}()
+	failed := func(phase diagnostics.Phase, op, path string, err error) error {
+		return &engine.Error{Failure: diagnostics.Failure{Phase: phase, Op: op, Path: path, Err: err}}
+	}
+	ours, theirs, err := socketpair()
+	if err != nil {
+		return nil, failed(diagnostics.PhasePrepare, "make a control channel", "", err)
+	}
+	closers = append(closers, theirs)
+	defer ours.Close() // FileConn makes a descriptor of its own
+	read, write, err := os.Pipe()
+	if err != nil {
+		return nil, failed(diagnostics.PhasePrepare, "make a lifeline", "", err)
+	}
+	closers = append(closers, read)
+	defer func() {
+		if err != nil {
+			write.Close()
+		}
+	}()
+	logName := s.Log
+	if logName == "" {
+		logName = filepath.Join(r.dir, fmt.Sprintf("%d.log", seq))
+	}
+	log, err := os.OpenFile(logName, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, failed(diagnostics.PhasePrepare, "create a log file", logName, err)
+	}
+	closers = append(closers, log)
+	path, key, err := executable()
+	if err != nil {
+		return nil, failed(diagnostics.PhaseExec, "find the test binary", path, err)
+	}
+	n := &node{id: r.nodeID(seq), log: logName, lifeline: write, done: make(chan struct{})}
+	n.cmd = &exec.Cmd{
+		Path: path,
+		// The flags too: what the package's own flags say holds on nodes as well.
+		Args:       os.Args,
+		Dir:        e.wd,
+		Env:        append(s.Env[:len(s.Env):len(s.Env)], envRun+"="+n.id, envNode+"="+protocol+" "+key),
+		Stdout:     log,
+		Stderr:     log,
+		ExtraFiles: []*os.File{theirs, read},
+	}
+	pidfd := -1
+	n.cmd.SysProcAttr = sysProcAttr(&pidfd)
+	if err := n.cmd.Start(); err != nil {
+		return nil, failed(diagnostics.PhaseExec, "start the test binary as a node", path, err)
+	}
+	go n.wait(pidfd)
+	stream, err := net.FileConn(ours)
+	if err != nil {
+		n.Kill()
+		return nil, failed(diagnostics.PhasePrepare, "use a control channel", "", err)
+	}
+	n.conn = wire.New(stream, h)
+	go n.conn.Serve()
+	return n, nil
+}
+
+// socketpair returns two ends that no child inherits by accident.
+func socketpair() (ours, theirs *os.File, err error) {
+	syscall.ForkLock.RLock()
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	if err == nil {
+		unix.CloseOnExec(fds[0])
+		unix.CloseOnExec(fds[1])
+	}
+	syscall.ForkLock.RUnlock()
+	if err != nil {
+		return nil, nil, os.NewSyscallError("socketpair", err)
+	}
+	return os.NewFile(uintptr(fds[0]), "control"), os.NewFile(uintptr(fds[1]), "control"), nil
+}
+
+// wait reaps the process. The rest of its group is killed before that: until
+// then the group's id cannot be given to anybody else.
+func (n *node) wait(pidfd int) {
+	awaitExit(n.cmd, pidfd)
+	n.mu.Lock()
+	unix.Kill(-n.cmd.Process.Pid, unix.SIGKILL)
+	n.cmd.Wait() // its error is in the ProcessState
+	n.reaped = true
+	n.exit = exitOf(n.cmd.ProcessState)
+	n.mu.Unlock()
+	n.lifeline.Close()
+	close(n.done)
+}
+
+func exitOf(s *os.ProcessState) diagnostics.Exit {
+	if s == nil {
+		return diagnostics.Exit{Code: -1}
+	}
+	if w, ok := s.Sys().(syscall.WaitStatus); ok && w.Signaled() {
+		return diagnostics.Exit{Code: -1, Signal: w.Signal().String()}
+	}
+	return diagnostics.Exit{Code: s.ExitCode()}
+}
+
+// signal reaches the node's whole process group. A node that has ended is no
+// error: it is how every node ends.
+func (n *node) signal(sig syscall.Signal) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.reaped {
+		return os.ErrProcessDone
+	}
+	err := unix.Kill(-n.cmd.Process.Pid, sig)
+	if err == unix.ESRCH { // a zombie that is about to be reaped
+		return os.ErrProcessDone
+	}
+	return os.NewSyscallError("kill", err)
+}
+
+func (n *node) PID() int              { return n.cmd.Process.Pid }
+func (n *node) Conn() *wire.Conn      { return n.conn }
+func (n *node) Done() <-chan struct{} { return n.done }
+
+func (n *node) Exit() diagnostics.Exit {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.exit
+}
+
+func (n *node) LogFile() string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.log
+}
+
+func (n *node) MoveLog(to string) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if err := os.Rename(n.log, to); err != nil {
+		return err
+	}
+	n.log = to
+	return nil
+}
+
+func (n *node) Kill() error {
+	if err := n.signal(unix.SIGKILL); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	<-n.done
+	if n.conn != nil {
+		n.conn.Close()
+	}
+	return nil
+}
+
+func (n *node) Resume() error { return n.signal(unix.SIGCONT) }
+
+func (n *node) Pause() error {
+	if err := n.signal(unix.SIGSTOP); err != nil {
+		return err
+	}
+	// The signal is under way to every thread. A blocking wait could miss the
+	// end of a node that is killed meanwhile; so look, with growing pauses.
+	for pause := 10 * time.Microsecond; ; pause = min(2*pause, time.Millisecond) {
+		stopped, err := hasStopped(n.cmd.Process.Pid)
+		if err != nil || stopped {
+			return err
+		}
+		select {
+		case <-n.done:
+			return os.ErrProcessDone
+		case <-time.After(pause):
+		}
+	}
+}
+
+// Sweep implements engine.Engine.
+func (e *Engine) Sweep(nodes []engine.Node) []string {
+	ids := make(map[string]bool)
+	for _, n := range nodes {
+		if n, ok := n.(*node); ok {
+			ids[n.id] = true
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	return sweep(func(id string) bool { return ids[id] })
+}

@@ -1,0 +1,49 @@
+package process
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// watchParent ends this process when the go command above it has been killed:
+// nobody waits for its results, and its nodes would live on. A test binary that
+// is run by hand, or was detached from its parent, is left alone.
+var watchParent = sync.OnceFunc(func() {
+	f := flag.Lookup("test.paniconexit0") // only the go command sets it
+	parent := os.Getppid()
+	if f == nil || f.Value.String() != "true" || parent == 1 {
+		return
+	}
+	fd, err := unix.PidfdOpen(parent, unix.PIDFD_NONBLOCK)
+	if err != nil {
+		return
+	}
+	if os.Getppid() != parent { // killed just now; the descriptor may be somebody else's
+		orphaned()
+	}
+	go func() {
+		file := os.NewFile(uintptr(fd), "parent")
+		raw, err := file.SyscallConn()
+		if err != nil {
+			return
+		}
+		err = raw.Read(func(fd uintptr) bool {
+			p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+			n, err := unix.Poll(p, 0)
+			return err == nil && n > 0
+		})
+		if err == nil {
+			orphaned()
+		}
+	}()
+})
+
+// orphaned ends the process. The lifelines and the reaper do the rest.
+func orphaned() {
+	fmt.Fprintln(os.Stderr, "dist: the go command that ran this test binary has been killed: stopping")
+	os.Exit(1)
+}

@@ -1,0 +1,28 @@
+//go:build unix && !linux
+
+package process
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+)
+
+// watchParent ends this process when the go command above it has been killed.
+// Without pidfds it has to look now and then.
+var watchParent = sync.OnceFunc(func() {
+	f := flag.Lookup("test.paniconexit0") // only the go command sets it
+	parent := os.Getppid()
+	if f == nil || f.Value.String() != "true" || parent == 1 {
+		return
+	}
+	go func() {
+		for os.Getppid() == parent {
+			time.Sleep(100 * time.Millisecond)
+		}
+		fmt.Fprintln(os.Stderr, "dist: the go command that ran this test binary has been killed: stopping")
+		os.Exit(1)
+	}()
+})

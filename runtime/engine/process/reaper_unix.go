@@ -1,0 +1,117 @@
+//go:build unix
+
+package process
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/distkit/dist/runtime/diagnostics"
+	"github.com/distkit/dist/runtime/engine"
+)
+
+// A reaper is a child that outlives this process by a moment, to remove what it
+// could not: files, and processes that left their groups. The idea is that of
+// testcontainers' ryuk, without its container and its port.
+type reaper struct {
+	cmd  *exec.Cmd
+	pipe *os.File
+}
+
+// A task is what a reaper is told, once, when it starts.
+type task struct {
+	Run   string
+	Dir   string
+	Entry string // file to remove last; "" if there is none
+}
+
+const fdTask = 3
+
+func startReaper(r *run) (*reaper, error) {
+	failed := func(err error) error {
+		return &engine.Error{Failure: diagnostics.Failure{Phase: diagnostics.PhaseExec, Op: "start the reaper of this run", Err: err}}
+	}
+	path, key, err := executable()
+	if err != nil {
+		return nil, failed(err)
+	}
+	read, write, err := os.Pipe()
+	if err != nil {
+		return nil, failed(err)
+	}
+	defer read.Close()
+	cmd := &exec.Cmd{
+		Path: path,
+		Args: []string{os.Args[0], "(dist: removes what run " + r.id + " leaves)"},
+		// Not in the package's directory, which somebody may want to remove.
+		Dir:        "/",
+		Env:        append(withoutCoverage(os.Environ()), envReaper+"="+protocol+" "+key),
+		ExtraFiles: []*os.File{read},
+		// A ^C at the terminal is for the test process; this one must see it end.
+		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
+	}
+	if err := cmd.Start(); err != nil {
+		write.Close()
+		return nil, failed(err)
+	}
+	t := task{Run: r.id, Dir: r.dir}
+	if r.entry != nil {
+		t.Entry = r.entry.file
+	}
+	b, err := json.Marshal(t)
+	if err == nil {
+		_, err = write.Write(append(b, '\n'))
+	}
+	if err != nil {
+		write.Close()
+		cmd.Process.Kill()
+		cmd.Wait()
+		return nil, failed(err)
+	}
+	return &reaper{cmd: cmd, pipe: write}, nil
+}
+
+func withoutCoverage(env []string) []string {
+	kept := make([]string, 0, len(env)+1)
+	for _, v := range env {
+		if !strings.HasPrefix(v, "GOCOVERDIR=") {
+			kept = append(kept, v)
+		}
+	}
+	return kept
+}
+
+// dismiss ends the reaper: there is nothing left to remove.
+func (r *reaper) dismiss() {
+	r.cmd.Process.Kill()
+	r.pipe.Close()
+	r.cmd.Wait()
+}
+
+// reap is the reaper's whole life. It does not return.
+func reap() {
+	var st unix.Stat_t
+	if err := unix.Fstat(fdTask, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFIFO {
+		fmt.Fprintln(os.Stderr, "dist: this process was started as a reaper, but without its pipe")
+		os.Exit(exitLost)
+	}
+	in := bufio.NewReader(os.NewFile(fdTask, "task"))
+	line, err := in.ReadBytes('\n')
+	var t task
+	if err != nil || json.Unmarshal(line, &t) != nil {
+		os.Exit(exitLost)
+	}
+	in.ReadByte() // until the test process has ended
+	cleanUp(t.Run, t.Dir)
+	if t.Entry != "" {
+		os.Remove(t.Entry)
+	}
+	os.Exit(0)
+}

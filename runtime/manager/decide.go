@@ -1,0 +1,142 @@
+package manager
+
+import (
+	"fmt"
+
+	"github.com/distkit/dist/config"
+	"github.com/distkit/dist/requirement"
+	"github.com/distkit/dist/runtime/diagnostics"
+)
+
+// An Action is what is done about a requirement.
+type Action string
+
+const (
+	Start Action = "start" // nodes that nobody has used
+	Reuse Action = "reuse" // used nodes that are provably clean
+	Skip  Action = "skip"  // the test
+	Fail  Action = "fail"  // the test
+)
+
+// A Situation is all that a decision depends on.
+type Situation struct {
+	Requirement requirement.Requirement
+	Config      *config.Config
+	Short       bool  // -short was given
+	Machine     Limit // what this machine can ever carry
+	Clean       int   // used nodes at hand that are provably clean
+}
+
+// A Limit is a number of nodes and what sets it.
+type Limit struct {
+	Nodes  int
+	Source string
+}
+
+// A Decision says what is done, and why in one line.
+type Decision struct {
+	Action Action
+	Row    string // the rule that applied, see Rows
+	Nodes  int    // size of the cluster, for Start and Reuse
+	Reason string
+	Code   diagnostics.Code // for Skip and Fail: the diagnosis to tell
+	Limit  Limit            // for a size that cannot be had: what is allowed
+}
+
+// Rows are the rules of Decide in the order they are tried; the first that
+// applies decides.
+var Rows = []struct{ Name, Doc string }{
+	{"off", "mode is off: distributed tests are skipped"},
+	{"short", "-short was given and short is skip"},
+	{"program", "the nodes run a program: this engine starts nodes of the test binary only"},
+	{"manual", "mode is manual: nodes of the test binary are never up already"},
+	{"too-large", "the smallest size the test can bear is beyond a limit"},
+	{"reuse", "enough used nodes are provably clean, and the test, or the configuration, takes such"},
+	{"reduced", "the size asked for is beyond a limit, and the test bears fewer"},
+	{"start", "otherwise"},
+}
+
+// Decide is the manager's decision. It starts nothing and asks nobody.
+func Decide(s Situation) Decision {
+	r, c := s.Requirement, s.Config
+	switch {
+	case c.Cluster.Mode == "off":
+		return Decision{Action: Skip, Row: "off", Code: diagnostics.ModeOff,
+			Reason: "distributed tests are switched off: cluster.mode = off, by " + c.Source("cluster.mode")}
+	case s.Short && c.Cluster.Short == "skip":
+		return Decision{Action: Skip, Row: "short", Code: diagnostics.ModeShort,
+			Reason: "-short was given, and cluster.short = skip, by " + c.Source("cluster.short")}
+	case r.Program != "":
+		return s.unavailable("program", diagnostics.EnginePrograms, Limit{},
+			fmt.Sprintf("engine %q cannot run program %q", c.Cluster.Engine, r.Program))
+	case c.Cluster.Mode == "manual":
+		return s.unavailable("manual", diagnostics.ModeManual, Limit{},
+			"cluster.mode = manual, by "+c.Source("cluster.mode")+", and no cluster of the test binary is ever up already")
+	}
+
+	want, source := r.Nodes, "the test"
+	if want == 0 {
+		want, source = c.DefaultNodes()
+	}
+	least := want
+	if r.Min > 0 && c.Fallback.Reduce {
+		least = min(r.Min, want)
+	}
+	limit, code := s.limit()
+	if least > limit.Nodes {
+		reason := fmt.Sprintf("%d nodes are needed and %d allowed, by %s", least, limit.Nodes, limit.Source)
+		return s.unavailable("too-large", code, limit, reason)
+	}
+	size := min(want, limit.Nodes)
+	switch {
+	case reusable(r, c) && s.Clean >= size:
+		return Decision{Action: Reuse, Row: "reuse", Nodes: size,
+			Reason: fmt.Sprintf("%d used nodes are clean", s.Clean)}
+	case size < want:
+		return Decision{Action: Start, Row: "reduced", Nodes: size,
+			Reason: fmt.Sprintf("%d of %d nodes: %s allows no more, and the test bears %d", size, want, limit.Source, least)}
+	}
+	return Decision{Action: Start, Row: "start", Nodes: size,
+		Reason: fmt.Sprintf("%d nodes, by %s", size, source)}
+}
+
+// reusable reports whether a test's nodes may be used ones, and may be used
+// again after it.
+func reusable(r requirement.Requirement, c *config.Config) bool {
+	return c.Cluster.Reuse == "always" || c.Cluster.Reuse == "auto" && r.Reuse
+}
+
+// limit is the tighter of what the configuration and the machine allow.
+func (s Situation) limit() (Limit, diagnostics.Code) {
+	n, source := s.Config.MaxNodes()
+	limit, code := Limit{n, source}, diagnostics.SizeMaxNodes
+	if n < s.Config.Cluster.MaxNodes {
+		code = diagnostics.SizeCI
+	}
+	if m := s.Config.Resources.MaxNodesOnMachine; m > 0 {
+		s.Machine = Limit{m, "resources.max_nodes_on_machine, by " + s.Config.Source("resources.max_nodes_on_machine")}
+	}
+	if s.Machine.Nodes > 0 && s.Machine.Nodes < limit.Nodes {
+		limit, code = s.Machine, diagnostics.SizeMachine
+	}
+	return limit, code
+}
+
+// unavailable applies the policy for tests whose cluster cannot be had.
+func (s Situation) unavailable(row string, code diagnostics.Code, limit Limit, reason string) Decision {
+	d := Decision{Action: Fail, Row: row, Code: code, Limit: limit, Reason: reason}
+	if skip, why := skips(s.Requirement, s.Config); skip {
+		d.Action = Skip
+		d.Reason += "; skipped, because " + why
+	}
+	return d
+}
+
+// skips says whether a test is skipped when its cluster cannot be had.
+func skips(r requirement.Requirement, c *config.Config) (skip bool, why string) {
+	if r.Optional {
+		return true, "the test is optional"
+	}
+	policy, source := c.Unavailable()
+	return policy == "skip", source
+}

@@ -1,0 +1,379 @@
+package manager
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"github.com/distkit/dist/config"
+	"github.com/distkit/dist/requirement"
+	"github.com/distkit/dist/runtime/diagnostics"
+	"github.com/distkit/dist/runtime/engine"
+	"github.com/distkit/dist/runtime/network"
+)
+
+// A Manager has the clusters of one test binary. It is safe for concurrent use.
+type Manager struct {
+	engine engine.Engine
+	pool   pool
+	seq    atomic.Int64
+
+	mu      sync.Mutex
+	network *network.Allocator
+	netConf config.Network // what network was made of
+	stats   Stats
+	starts  []time.Duration
+}
+
+// Stats counts what a Manager has done.
+type Stats struct {
+	Leases   int // clusters leased to tests
+	Started  int // nodes that were started for a lease, ahead of time or not
+	Reused   int // nodes that had served an earlier lease
+	Replaced int // used nodes that could not be kept, though reuse was asked for
+	Retried  int // starts that were tried again
+	Reduced  int // leases of fewer nodes than asked for
+}
+
+// New returns a Manager that starts nodes by an engine, with the environment
+// that env returns at the time.
+func New(e engine.Engine, env func() []string) *Manager {
+	return &Manager{engine: e, pool: pool{engine: e, env: env}}
+}
+
+// Stats returns the counts so far.
+func (m *Manager) Stats() Stats {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.stats
+}
+
+// Waits returns how long each lease so far waited for its cluster.
+func (m *Manager) Waits() []time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return append([]time.Duration(nil), m.starts...)
+}
+
+// Warm has n spare nodes started in the background, less those that are there.
+func (m *Manager) Warm(n int, c *config.Config) {
+	limit, _ := Situation{Config: c, Machine: machine()}.limit()
+	m.pool.warm(min(n, limit.Nodes), c.StartTimeout())
+}
+
+// A Request is one test's wish for a cluster.
+type Request struct {
+	Test        string
+	Requirement requirement.Requirement
+	Config      *config.Config
+	Short       bool
+	OwnTestMain bool // the package has a TestMain of its own, for the diagnosis
+}
+
+// Unavailable is returned by Acquire where there is no cluster for the test.
+type Unavailable struct {
+	Decision  Decision
+	Diagnosis *diagnostics.Diagnosis
+}
+
+func (u *Unavailable) Error() string { return u.Diagnosis.Error() }
+
+func (u *Unavailable) Unwrap() error { return u.Diagnosis }
+
+// Skip reports whether the test is to be skipped rather than to fail.
+func (u *Unavailable) Skip() bool { return u.Decision.Action == Skip }
+
+// Decide is the decision that Acquire would take now.
+func (m *Manager) Decide(r Request) Decision {
+	return Decide(Situation{Requirement: r.Requirement, Config: r.Config, Short: r.Short, Machine: machine(), Clean: m.pool.countClean()})
+}
+
+// Acquire leases a cluster, or returns an *Unavailable. ctx bounds the wait,
+// and so does the requirement's timeout or, without one, the configuration's.
+func (m *Manager) Acquire(ctx context.Context, r Request) (*Lease, error) {
+	begin := time.Now()
+	d := m.Decide(r)
+	op := fmt.Sprintf("have a cluster for %s", r.Test)
+	if d.Nodes > 0 {
+		op = fmt.Sprintf("start %s for %s", count(d.Nodes, "node"), r.Test)
+	}
+	refuse := func(d Decision, f diagnostics.Failure) error {
+		f.Op, f.Name, f.OwnTestMain = op, r.Test, r.OwnTestMain
+		gather(&f)
+		u := &Unavailable{Decision: d, Diagnosis: diagnostics.Diagnose(f)}
+		return u
+	}
+	if d.Action == Skip || d.Action == Fail {
+		f := diagnostics.Failure{Phase: diagnostics.PhaseLimits, Code: d.Code, Err: errors.New(d.Reason), Allowed: d.Limit.Nodes, Source: d.Limit.Source, Asked: max(r.Requirement.Nodes, r.Requirement.Min)}
+		switch d.Row {
+		case "off", "manual":
+			f.Source = r.Config.Source("cluster.mode")
+		case "short":
+			f.Source = r.Config.Source("cluster.short")
+		case "program":
+			op = fmt.Sprintf("run program %q for %s", r.Requirement.Program, r.Test)
+		case "too-large":
+			op = fmt.Sprintf("start %s for %s", count(f.Asked, "node"), r.Test)
+		}
+		return nil, refuse(d, f)
+	}
+	timeout := r.Config.StartTimeout()
+	if r.Requirement.Timeout > 0 {
+		timeout = r.Requirement.Timeout
+	}
+	startCtx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+
+	l, tried, err := m.build(startCtx, r, d, timeout)
+	if err != nil {
+		unavailable := Decision{Action: Fail, Row: d.Row, Reason: "the cluster did not start"}
+		instead := []string{}
+		if len(tried) > 0 {
+			instead = append(instead, fmt.Sprintf("tried %d times, %s apart", len(tried)+1, joinDurations(tried)))
+		}
+		if skip, why := skips(r.Requirement, r.Config); skip {
+			unavailable.Action = Skip
+			instead = append(instead, "skipped, because "+why)
+		}
+		var e *engine.Error
+		f := diagnostics.Failure{Phase: diagnostics.PhasePrepare, Err: err}
+		if errors.As(err, &e) {
+			f = e.Failure
+		}
+		f.Limit, f.Elapsed = timeout, time.Since(begin)
+		f.Fallback = strings.Join(instead, "; ")
+		if ctx.Err() != nil { // the test's own time was up, not ours
+			f.Code = diagnostics.TimeDeadline
+		}
+		return nil, refuse(unavailable, f)
+	}
+	m.mu.Lock()
+	m.stats.Leases++
+	m.stats.Retried += len(tried)
+	if l.Size() < r.Requirement.Nodes {
+		m.stats.Reduced++
+	}
+	for _, n := range l.Nodes {
+		if n.used {
+			m.stats.Reused++
+		} else {
+			m.stats.Started++
+		}
+	}
+	l.Wait = time.Since(begin)
+	m.starts = append(m.starts, l.Wait)
+	m.mu.Unlock()
+	return l, nil
+}
+
+func gather(f *diagnostics.Failure) {
+	ctx, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
+	defer cancel()
+	diagnostics.Gather(ctx, f)
+}
+
+// build has the nodes ready and makes a lease of them. It tries again after
+// causes that can pass, and takes fewer nodes where the test bears them.
+func (m *Manager) build(ctx context.Context, r Request, d Decision, timeout time.Duration) (l *Lease, tried []time.Duration, err error) {
+	pause := backoff.NewExponentialBackOff()
+	pause.InitialInterval = r.Config.Fallback.Backoff
+	pause.Multiplier = 2
+	pause.MaxInterval = max(10*time.Second, r.Config.Fallback.Backoff)
+	size, decision := d.Nodes, d
+	for {
+		var failed int
+		l, failed, err = m.buildOnce(ctx, r, decision, size, timeout)
+		if err == nil {
+			return l, tried, nil
+		}
+		again := ctx.Err() == nil && len(tried) < r.Config.Fallback.Retries && mayPass(err)
+		if !again {
+			// What is there may do, if the test says so.
+			least := r.Requirement.Min
+			if have := size - failed; least > 0 && have >= least && have < size && r.Config.Fallback.Reduce && ctx.Err() == nil {
+				decision.Reason = fmt.Sprintf("%d of %d nodes: %s; the test bears %d", have, size, firstLine(err), least)
+				size = have
+				continue
+			}
+			return nil, tried, err
+		}
+		wait := pause.NextBackOff()
+		select {
+		case <-time.After(wait):
+			tried = append(tried, wait.Round(time.Millisecond))
+		case <-ctx.Done():
+			return nil, tried, err
+		}
+	}
+}
+
+// mayPass reports whether a start is worth trying again.
+func mayPass(err error) bool {
+	var e *engine.Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	return diagnostics.Diagnose(e.Failure).Retry
+}
+
+// buildOnce starts or takes size nodes, all at once, and gives each its place
+// in a new lease. It returns how many failed, and the first error by index.
+func (m *Manager) buildOnce(ctx context.Context, r Request, d Decision, size int, timeout time.Duration) (_ *Lease, failed int, err error) {
+	prepare := func(op, path string, err error) error {
+		var e *engine.Error
+		if errors.As(err, &e) {
+			return err
+		}
+		return &engine.Error{Failure: diagnostics.Failure{Phase: diagnostics.PhasePrepare, Op: op, Path: path, Err: err}}
+	}
+	candidates := m.pool.take(size, d.Action == Reuse, timeout)
+	var l *Lease
+	defer func() {
+		if err != nil {
+			for _, c := range candidates {
+				m.pool.giveBack(c)
+			}
+			if l != nil {
+				l.addrs.Release()
+				os.RemoveAll(l.dir)
+			}
+		}
+	}()
+	root, err := m.engine.Root()
+	if err != nil {
+		return nil, size, prepare("create the directory of this run", "", err)
+	}
+	alloc, err := m.allocator(r.Config)
+	if err != nil {
+		return nil, size, &engine.Error{Failure: diagnostics.Failure{Phase: diagnostics.PhaseConfig, Op: "choose addresses", Code: diagnostics.ConfigInvalid, Err: err}}
+	}
+	addrs, err := alloc.Lease(size, r.Requirement.Ports)
+	if err != nil {
+		return nil, size, prepare("find free addresses", "", err)
+	}
+	l = &Lease{
+		m: m, request: r, Decision: d, addrs: addrs,
+		ID: fmt.Sprintf("%s-%d", strings.TrimPrefix(filepath.Base(root), "dist-"), m.seq.Add(1)),
+	}
+	l.dir = filepath.Join(root, l.ID)
+	if err := os.Mkdir(l.dir, 0o700); err != nil {
+		return nil, size, prepare("create the cluster's directory", l.dir, err)
+	}
+	for i := range size {
+		n := newNode(l, i)
+		if err := os.Mkdir(n.Dir, 0o700); err != nil {
+			return nil, size, prepare("create the node's directory", n.Dir, err)
+		}
+		l.Nodes = append(l.Nodes, n)
+	}
+	errs := make([]error, size)
+	var wg sync.WaitGroup
+	for i, n := range l.Nodes {
+		wg.Go(func() {
+			c := candidates[i]
+			errs[i] = n.adopt(ctx, c)
+			if errs[i] != nil && c.isReady() && c.err == nil && ctx.Err() == nil {
+				// It was there, and has died since. A new one may do better.
+				m.pool.discard(c)
+				c = m.pool.replace(timeout)
+				candidates[i] = c
+				errs[i] = n.adopt(ctx, c)
+			}
+		})
+	}
+	wg.Wait()
+	for i, e := range errs {
+		if e == nil {
+			continue
+		}
+		failed++
+		if err == nil {
+			var ee *engine.Error
+			if errors.As(e, &ee) && ee.Node == "" {
+				ee.Node = l.Nodes[i].Name
+			}
+			err = e
+		}
+	}
+	return l, failed, err
+}
+
+// allocator returns the addresses as the configuration has them now.
+func (m *Manager) allocator(c *config.Config) (*network.Allocator, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.network != nil && m.netConf == c.Network {
+		return m.network, nil
+	}
+	a, err := network.New(c.Network.Addresses, c.Network.Range)
+	if err != nil {
+		return nil, err
+	}
+	// An earlier one stays as it is: leases may still have addresses of it.
+	m.network, m.netConf = a, c.Network
+	return a, nil
+}
+
+// Close ends all nodes that are not leased, and gives back what the engine
+// holds. Leases must have been released; those that were not are ended too. It
+// returns what used nodes said at their end, for somebody to hear.
+func (m *Manager) Close(ctx context.Context) []Problem {
+	spares, clean := m.pool.drain()
+	var (
+		mu       sync.Mutex
+		problems []Problem
+		ended    []engine.Node
+		wg       sync.WaitGroup
+	)
+	for _, c := range spares {
+		m.pool.discard(c)
+	}
+	for _, c := range clean {
+		wg.Go(func() {
+			n := &Node{Name: "a reused node", Log: c.node.LogFile(), cur: c.node}
+			n.end(ctx)
+			mu.Lock()
+			problems = append(problems, n.problems...)
+			ended = append(ended, c.node)
+			mu.Unlock()
+		})
+	}
+	wg.Wait()
+	m.pool.going.Wait()
+	m.engine.Sweep(ended)
+	m.mu.Lock()
+	if m.network != nil {
+		m.network.Close()
+	}
+	m.mu.Unlock()
+	m.engine.Close()
+	return problems
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+func joinDurations(ds []time.Duration) string {
+	var s []string
+	for _, d := range ds {
+		s = append(s, d.String())
+	}
+	return strings.Join(s, ", ")
+}
+
+func firstLine(err error) string {
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	return line
+}

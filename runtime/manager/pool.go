@@ -1,0 +1,227 @@
+package manager
+
+import (
+	"context"
+	"fmt"
+	"hash/maphash"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/distkit/dist/runtime/engine"
+)
+
+// A candidate is a node that nobody has yet: starting, ready, or failed.
+type candidate struct {
+	env      uint64        // fingerprint of the environment it was started with
+	used     bool          // served an earlier lease, and was found clean
+	assigned bool          // its log is in a cluster's directory
+	ready    chan struct{} // closed when node or err is set
+	node     engine.Node
+	err      error
+	stop     context.CancelFunc // gives up a start in progress
+}
+
+func (c *candidate) isReady() bool {
+	select {
+	case <-c.ready:
+		return true
+	default:
+		return false
+	}
+}
+
+// dead reports whether a candidate is of no use any more.
+func (c *candidate) dead() bool {
+	if !c.isReady() {
+		return false
+	}
+	if c.err != nil {
+		return true
+	}
+	select {
+	case <-c.node.Done():
+		return true
+	default:
+		return false
+	}
+}
+
+// A pool holds the candidates: spares that were started ahead of time, and
+// used nodes that are clean.
+type pool struct {
+	engine engine.Engine
+	env    func() []string
+
+	mu     sync.Mutex
+	spares []*candidate // oldest first
+	clean  []*candidate
+	closed bool
+	going  sync.WaitGroup // starts and ends in the background
+}
+
+var seed = maphash.MakeSeed()
+
+// fingerprint tells environments apart. A spare that was started before a test
+// changed the environment (t.Setenv) is not the node that test asked for. The
+// working directory is not part of it: nodes work in the package's.
+func fingerprint(env []string) uint64 {
+	var h maphash.Hash
+	h.SetSeed(seed)
+	for _, v := range env {
+		if !strings.HasPrefix(v, "PWD=") && !strings.HasPrefix(v, "OLDPWD=") {
+			h.WriteString(v)
+			h.WriteByte(0)
+		}
+	}
+	return h.Sum64()
+}
+
+// start begins the start of one node in the background.
+func (p *pool) start(env []string, print uint64, timeout time.Duration) *candidate {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	c := &candidate{env: print, ready: make(chan struct{}), stop: cancel}
+	p.going.Go(func() {
+		defer cancel()
+		c.node, c.err = p.engine.Start(ctx, engine.Spec{Env: env})
+		close(c.ready)
+	})
+	return c
+}
+
+// warm sees to it that n spares are ready or on their way.
+func (p *pool) warm(n int, timeout time.Duration) {
+	env := p.env()
+	print := fingerprint(env)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return
+	}
+	p.prune(print)
+	for range n - len(p.spares) {
+		p.spares = append(p.spares, p.start(env, print, timeout))
+	}
+}
+
+// prune drops candidates that died, or whose environment is not today's.
+func (p *pool) prune(print uint64) {
+	keep := func(list []*candidate) []*candidate {
+		kept := list[:0]
+		for _, c := range list {
+			if c.env == print && !c.dead() {
+				kept = append(kept, c)
+			} else {
+				p.discard(c)
+			}
+		}
+		return kept
+	}
+	p.spares, p.clean = keep(p.spares), keep(p.clean)
+}
+
+// discard ends a candidate in the background. What nobody has used has nothing
+// to say: it is killed.
+func (p *pool) discard(c *candidate) {
+	p.going.Go(func() {
+		c.stop()
+		<-c.ready
+		if c.node != nil {
+			c.node.Kill()
+		}
+	})
+}
+
+// take hands out n candidates for the environment of now: used ones first if
+// reuse, then spares, those that are ready before those on their way, then new ones.
+func (p *pool) take(n int, reuse bool, timeout time.Duration) []*candidate {
+	env := p.env()
+	print := fingerprint(env)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.prune(print)
+	var taken []*candidate
+	if reuse {
+		m := min(n, len(p.clean))
+		taken = append(taken, p.clean[:m]...)
+		p.clean = p.clean[m:]
+	}
+	for _, ready := range []bool{true, false} {
+		rest := p.spares[:0:0]
+		for _, c := range p.spares {
+			if len(taken) < n && c.isReady() == ready {
+				taken = append(taken, c)
+			} else {
+				rest = append(rest, c)
+			}
+		}
+		p.spares = rest
+	}
+	for len(taken) < n {
+		taken = append(taken, p.start(env, print, timeout))
+	}
+	return taken
+}
+
+// replace is a further new node, for one that did not start.
+func (p *pool) replace(timeout time.Duration) *candidate {
+	env := p.env()
+	return p.start(env, fingerprint(env), timeout)
+}
+
+// countClean is how many used nodes are at hand.
+func (p *pool) countClean() int {
+	print := fingerprint(p.env())
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.prune(print)
+	return len(p.clean)
+}
+
+// keep takes back a used node that is clean.
+func (p *pool) keep(n engine.Node, print uint64) {
+	c := &candidate{env: print, used: true, ready: make(chan struct{}), node: n, stop: func() {}}
+	close(c.ready)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		p.discard(c)
+		return
+	}
+	p.clean = append(p.clean, c)
+}
+
+// giveBack takes back a candidate whose cluster did not come to be. It may have
+// been told who it is; the next assignment tells it anew.
+func (p *pool) giveBack(c *candidate) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed || c.dead() {
+		p.discard(c)
+		return
+	}
+	if c.isReady() {
+		// Out of the cluster's directory, which goes now.
+		to := filepath.Join(filepath.Dir(filepath.Dir(c.node.LogFile())), fmt.Sprintf("spare-%d.log", c.node.PID()))
+		if c.assigned && c.node.MoveLog(to) != nil {
+			p.discard(c)
+			return
+		}
+		c.assigned = false
+	}
+	if c.used {
+		p.clean = append(p.clean, c)
+	} else {
+		p.spares = append(p.spares, c)
+	}
+}
+
+// drain hands out all candidates, and lets none in any more.
+func (p *pool) drain() (spares, clean []*candidate) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	spares, clean = p.spares, p.clean
+	p.spares, p.clean, p.closed = nil, nil, true
+	return spares, clean
+}

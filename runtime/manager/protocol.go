@@ -1,0 +1,40 @@
+package manager
+
+// What the test side asks of a node besides the user's functions. Both sides
+// are the same binary, so the forms may change freely.
+const (
+	MethodAssign = "dist.assign" // Identity → nothing: a lease begins
+	MethodPing   = "dist.ping"   // nothing → nothing
+	MethodReset  = "dist.reset"  // nothing → EndReport: a lease ends, the node stays
+	MethodStop   = "dist.stop"   // nothing → EndReport: a lease ends, the node exits
+	MethodFunc   = "fn:"         // followed by a registered function's name
+)
+
+// An Identity is who a node is for the time of a lease.
+type Identity struct {
+	Cluster string
+	Name    string
+	Index   int
+	Size    int
+	Dir     string
+	Listen  map[string]string   // port name → address to bind
+	Addrs   map[string][]string // port name → addresses others dial, by node
+
+	// Baseline has the node note what it consists of now, because it may be
+	// asked at the end whether anything is left over.
+	Baseline bool
+}
+
+// An EndReport is what a node says at the end of a lease.
+type EndReport struct {
+	Errors     []string // cleanups that panicked
+	Goroutines []string // started during the lease and still there, with where they were created
+	Listeners  []string // sockets that are open though they were not before
+	Children   []string // processes that are still there
+	Calls      int      // calls that have not returned
+}
+
+// Clean reports whether the node is as it was before the lease.
+func (r *EndReport) Clean() bool {
+	return len(r.Errors)+len(r.Goroutines)+len(r.Listeners)+len(r.Children)+r.Calls == 0
+}

@@ -1,0 +1,100 @@
+package runtime
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/distkit/dist/runtime/manager"
+)
+
+// EnvReport names the directory in which test binaries leave a Report each, for
+// whoever runs them (dist test). It is read before the tests run, where Go's
+// test cache takes no note of it.
+const EnvReport = "DIST_REPORT"
+
+// A Report is what one test binary did with clusters.
+type Report struct {
+	Package string          `json:"package"`
+	Tests   []TestReport    `json:"tests"`
+	Stats   manager.Stats   `json:"stats"`
+	Waits   []time.Duration `json:"waits"` // nanoseconds each lease waited for its cluster
+}
+
+// A TestReport is one requirement of one test, and what became of it.
+type TestReport struct {
+	Test    string        `json:"test"`
+	Outcome string        `json:"outcome"` // leased | skipped | failed
+	Nodes   int           `json:"nodes,omitempty"`
+	Reused  bool          `json:"reused,omitempty"`
+	Wait    time.Duration `json:"wait,omitempty"` // nanoseconds
+	Reason  string        `json:"reason"`
+	Code    string        `json:"code,omitempty"` // of the diagnosis
+}
+
+// report collects a Report. A nil report collects nothing.
+type report struct {
+	dir string
+	mu  sync.Mutex
+	r   Report
+}
+
+func openReport() *report {
+	dir, ok := os.LookupEnv(EnvReport)
+	if !ok || dir == "" {
+		return nil
+	}
+	os.Unsetenv(EnvReport) // a nested go test is not part of this run
+	r := &report{dir: dir}
+	for _, p := range theSession.plans {
+		r.r.Package = p.Package
+		break
+	}
+	return r
+}
+
+func (r *report) add(t TestReport) {
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.r.Tests = append(r.r.Tests, t)
+}
+
+func (r *report) leased(h *Held) {
+	r.add(TestReport{Test: h.Test(), Outcome: "leased", Nodes: h.Size(), Reused: h.Reused(), Wait: h.Wait, Reason: h.Decision.Reason})
+}
+
+func (r *report) skipped(test string, u *manager.Unavailable) {
+	r.add(TestReport{Test: test, Outcome: "skipped", Reason: u.Decision.Reason, Code: string(u.Diagnosis.Code)})
+}
+
+func (r *report) failed(test string, err error) {
+	t := TestReport{Test: test, Outcome: "failed", Reason: err.Error()}
+	if u, ok := err.(*manager.Unavailable); ok {
+		t.Reason, t.Code = u.Decision.Reason, string(u.Diagnosis.Code)
+	}
+	r.add(t)
+}
+
+// close writes the report. That it cannot be written is the reader's to notice.
+func (r *report) close(m *manager.Manager) {
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.r.Stats, r.r.Waits = m.Stats(), m.Waits()
+	b, err := json.Marshal(r.r)
+	if err != nil {
+		return
+	}
+	name := filepath.Join(r.dir, strconv.Itoa(os.Getpid())+".json")
+	if os.WriteFile(name+".tmp", b, 0o600) == nil {
+		os.Rename(name+".tmp", name)
+	}
+}

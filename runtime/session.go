@@ -1,0 +1,470 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"os"
+	"reflect"
+	goruntime "runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/distkit/dist/config"
+	"github.com/distkit/dist/requirement"
+	"github.com/distkit/dist/runtime/diagnostics"
+	"github.com/distkit/dist/runtime/engine/process"
+	"github.com/distkit/dist/runtime/manager"
+)
+
+// A session is the test side of one test binary.
+type session struct {
+	mu       sync.Mutex
+	plans    []requirement.Plan
+	began    bool   // Main has been called
+	dir      string // the package's
+	manager  *manager.Manager
+	forecast *forecast
+	held     map[string]*Held // by test name
+	report   *report          // nil unless somebody wants one
+
+	config    *config.Config // as last read
+	configErr error
+	configFor uint64 // fingerprint of the environment it was read with; 0: not read inside m.Run yet
+}
+
+var theSession = &session{held: make(map[string]*Held)}
+
+// Load gives the runtime the plan of a package. Generated code calls it, in an
+// init: once for the package, and once for its external tests.
+func Load(p requirement.Plan) {
+	theSession.mu.Lock()
+	defer theSession.mu.Unlock()
+	theSession.plans = append(theSession.plans, p)
+}
+
+// Main is what dist.Main does.
+func Main(m interface{ Run() int }) int {
+	if c := process.Inherited(); c != nil {
+		leadNodesLife(c) // does not return
+	}
+	s := theSession
+	s.begin()
+	code := m.Run()
+	return s.end(code)
+}
+
+// begin makes the manager, and starts the first cluster in the background if a
+// test is going to need one.
+func (s *session) begin() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.began {
+		return
+	}
+	s.began = true
+	s.dir, _ = os.Getwd()
+	s.manager = manager.New(process.New(), os.Environ)
+	s.report = openReport()
+	var tests []requirement.Test
+	for _, p := range s.plans {
+		tests = append(tests, p.Tests...)
+	}
+	selection := readSelection()
+	s.forecast = newForecast(selection, tests)
+	if len(s.forecast.tests) == 0 {
+		return
+	}
+	// This is only to warm up: Require reads the configuration again, where
+	// Go's test cache takes note of it, and reports what is wrong with it.
+	if c, err := config.Load(s.dir, config.Expect(s.expected())); err == nil {
+		s.warm(c, selection.short)
+	}
+}
+
+// warm has spares started for the tests that are still to come.
+func (s *session) warm(c *config.Config, short bool) {
+	n := s.forecast.next(func(r requirement.Requirement) int {
+		return s.manager.Decide(manager.Request{Requirement: r, Config: c, Short: short}).Nodes
+	})
+	if n > 0 {
+		s.manager.Warm(n, c)
+	}
+}
+
+// end stops what still runs. What reused nodes say at their end is heard here,
+// since no test is left to hear it.
+func (s *session) end(code int) int {
+	s.mu.Lock()
+	m, c := s.manager, s.config
+	s.mu.Unlock()
+	if c == nil {
+		c = config.Default()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), c.StopTimeout())
+	defer cancel()
+	for _, p := range m.Close(ctx) {
+		fmt.Fprintf(os.Stderr, "%v\n", p.Diagnosis)
+		if p.Fails && code == 0 {
+			code = 1
+		}
+	}
+	s.report.close(m)
+	return code
+}
+
+// expected is the distributed.toml that was there when the bootstrap was
+// generated.
+func (s *session) expected() string {
+	for _, p := range s.plans {
+		if p.Config != "" {
+			return p.Config
+		}
+	}
+	return ""
+}
+
+// planned finds a test's entry in the plans.
+func (s *session) planned(test string) (requirement.Requirement, bool) {
+	for _, p := range s.plans {
+		for _, t := range p.Tests {
+			if t.Name == test {
+				return t.Requirement, true
+			}
+		}
+	}
+	return requirement.Requirement{}, false
+}
+
+func (s *session) ownMain() bool {
+	return slices.ContainsFunc(s.plans, func(p requirement.Plan) bool { return p.OwnMain })
+}
+
+var environSeed = maphash.MakeSeed()
+
+// configuration reads the configuration, again if the environment has changed
+// (t.Setenv) since it was last read.
+func (s *session) configuration() (*config.Config, error) {
+	print := maphash.String(environSeed, strings.Join(os.Environ(), "\x00")) | 1
+	if s.configFor != print {
+		s.config, s.configErr = config.Load(s.dir, config.Expect(s.expected()))
+		s.configFor = print
+	}
+	return s.config, s.configErr
+}
+
+// Held is a test's lease and what Require said for it.
+type Held struct {
+	*manager.Lease
+	t        testing.TB
+	options  requirement.Requirement
+	at       string // file:line of the Require
+	parallel bool   // the test was parallel when it asked
+
+	mu   sync.Mutex
+	over bool // the test has ended: t must not be used any more
+}
+
+// Errorf fails the test, if it is still there to fail. Unlike testing.T's it
+// may be called from a goroutine that outlives the test.
+func (h *Held) Errorf(format string, args ...any) {
+	h.t.Helper()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.over {
+		h.t.Errorf(format, args...)
+	}
+}
+
+// Require leases a cluster to t, or returns the lease that t, or the test it is
+// a part of, has already. It ends the test with a diagnosis if there is none to
+// be had: as failed, or as skipped where the test or the configuration says so.
+func Require(t testing.TB, options requirement.Requirement) *Held {
+	t.Helper()
+	if process.Inherited() != nil {
+		// A TestMain that only sometimes calls dist.Main.
+		fmt.Fprintln(os.Stderr, "dist: this process was started as a node, but its TestMain has run the tests: dist.Main must be its first statement; it stops here, before it starts nodes of its own")
+		os.Exit(97)
+	}
+	s := theSession
+	h, err := s.require(t, options, caller())
+	if err != nil {
+		var u *manager.Unavailable
+		if errors.As(err, &u) && u.Skip() {
+			s.report.skipped(t.Name(), u)
+			t.Skip(err.Error())
+		}
+		s.report.failed(t.Name(), err)
+		t.Fatal(err.Error())
+	}
+	return h
+}
+
+// misuse is the diagnosis of a wrong call, as an error.
+func misuse(t testing.TB, code diagnostics.Code, f diagnostics.Failure) error {
+	f.Phase, f.Code = diagnostics.PhaseBootstrap, code
+	if f.Op == "" {
+		f.Op = "have a cluster for " + t.Name()
+	}
+	if f.Name == "" {
+		f.Name = t.Name()
+	}
+	return diagnostics.Diagnose(f)
+}
+
+func (s *session) require(t testing.TB, options requirement.Requirement, at string) (*Held, error) {
+	t.Helper()
+	top, _, isSub := strings.Cut(t.Name(), "/")
+	s.mu.Lock()
+	if !s.began {
+		defer s.mu.Unlock()
+		if len(s.plans) == 0 {
+			return nil, misuse(t, diagnostics.BootstrapMissing, diagnostics.Failure{Pos: at})
+		}
+		return nil, misuse(t, diagnostics.BootstrapTestMain, diagnostics.Failure{Pos: at, OwnTestMain: true})
+	}
+	if _, isT := t.(*testing.T); isT && isSub && strings.HasPrefix(top, "Fuzz") {
+		s.mu.Unlock()
+		return nil, misuse(t, diagnostics.UseFuzz, diagnostics.Failure{Pos: at})
+	}
+	if h := s.holds(t.Name()); h != nil {
+		s.mu.Unlock()
+		if err := h.admits(options); err != nil {
+			return nil, misuse(t, diagnostics.UseConflict, diagnostics.Failure{Pos: at, Err: err, Details: []string{
+				fmt.Sprintf("%s: %s has %s", h.at, h.Test(), describe(h.options, h.Size())),
+				fmt.Sprintf("%s: %s asks for %s", at, t.Name(), describe(options, 0)),
+			}})
+		}
+		return h, nil
+	}
+	plan, ok := s.planned(top)
+	if len(s.plans) == 0 {
+		s.mu.Unlock()
+		return nil, misuse(t, diagnostics.BootstrapMissing, diagnostics.Failure{Pos: at, OwnTestMain: true})
+	}
+	if !ok {
+		s.mu.Unlock()
+		return nil, misuse(t, diagnostics.BootstrapStale, diagnostics.Failure{Name: top, Pos: at})
+	}
+	c, err := s.configuration()
+	if err != nil {
+		s.mu.Unlock()
+		return nil, misuse(t, "", diagnostics.Failure{Err: err})
+	}
+	m := s.manager
+	ownMain := s.ownMain()
+	s.mu.Unlock()
+
+	need, err := effective(plan, options)
+	if err != nil {
+		return nil, misuse(t, diagnostics.UseConflict, diagnostics.Failure{Pos: at, Err: err, Details: []string{
+			"the plan of this package: " + describe(plan, 0),
+			fmt.Sprintf("%s: asks for %s", at, describe(options, 0)),
+		}})
+	}
+	ctx, cancel := t.Context(), func() {}
+	if d, ok := deadline(t); ok {
+		ctx, cancel = context.WithDeadline(ctx, d.Add(-deadlineMargin))
+	}
+	defer cancel()
+	lease, err := m.Acquire(ctx, manager.Request{
+		Test: t.Name(), Requirement: need, Config: c, Short: testing.Short(), OwnTestMain: ownMain,
+	})
+	s.mu.Lock()
+	s.forecast.asked(t.Name())
+	if err != nil {
+		s.mu.Unlock()
+		return nil, err
+	}
+	h := &Held{Lease: lease, t: t, options: need, at: at, parallel: isParallel(t)}
+	s.held[t.Name()] = h
+	s.warm(c, testing.Short())
+	s.mu.Unlock()
+	t.Cleanup(func() {
+		t.Helper()
+		s.release(h)
+	})
+	s.report.leased(h)
+	t.Logf("dist: cluster %s: %s in %v (%s)", lease.ID, describeNodes(lease), lease.Wait.Round(10*time.Microsecond), lease.Decision.Reason)
+	return h, nil
+}
+
+func describeNodes(l *manager.Lease) string {
+	verb := "started"
+	if l.Reused() {
+		verb = "reused"
+	}
+	names := make([]string, 0, l.Size())
+	for _, n := range l.Nodes {
+		names = append(names, fmt.Sprintf("%s (pid %d)", n.Name, n.PID()))
+	}
+	return verb + " " + strings.Join(names, ", ")
+}
+
+// deadlineMargin is what is kept of a test's time for telling why it failed.
+const deadlineMargin = time.Second
+
+// deadline is the time at which -timeout ends the test.
+func deadline(t testing.TB) (time.Time, bool) {
+	if d, ok := t.(interface{ Deadline() (time.Time, bool) }); ok {
+		return d.Deadline()
+	}
+	return time.Time{}, false
+}
+
+// holds finds the lease of a test, or of a test it is a part of.
+func (s *session) holds(test string) *Held {
+	for {
+		if h := s.held[test]; h != nil {
+			return h
+		}
+		i := strings.LastIndexByte(test, '/')
+		if i < 0 {
+			return nil
+		}
+		test = test[:i]
+	}
+}
+
+// admits says why a second Require by the same test cannot have the cluster
+// that is there; nil if it can.
+func (h *Held) admits(o requirement.Requirement) error {
+	has := h.options
+	switch {
+	case o.Nodes != 0 && o.Nodes != h.Size() && o.Nodes != has.Nodes:
+		return fmt.Errorf("%d nodes asked for, the test's cluster has %d", o.Nodes, h.Size())
+	case o.Min > h.Size():
+		return fmt.Errorf("at least %d nodes asked for, the test's cluster has %d", o.Min, h.Size())
+	case o.Program != has.Program && o.Program != "":
+		return fmt.Errorf("program %q asked for, the test's cluster runs %q", o.Program, has.Program)
+	}
+	for _, p := range o.Ports {
+		if !slices.Contains(has.Ports, p) {
+			return fmt.Errorf("port %q asked for, the test's cluster has %q", p, has.Ports)
+		}
+	}
+	return nil
+}
+
+// effective is what a test needs by its plan and by the options of the call
+// that is being made. The plan covers all calls of a test, so one call may ask
+// for less; it may also name ports and times that no analyzer could see.
+func effective(plan, options requirement.Requirement) (requirement.Requirement, error) {
+	for _, p := range options.Ports {
+		if !slices.Contains(plan.Ports, p) {
+			plan.Ports = append(slices.Clone(plan.Ports), p)
+		}
+	}
+	options.Ports = nil
+	if options.Min != 0 {
+		plan.Min = 0
+	}
+	if options.Nodes != 0 && plan.Min > options.Nodes {
+		plan.Min = 0
+	}
+	if options.Timeout != 0 {
+		plan.Timeout = 0
+	}
+	r, err := requirement.Merge(plan, options)
+	if err != nil {
+		return r, err
+	}
+	return r, r.Validate()
+}
+
+func describe(r requirement.Requirement, size int) string {
+	text := r.String()
+	if text == "" {
+		text = "no particular size"
+	}
+	if size > 0 && size != r.Nodes {
+		text += fmt.Sprintf(" (%d nodes)", size)
+	}
+	return text
+}
+
+// release ends a lease with its test.
+func (s *session) release(h *Held) {
+	t := h.t
+	t.Helper()
+	if !h.parallel && isParallel(t) {
+		t.Error(misuse(t, diagnostics.UseParallel, diagnostics.Failure{Pos: h.at}).Error())
+	}
+	s.mu.Lock()
+	delete(s.held, t.Name())
+	m := s.manager
+	s.mu.Unlock()
+
+	ctx, cancel := context.Background(), func() {}
+	if d, ok := deadline(t); ok {
+		ctx, cancel = context.WithDeadline(ctx, d.Add(-deadlineMargin/2))
+	}
+	defer cancel()
+	// Coverage is written when a node exits, and counts if that is before the
+	// tests end.
+	keep := testing.CoverMode() == ""
+	r := m.Release(ctx, h.Lease, keep, func(problems bool) bool { return problems || t.Failed() })
+	for _, p := range r.Problems {
+		if p.Fails {
+			t.Errorf("%v", p.Diagnosis)
+		} else {
+			t.Logf("%v", p.Diagnosis)
+		}
+	}
+	for _, what := range r.Left {
+		t.Logf("dist: left its node's process group, and was ended: %s", what)
+	}
+	for _, n := range h.Nodes {
+		if tail := r.Logs[n.Name]; len(tail) > 0 {
+			t.Logf("%s's last log lines:\n%s", n.Name, prefixed(n.Name, tail))
+		}
+	}
+	h.mu.Lock()
+	h.over = true
+	h.mu.Unlock()
+}
+
+func prefixed(name string, lines []string) string {
+	var b strings.Builder
+	for i, line := range lines {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		b.WriteString(name + " | " + line)
+	}
+	return b.String()
+}
+
+// isParallel reports whether t.Parallel has been called for a test. Package
+// testing does not tell; its field is only read, and not there in a later Go it
+// means that this mistake is left to distvet.
+func isParallel(t testing.TB) bool {
+	if tt, ok := t.(*testing.T); ok {
+		if f := reflect.ValueOf(tt).Elem().FieldByName("isParallel"); f.IsValid() && f.Kind() == reflect.Bool {
+			return f.Bool()
+		}
+	}
+	return false
+}
+
+// caller is the file:line outside this module's API that called Require.
+func caller() string {
+	pcs := make([]uintptr, 8)
+	frames := goruntime.CallersFrames(pcs[:goruntime.Callers(3, pcs)])
+	for {
+		f, more := frames.Next()
+		if !strings.HasPrefix(f.Function, "github.com/distkit/dist.") && f.File != "" {
+			return fmt.Sprintf("%s:%d", f.File, f.Line)
+		}
+		if !more {
+			return ""
+		}
+	}
+}
+
+// T is the test that holds the lease.
+func (h *Held) T() testing.TB { return h.t }
