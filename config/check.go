@@ -1,9 +1,11 @@
 package config
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"regexp"
+	"regexp/syntax"
 	"strconv"
 	"strings"
 	"unicode"
@@ -62,7 +64,7 @@ func checkPackage(text string) (problem, remedy string) {
 	case strings.HasSuffix(text, ".go"):
 		return "is a file", "name a package, such as ./cmd/server"
 	case strings.Contains(text, "@"):
-		return "names a version", "name the version in go.mod: go get " + text
+		return "names a version", "go.mod names the version: go get " + quote(text)
 	case !isPackage(text):
 		return "is not an import path", "write one such as example.com/mod/cmd/server, or ./cmd/server, relative to distributed.toml"
 	}
@@ -161,7 +163,12 @@ func checkRegexp(text string) (problem, remedy string) {
 		return "matches everything", "name what the program prints when it is ready"
 	}
 	if _, err := regexp.Compile(text); err != nil {
-		return "is not a regular expression: " + strings.TrimPrefix(err.Error(), "error parsing regexp: "), "see go doc regexp/syntax"
+		problem := "is not a regular expression"
+		var se *syntax.Error
+		if errors.As(err, &se) {
+			problem += ": " + string(se.Code)
+		}
+		return problem, "see go doc regexp/syntax"
 	}
 	return "", ""
 }

@@ -181,11 +181,6 @@ func (l *loader) read(dir, configEnv string) []byte {
 		whole(fmt.Sprintf("is larger than %d bytes", maxFileSize), "keep nothing but configuration in it", nil)
 		return nil
 	}
-	doc = bytes.TrimPrefix(doc, []byte("\xef\xbb\xbf"))
-	if bytes.HasPrefix(doc, []byte("\xff\xfe")) || bytes.HasPrefix(doc, []byte("\xfe\xff")) {
-		whole("is UTF-16", "save it as UTF-8", nil)
-		return nil
-	}
 	if doc == nil {
 		doc = []byte{}
 	}
@@ -237,6 +232,12 @@ func reason(err error) string {
 
 // file sets what the file says. It returns false if the file is not TOML.
 func (l *loader) file(doc []byte, fields []field) bool {
+	// Editors on Windows write a BOM, which they do not count as a column.
+	doc = bytes.TrimPrefix(doc, []byte("\xef\xbb\xbf"))
+	if bytes.HasPrefix(doc, []byte("\xff\xfe")) || bytes.HasPrefix(doc, []byte("\xfe\xff")) {
+		l.failAt(pos{1, 1}, "", "the file is UTF-16", "save it as UTF-8")
+		return false
+	}
 	root, err := parse(doc)
 	if err != nil {
 		at, text := syntaxError(err)

@@ -368,7 +368,7 @@ func TestWrongFile(t *testing.T) {
 			`distributed.toml:2:11: program.a.package is "./...", which is a pattern; name one main package`,
 			`distributed.toml:4:11: program.b.package is "/abs", which is not an import path; write one such as example.com/mod/cmd/server, or ./cmd/server, relative to distributed.toml`,
 			`distributed.toml:6:11: program.c.package is "a b", which is not an import path; write one such as example.com/mod/cmd/server, or ./cmd/server, relative to distributed.toml`,
-			`distributed.toml:8:9: program.d.package is "x.io/y@v1", which names a version; name the version in go.mod: go get x.io/y@v1`,
+			`distributed.toml:8:9: program.d.package is "x.io/y@v1", which names a version; go.mod names the version: go get "x.io/y@v1"`,
 			`distributed.toml:10:9: program.e.package is "./main.go", which is a file; name a package, such as ./cmd/server`}},
 		{"commands", "[program.a]\ncommand = 'x -v'\n[program.b]\ncommand = []\n[program.c]\ncommand = ['x', '']\nargs = [1, '{{.Name', \"a\\u0000\"]", nil, []string{
 			`distributed.toml:2:11: program.a.command is the string "x -v"; it must be a command as a list of strings: ["x -v"]`,
@@ -401,7 +401,7 @@ func TestWrongFile(t *testing.T) {
 			`distributed.toml:4:30: program.x.ready.path is "x", which does not begin with a slash; write "/x"`,
 			`distributed.toml:7:12: program.y.ready.path is "/a b", which contains a space or a control character; escape it, as in %20`}},
 		{"regular expressions", program("ready.log = '('\n[program.y]\ncommand=['y']\nready.log=''"), nil, []string{
-			"distributed.toml:4:13: program.x.ready.log is \"(\", which is not a regular expression: missing closing ): `(`; see go doc regexp/syntax",
+			`distributed.toml:4:13: program.x.ready.log is "(", which is not a regular expression: missing closing ); see go doc regexp/syntax`,
 			`distributed.toml:7:11: program.y.ready.log is "", which matches everything; name what the program prints when it is ready`}},
 		{"ready as a value", program("ready = 'a'"), nil, []string{
 			`distributed.toml:4:9: program.x.ready is the string "a"; it must be a table: ready = { … }`}},
@@ -441,7 +441,7 @@ func TestWrongFile(t *testing.T) {
 		{"a section twice", "[cluster]\nmode = 'off'\n[ci]\n[cluster]", nil, []string{`distributed.toml:4:2: *`}},
 		{"not UTF-8", "[cluster]\nmode = '\xff'", nil, []string{`distributed.toml:2:9: *`}},
 		{"old line ends", "[cluster]\rmode = 'off'", nil, []string{`distributed.toml:1:10: *`}},
-		{"UTF-16", "\xff\xfe[\x00c\x00", nil, []string{`distributed.toml: is UTF-16; save it as UTF-8`}},
+		{"UTF-16", "\xff\xfe[\x00c\x00", nil, []string{`distributed.toml:1:1: the file is UTF-16; save it as UTF-8`}},
 		{"too large", strings.Repeat("# nothing\n", maxFileSize/10+1), nil, []string{
 			`distributed.toml: is larger than 1048576 bytes; keep nothing but configuration in it`}},
 
