@@ -145,7 +145,7 @@ func (m *Manager) Release(ctx context.Context, l *Lease, keep bool, wantLogs fun
 	if wantLogs(len(r.Problems) > 0) {
 		r.Logs = make(map[string][]string)
 		for _, n := range l.Nodes {
-			if tail := engine.Tail(n.Log, tailLines); len(tail) > 0 {
+			if tail := engine.Tail(n.Log, shownLines); len(tail) > 0 {
 				r.Logs[n.Name] = tail
 			}
 		}

@@ -15,8 +15,12 @@ import (
 	"github.com/distkit/dist/runtime/wire"
 )
 
-// tailLines is how much of a node's log goes into a message.
-const tailLines = 20
+// tailLines is how much of a node's log goes into a diagnosis, shownLines into the
+// output of a test that failed: a panic's first line is far from its last.
+const (
+	tailLines  = 40
+	shownLines = 20
+)
 
 // A Node is one node of a lease. It keeps its name, addresses and directory
 // while processes come and go.

@@ -72,7 +72,7 @@ func (e *Engine) Start(ctx context.Context, s engine.Spec) (engine.Node, error) 
 		n.Kill()
 		return &engine.Error{Failure: diagnostics.Failure{
 			Phase: diagnostics.PhaseHandshake, Op: "start a node", Err: err,
-			Log: engine.Tail(n.log, 20), Elapsed: time.Since(begin),
+			Log: engine.Tail(n.log, 40), Elapsed: time.Since(begin),
 		}}
 	}
 	select {
