@@ -3,11 +3,14 @@ package analyzer
 import (
 	"flag"
 	"fmt"
+	"go/format"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"golang.org/x/tools/go/analysis"
 	"golang.org/x/tools/go/analysis/analysistest"
 )
 
@@ -63,6 +66,69 @@ func golden(t *testing.T, path, got string) {
 	}
 }
 
+// Each folder has the cases of one matter, and between them every finding.
+func TestFindings(t *testing.T) {
+	withoutBootstraps(t)
+	seen := make(map[string]bool)
+	note := func(results []*analysistest.Result) {
+		for _, r := range results {
+			for _, d := range r.Action.Diagnostics {
+				seen[d.Category] = true
+			}
+		}
+	}
+	note(runWithFixes(t, "directives", "places", "defaults", "agreement", "misuse", "nodecalls", "crossing",
+		"mains/none", "mains/fix", "mains/late", "mains/first", "mains/indirect", "mains/unused"))
+	Analyzer.Flags.Set("bootstrap", "true")
+	note(analysistest.Run(t, testdata, Analyzer, "bootstrap/missing", "bootstrap/stale", "bootstrap/nodigest", "bootstrap/unneeded", "bootstrap/fresh"))
+
+	for _, f := range Findings {
+		if !seen[string(f.Code)] {
+			t.Errorf("no case for %s", f.Code)
+		}
+		delete(seen, string(f.Code))
+	}
+	for category := range seen {
+		t.Errorf("%s is not in the table of findings", category)
+	}
+}
+
+// runWithFixes is analysistest.RunWithSuggestedFixes, which with -record first
+// writes the golden files.
+func runWithFixes(t *testing.T, packages ...string) []*analysistest.Result {
+	if *record {
+		for _, r := range analysistest.Run(t, testdata, Analyzer, packages...) {
+			fset := r.Action.Package.Fset
+			edits := make(map[string][]analysis.TextEdit)
+			for _, d := range r.Action.Diagnostics {
+				for _, fix := range d.SuggestedFixes {
+					for _, e := range fix.TextEdits {
+						name := fset.Position(e.Pos).Filename
+						edits[name] = append(edits[name], e)
+					}
+				}
+			}
+			for name, edits := range edits {
+				src, err := os.ReadFile(name)
+				if err != nil {
+					t.Fatal(err)
+				}
+				slices.SortStableFunc(edits, func(a, b analysis.TextEdit) int { return int(a.Pos - b.Pos) })
+				for _, e := range slices.Backward(edits) {
+					src = slices.Concat(src[:fset.Position(e.Pos).Offset], e.NewText, src[fset.Position(e.End).Offset:])
+				}
+				if src, err = format.Source(src); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(name+".golden", src, 0o666); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	return analysistest.RunWithSuggestedFixes(t, testdata, Analyzer, packages...)
+}
+
 func TestPlan(t *testing.T) {
 	found := results(t, "plan", "external", "clustertest")
 	for _, test := range []struct{ pkg, golden string }{
@@ -84,6 +150,7 @@ func describe(r *Result) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "package %s\n", r.Plan.Package)
 	fmt.Fprintf(&b, "uses dist: %t, own main: %t, at a position: %t\n", r.UsesDist, r.Plan.OwnMain, r.TestMain.IsValid())
+	fmt.Fprintf(&b, "digest: %s\n", r.Plan.Digest) // a change makes every bootstrap in the world stale
 	for i, t := range r.Tests {
 		if p := r.Plan.Tests[i]; p.Name != t.Name || !p.Requirement.Equal(t.Requirement) {
 			fmt.Fprintf(&b, "the plan says %v instead of\n", p)

@@ -3,6 +3,7 @@ package analyzer
 import (
 	"go/ast"
 	"go/types"
+	"strings"
 
 	"golang.org/x/tools/go/analysis"
 )
@@ -66,7 +67,7 @@ func (s *scan) checkParallel(body *ast.BlockStmt) {
 		}
 		if sel, ok := call.Fun.(*ast.SelectorExpr); ok && sel.Sel.Name == "Parallel" {
 			if t := s.tbOf(sel.X); t != nil && required[t] != nil {
-				s.report(BeforeParallel, required[t], moveUp(body, required[t], call),
+				s.report(BeforeParallel, required[t], s.moveUp(body, required[t], call),
 					"dist.Require before %s.Parallel holds a cluster while the test is paused: call it after", t.Name())
 				delete(required, t)
 			}
@@ -96,7 +97,7 @@ func (s *scan) tbOf(x ast.Expr) types.Object {
 
 // moveUp moves the statement of the call parallel above that of the call
 // require, if both are in the outermost list of body.
-func moveUp(body *ast.BlockStmt, require, parallel *ast.CallExpr) []analysis.SuggestedFix {
+func (s *scan) moveUp(body *ast.BlockStmt, require, parallel *ast.CallExpr) []analysis.SuggestedFix {
 	var to, from ast.Stmt
 	for _, stmt := range body.List {
 		if stmt.Pos() <= require.Pos() && require.End() <= stmt.End() {
@@ -114,9 +115,29 @@ func moveUp(body *ast.BlockStmt, require, parallel *ast.CallExpr) []analysis.Sug
 		Message: "call " + text + " first",
 		TextEdits: []analysis.TextEdit{
 			{Pos: to.Pos(), End: to.Pos(), NewText: []byte(text + "\n\t")},
-			{Pos: from.Pos(), End: from.End()},
+			s.deletion(from),
 		},
 	}}
+}
+
+// deletion removes stmt with its lines, where it has them to itself.
+func (s *scan) deletion(stmt ast.Stmt) analysis.TextEdit {
+	edit := analysis.TextEdit{Pos: stmt.Pos(), End: stmt.End()}
+	tf := s.pass.Fset.File(stmt.Pos())
+	end := tf.Line(stmt.End())
+	if end == tf.LineCount() {
+		return edit
+	}
+	line := analysis.TextEdit{Pos: tf.LineStart(tf.Line(stmt.Pos())), End: tf.LineStart(end + 1)}
+	src, err := s.pass.ReadFile(tf.Name())
+	if err != nil || tf.Offset(line.End) > len(src) {
+		return edit
+	}
+	around := string(src[tf.Offset(line.Pos):tf.Offset(edit.Pos)]) + string(src[tf.Offset(edit.End):tf.Offset(line.End)])
+	if strings.TrimSpace(around) != "" {
+		return edit
+	}
+	return line
 }
 
 // checkFuzz reports requirement calls inside the function that f.Fuzz runs for

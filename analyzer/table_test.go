@@ -22,7 +22,7 @@ func document() string {
 		fmt.Fprintf(&b, "| [%s](#%[1]s) | %s |\n", f.Code, f.Title)
 	}
 	for _, f := range Findings {
-		fmt.Fprintf(&b, "\n## %s\n\n%s%s.\n\n%s\n\n", f.Code, strings.ToUpper(f.Title[:1]), f.Title[1:], f.Text)
+		fmt.Fprintf(&b, "\n## %s\n\n**%s.** %s\n\n", f.Code, f.Title, f.Text)
 		language := "go"
 		if strings.HasPrefix(f.Bad, "$ ") {
 			language = "console"

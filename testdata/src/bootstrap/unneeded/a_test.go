@@ -1,0 +1,5 @@
+package unneeded
+
+import "testing"
+
+func TestIt(t *testing.T) {}
