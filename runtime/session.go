@@ -96,6 +96,19 @@ func (s *session) warm(c *config.Config, short bool) {
 	}
 }
 
+// AwaitSpares returns when the nodes that are being started ahead of time are
+// ready, for measurements.
+func AwaitSpares(ctx context.Context) error {
+	s := theSession
+	s.mu.Lock()
+	m := s.manager
+	s.mu.Unlock()
+	if m == nil {
+		return nil
+	}
+	return m.AwaitSpares(ctx)
+}
+
 // end stops what still runs. What reused nodes say at their end is heard here,
 // since no test is left to hear it.
 func (s *session) end(code int) int {
@@ -253,7 +266,9 @@ func (s *session) require(t testing.TB, options requirement.Requirement, at stri
 	c, err := s.configuration()
 	if err != nil {
 		s.mu.Unlock()
-		return nil, misuse(t, "", diagnostics.Failure{Err: err})
+		return nil, diagnostics.Diagnose(diagnostics.Failure{
+			Phase: diagnostics.PhaseConfig, Op: "have a cluster for " + t.Name(), Name: t.Name(), Err: err,
+		})
 	}
 	m := s.manager
 	ownMain := s.ownMain()

@@ -91,13 +91,13 @@ func Decide(s Situation) Decision {
 	switch {
 	case reusable(r, c) && s.Clean >= size:
 		return Decision{Action: Reuse, Row: "reuse", Nodes: size,
-			Reason: fmt.Sprintf("%d used nodes are clean", s.Clean)}
+			Reason: count(s.Clean, "used node") + " at hand, provably clean"}
 	case size < want:
 		return Decision{Action: Start, Row: "reduced", Nodes: size,
 			Reason: fmt.Sprintf("%d of %d nodes: %s allows no more, and the test bears %d", size, want, limit.Source, least)}
 	}
 	return Decision{Action: Start, Row: "start", Nodes: size,
-		Reason: fmt.Sprintf("%d nodes, by %s", size, source)}
+		Reason: count(size, "node") + ", by " + source}
 }
 
 // reusable reports whether a test's nodes may be used ones, and may be used

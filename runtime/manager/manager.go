@@ -69,6 +69,10 @@ func (m *Manager) Warm(n int, c *config.Config) {
 	m.pool.warm(min(n, limit.Nodes), c.StartTimeout())
 }
 
+// AwaitSpares returns when no spare node is on its way any more, or with ctx's
+// error. Measurements need it; a lease does not.
+func (m *Manager) AwaitSpares(ctx context.Context) error { return m.pool.await(ctx) }
+
 // A Request is one test's wish for a cluster.
 type Request struct {
 	Test        string

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -215,6 +216,21 @@ func (p *pool) giveBack(c *candidate) {
 	} else {
 		p.spares = append(p.spares, c)
 	}
+}
+
+// await returns when every spare is ready, or has failed.
+func (p *pool) await(ctx context.Context) error {
+	p.mu.Lock()
+	spares := slices.Clone(p.spares)
+	p.mu.Unlock()
+	for _, c := range spares {
+		select {
+		case <-c.ready:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
 }
 
 // drain hands out all candidates, and lets none in any more.

@@ -1,0 +1,348 @@
+//go:build linux
+
+package dist_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/distkit/dist/runtime/manager"
+)
+
+// suite builds the test binary of testdata/suite, once, as this one was built.
+var suite = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "dist suite ") // a path with spaces
+	if err != nil {
+		return "", err
+	}
+	bin := filepath.Join(dir, "suite.test")
+	args := []string{"test", "-c", "-o", bin}
+	if manager.RaceEnabled {
+		args = append(args, "-race")
+	}
+	out, err := exec.Command("go", append(args, "./testdata/suite")...).CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("build the suite: %w\n%s", err, out)
+	}
+	return bin, nil
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if bin, err := suite(); err == nil {
+		os.RemoveAll(filepath.Dir(bin))
+	}
+	os.Exit(code)
+}
+
+// A run is one run of the suite, in a world of its own: whatever it leaves
+// behind can be seen.
+type run struct {
+	cmd        *exec.Cmd
+	cache, tmp string
+	pids       string // file
+	out        bytes.Buffer
+}
+
+func newRun(t *testing.T, env string, args ...string) *run {
+	t.Helper()
+	bin, err := suite()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return prepare(t, env, exec.Command(bin, args...))
+}
+
+func prepare(t *testing.T, env string, cmd *exec.Cmd) *run {
+	t.Helper()
+	r := &run{cmd: cmd, cache: t.TempDir(), tmp: t.TempDir()}
+	r.pids = filepath.Join(r.cache, "pids")
+	cmd.Dir = "testdata/suite"
+	goCache, err := exec.Command("go", "env", "GOCACHE").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Env = append(os.Environ(), "GOCACHE="+strings.TrimSpace(string(goCache)),
+		"XDG_CACHE_HOME="+r.cache, "TMPDIR="+r.tmp, "SUITE_PIDS="+r.pids)
+	// What this test run is under must not change what the suite does.
+	for _, name := range []string{"CI", "GITHUB_ACTIONS", "GITLAB_CI"} {
+		cmd.Env = append(cmd.Env, name+"=")
+	}
+	cmd.Env = append(cmd.Env, strings.Fields(env)...)
+	cmd.Stdout, cmd.Stderr = &r.out, &r.out
+	return r
+}
+
+func (r *run) start(t *testing.T) {
+	t.Helper()
+	if err := r.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.cmd.Process.Kill(); r.cmd.Wait() })
+}
+
+// clean fails if the run has left files.
+func (r *run) clean(t *testing.T) {
+	t.Helper()
+	for _, dir := range []string{r.tmp, filepath.Join(r.cache, "dist", "runs")} {
+		for deadline := time.Now().Add(10 * time.Second); ; {
+			left, _ := filepath.Glob(filepath.Join(dir, "*"))
+			// The go command's own.
+			left = slicesDelete(left, func(s string) bool { return strings.HasPrefix(filepath.Base(s), "go-build") })
+			if len(left) == 0 {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Errorf("left behind: %q", left)
+				break
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}
+}
+
+func slicesDelete(list []string, drop func(string) bool) (kept []string) {
+	for _, s := range list {
+		if !drop(s) {
+			kept = append(kept, s)
+		}
+	}
+	return kept
+}
+
+// check runs the suite, and fails unless it exits as it should and prints what
+// every expression matches.
+func (r *run) check(t *testing.T, status int, want ...string) string {
+	t.Helper()
+	err := r.cmd.Run()
+	out := r.out.String()
+	if r.cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
+	if got := r.cmd.ProcessState.ExitCode(); got != status {
+		t.Errorf("exit status %d, want %d\n%s", got, status, out)
+		return out
+	}
+	for _, w := range want {
+		if not, ok := strings.CutPrefix(w, "!"); ok {
+			if regexp.MustCompile(not).MatchString(out) {
+				t.Errorf("output has %q\n%s", not, out)
+			}
+		} else if !regexp.MustCompile(w).MatchString(out) {
+			t.Errorf("output does not have %q\n%s", w, out)
+		}
+	}
+	r.clean(t)
+	return out
+}
+
+const good = "^Test(Plain|Three|Two|Parallel.)$"
+
+func TestSuite(t *testing.T) {
+	if _, err := suite(); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		name   string
+		env    string
+		args   []string
+		status int
+		want   []string
+	}{
+		{"nothing started for what needs nothing", "", []string{"-test.run=Plain"}, 0, nil},
+		{"nothing started for what is skipped", "", []string{"-test.run=Plain|Three", "-test.skip=Three"}, 0, nil},
+		{"nothing started for a list", "", []string{"-test.list=."}, 0, []string{"TestThree"}},
+		{"verbose", "", []string{"-test.run=Three", "-test.v"}, 0, []string{`cluster \w+-1: started node-1 \(pid \d+\), node-2`, `\(3 nodes, by the test\)`}},
+		{"count and shuffle", "", []string{"-test.run=" + good, "-test.skip=Plain", "-test.count=5", "-test.shuffle=on", "-test.parallel=4"}, 0, nil},
+		{"one at a time", "", []string{"-test.run=" + good, "-test.skip=Plain", "-test.parallel=1", "-test.cpu=1,2"}, 0, nil},
+		{"distinct ports", "DIST_NETWORK_ADDRESSES=ports", []string{"-test.run=Two|Hostile"}, 0, nil},
+		{"log of a failed test", "", []string{"-test.run=Failing"}, 1, []string{`as intended`, `node-2 \| the reason is in the log`}},
+		{"failfast", "", []string{"-test.run=Failing|NodeLeaves", "-test.failfast"}, 1, []string{`FAIL: TestFailing`, `!NodeLeaves`}},
+		{"node that leaves", "", []string{"-test.run=NodeLeaves"}, 1, []string{`DIST-NODE-EXIT-UNNOTICED`, `exit status 5`, `leaving behind the test's back`}},
+		{"cleanup that panics", "", []string{"-test.run=CleanupPanics"}, 1, []string{`no way to clean up`}},
+		{"second Require", "", []string{"-test.run=Again"}, 1, []string{`!FAIL: TestAgain/sub`, `FAIL: TestAgain/conflict`, `DIST-USE-CONFLICT`, `suite_test.go:\d+`}},
+		{"too large", "DIST_CLUSTER_MAX_NODES=2", []string{"-test.run=TooLarge"}, 1, []string{`DIST-SIZE-MAX-NODES`, `DIST_CLUSTER_MAX_NODES=2`}},
+		{"too large, by CI", "CI=true DIST_CI_MAX_NODES=2", []string{"-test.run=TooLarge"}, 1, []string{`DIST-SIZE-CI`}},
+		{"too large for this machine", "DIST_RESOURCES_MAX_NODES_ON_MACHINE=2", []string{"-test.run=TooLarge"}, 1, []string{`DIST-SIZE-MACHINE`}},
+		{"reduced", "DIST_CLUSTER_MAX_NODES=2", []string{"-test.run=Reduced", "-test.v"}, 0, []string{`2 of 6 nodes`}},
+		{"not reduced", "DIST_CLUSTER_MAX_NODES=2 DIST_FALLBACK_REDUCE=false", []string{"-test.run=Reduced"}, 1, []string{`DIST-SIZE-MAX-NODES`}},
+		{"optional", "DIST_CLUSTER_MAX_NODES=2", []string{"-test.run=Optional", "-test.v"}, 0, []string{`SKIP: TestOptional`, `the test is optional`}},
+		{"unavailable skips", "DIST_CLUSTER_MAX_NODES=2 DIST_FALLBACK_UNAVAILABLE=skip", []string{"-test.run=TooLarge", "-test.v"}, 0, []string{`SKIP: TestTooLarge`}},
+		{"off", "DIST_CLUSTER_MODE=off", []string{"-test.run=" + good, "-test.v"}, 0, []string{`SKIP: TestThree`, `DIST-MODE-OFF`, `PASS: TestPlain`}},
+		{"manual", "DIST_CLUSTER_MODE=manual", []string{"-test.run=Three"}, 1, []string{`DIST-MODE-MANUAL`}},
+		{"short", "DIST_CLUSTER_SHORT=skip", []string{"-test.run=" + good, "-test.short", "-test.v"}, 0, []string{`SKIP: TestThree`, `DIST-MODE-SHORT`, `PASS: TestPlain`}},
+		{"short runs by default", "", []string{"-test.run=Three", "-test.short", "-test.v"}, 0, []string{`PASS: TestThree`}},
+		{"wrong configuration", "DIST_CLUSTER_MAX_NODES=0", []string{"-test.run=Three"}, 1, []string{`DIST-CONFIG-INVALID`, `DIST_CLUSTER_MAX_NODES`}},
+		{"far too many", "DIST_CLUSTER_MAX_NODES=100000", []string{"-test.run=Three"}, 1, []string{`DIST-CONFIG-INVALID`, `4096`}},
+		{"mistakes", "", []string{"-test.run=Mistakes"}, 1, []string{`closure: .*DIST-USE-CLOSURE`, `method value: .*DIST-USE-METHOD-VALUE`, `unregistered: .*DIST-USE-UNREGISTERED`, `channel: .*DIST-USE-VALUE`, `Addrs\("nowhere"\)`, `Addr\("nowhere"\)`}},
+		{"before Parallel", "", []string{"-test.run=BeforeParallel"}, 1, []string{`DIST-USE-PARALLEL`, `suite_test.go:\d+`}},
+		{"seeds", "", []string{"-test.run=FuzzSeeds", "-test.v"}, 0, []string{`PASS: FuzzSeeds/seed#1`}},
+		{"inside Fuzz", "", []string{"-test.run=FuzzInside"}, 1, []string{`DIST-USE-FUZZ`}},
+		{"benchmark", "", []string{"-test.run=^$", "-test.bench=Call", "-test.benchtime=20x", "-test.count=2"}, 0, []string{`BenchmarkCall.*ns/op`}},
+		{"panic", "SUITE_PANIC=1", []string{"-test.run=Hang"}, 2, []string{`the test panics`}},
+		{"timeout", "", []string{"-test.run=Hang", "-test.timeout=3s"}, 2, []string{`test timed out after 3s`}},
+		{"deadline too near", "", []string{"-test.run=Three", "-test.timeout=500ms"}, 1, []string{`DIST-TIME-DEADLINE`}},
+		{"flags in two words", "", []string{"-test.run", "Plain", "-test.v"}, 0, nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			newRun(t, test.env, test.args...).check(t, test.status, test.want...)
+		})
+	}
+	t.Run("race on a node", func(t *testing.T) {
+		if !manager.RaceEnabled {
+			t.Skip("needs -race")
+		}
+		newRun(t, "", "-test.run=^TestRace$").check(t, 1, `DIST-NODE-RACE`, `WARNING: DATA RACE`, `suite.race`)
+		newRun(t, "", "-test.run=RaceThenKill").check(t, 1, `DIST-NODE-RACE`, `suite.race`)
+	})
+}
+
+// watched are the processes that TestHang tells of, held by pidfds.
+func (r *run) watched(t *testing.T) (pids, fds []int) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); ; {
+		b, err := os.ReadFile(r.pids)
+		if err == nil {
+			if err := json.Unmarshal(b, &pids); err != nil {
+				t.Fatal(err)
+			}
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the suite does not get to hang\n%s", r.out.String())
+		}
+		time.Sleep(time.Millisecond)
+	}
+	for _, pid := range pids {
+		fd, err := unix.PidfdOpen(pid, 0)
+		if err != nil {
+			t.Fatalf("process %d: %v", pid, err)
+		}
+		t.Cleanup(func() { unix.Close(fd) })
+		fds = append(fds, fd)
+	}
+	return pids, fds
+}
+
+func allGone(t *testing.T, pids, fds []int) {
+	t.Helper()
+	for i, fd := range fds {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 1000)
+		for err == unix.EINTR {
+			n, err = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 1000)
+		}
+		if err != nil || n == 0 {
+			t.Errorf("process %d of %v is still there after a second", pids[i], pids)
+			unix.Kill(pids[i], unix.SIGKILL)
+		}
+	}
+}
+
+// Nodes (one of them stopped), a child in a node's process group and one in a
+// session of its own: none outlives the test binary.
+func TestKillTestBinary(t *testing.T) {
+	r := newRun(t, "", "-test.run=Hang")
+	r.start(t)
+	pids, fds := r.watched(t)
+	r.cmd.Process.Kill()
+	allGone(t, pids, fds)
+	r.clean(t)
+}
+
+// The same if it is only the go command that is killed.
+func TestKillGoCommand(t *testing.T) {
+	r := prepare(t, "", exec.Command("go", "test", "-run=Hang", "."))
+	r.start(t)
+	pids, fds := r.watched(t)
+	r.cmd.Process.Kill()
+	allGone(t, pids, fds)
+	r.clean(t)
+}
+
+// A binary that is run by hand and loses its parent goes on.
+func TestDetachedBinaryGoesOn(t *testing.T) {
+	bin, err := suite()
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := filepath.Join(t.TempDir(), "status")
+	r := prepare(t, "", exec.Command("sh", "-c", `("$0" -test.run=Three; echo $? > "$1") >/dev/null 2>&1 &`, bin, done))
+	if err := r.cmd.Run(); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(time.Minute); ; {
+		if b, err := os.ReadFile(done); err == nil && len(b) > 0 {
+			if strings.TrimSpace(string(b)) != "0" {
+				t.Errorf("exit status %s", b)
+			}
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the binary has not ended")
+		}
+		time.Sleep(time.Millisecond)
+	}
+	r.clean(t)
+}
+
+// ^C at the terminal reaches the foreground process group, of which nodes are
+// no part. They go all the same.
+func TestInterrupt(t *testing.T) {
+	r := newRun(t, "", "-test.run=Hang")
+	r.start(t)
+	pids, fds := r.watched(t)
+	r.cmd.Process.Signal(os.Interrupt)
+	allGone(t, pids, fds)
+	r.clean(t)
+}
+
+func TestFuzzing(t *testing.T) {
+	r := prepare(t, "", exec.Command("go", "test", "-run=^$", "-fuzz=FuzzSeeds", "-fuzztime=20x", "-parallel=2", "."))
+	r.check(t, 0, `PASS`)
+}
+
+// Lines that ran on nodes only are counted.
+func TestCoverage(t *testing.T) {
+	for _, mode := range []string{"set", "atomic"} {
+		profile := filepath.Join(t.TempDir(), "cover.out")
+		r := prepare(t, "", exec.Command("go", "test", "-run=Three|Seeds", "-covermode="+mode, "-coverprofile="+profile, "."))
+		r.check(t, 0, `coverage: [1-9][0-9.]*% of statements`)
+		b, err := os.ReadFile(profile)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ran := 0
+		for line := range strings.Lines(string(b)) {
+			if strings.Contains(line, "suite.go:") && !strings.HasSuffix(strings.TrimSpace(line), " 0") {
+				ran++
+			}
+		}
+		if ran < 3 { // both branches of OnlyOnNodes, and its condition
+			t.Errorf("%s: %d blocks of what runs on nodes are covered:\n%s", mode, ran, b)
+		}
+	}
+}
+
+// Four at once do not get in each other's way.
+func TestFourAtOnce(t *testing.T) {
+	cache, tmp := t.TempDir(), t.TempDir()
+	var wg sync.WaitGroup
+	for range 4 {
+		r := newRun(t, "XDG_CACHE_HOME="+cache+" TMPDIR="+tmp, "-test.run="+good, "-test.skip=Plain", "-test.count=3")
+		wg.Go(func() { r.check(t, 0) })
+	}
+	wg.Wait()
+	(&run{cache: cache, tmp: tmp}).clean(t)
+}

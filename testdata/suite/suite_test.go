@@ -1,0 +1,322 @@
+package suite
+
+//go:generate go run github.com/distkit/dist/cmd/distgen
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/distkit/dist"
+)
+
+func collatz(_ context.Context, n int) (int, error) { return OnlyOnNodes(n), nil }
+
+func pid(ctx context.Context, _ struct{}) (int, error) { return os.Getpid(), nil }
+
+func say(ctx context.Context, text string) (struct{}, error) {
+	fmt.Println(text)
+	return struct{}{}, nil
+}
+
+func exitSoon(ctx context.Context, code int) (struct{}, error) {
+	go func() {
+		<-ctx.Done() // when the call has returned
+		fmt.Println("leaving behind the test's back")
+		os.Exit(code)
+	}()
+	return struct{}{}, nil
+}
+
+func cleanupPanics(ctx context.Context, _ struct{}) (struct{}, error) {
+	dist.Self(ctx).Cleanup(func() { panic("no way to clean up") })
+	return struct{}{}, nil
+}
+
+var shared int
+
+func race(ctx context.Context, _ struct{}) (struct{}, error) {
+	done := make(chan bool)
+	go func() { shared++; close(done) }()
+	shared++
+	<-done
+	return struct{}{}, nil
+}
+
+func spawn(ctx context.Context, session bool) (int, error) {
+	cmd := exec.Command("sleep", "3600")
+	if session {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	}
+	if err := cmd.Start(); err != nil {
+		return 0, err
+	}
+	return cmd.Process.Pid, nil
+}
+
+// nothingStarted fails if a process or a file of a cluster is there.
+func nothingStarted(t *testing.T) {
+	left, _ := filepath.Glob(filepath.Join(os.TempDir(), "dist-*"))
+	children, _ := filepath.Glob("/proc/self/task/*/children")
+	for _, c := range children {
+		if b, _ := os.ReadFile(c); len(strings.TrimSpace(string(b))) > 0 {
+			left = append(left, "process "+string(b))
+		}
+	}
+	if len(left) > 0 {
+		t.Errorf("there is %q", left)
+	}
+}
+
+func TestPlain(t *testing.T) { nothingStarted(t) }
+
+//dist:nodes=3
+func TestThree(t *testing.T) {
+	c := dist.Require(t)
+	got, err := dist.CallAll(t.Context(), c, collatz, 7)
+	if err != nil || fmt.Sprint(got) != "[22 22 22]" {
+		t.Fatal(got, err)
+	}
+}
+
+//dist:nodes=2 ports=a
+func TestTwo(t *testing.T) {
+	c := dist.Require(t)
+	if c.Size() != 2 {
+		t.Errorf("%d nodes", c.Size())
+	}
+}
+
+//dist:nodes=2
+func TestParallelA(t *testing.T) { parallel(t) }
+
+//dist:nodes=2
+func TestParallelB(t *testing.T) { parallel(t) }
+
+//dist:nodes=2
+func TestParallelC(t *testing.T) { parallel(t) }
+
+var holders atomic.Int32
+
+func parallel(t *testing.T) {
+	t.Parallel()
+	c := dist.Require(t)
+	holders.Add(1)
+	defer holders.Add(-1)
+	pids, err := dist.CallAll(t.Context(), c, pid, struct{}{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, n := range c.Nodes() {
+		if n.PID() != pids[i] {
+			t.Errorf("%s is process %d, and says %d", n.Name(), n.PID(), pids[i])
+		}
+	}
+}
+
+//dist:nodes=2
+func TestFailing(t *testing.T) {
+	c := dist.Require(t)
+	if _, err := dist.Call(t.Context(), c.Node(1), say, "the reason is in the log"); err != nil {
+		t.Fatal(err)
+	}
+	t.Fatal("as intended")
+}
+
+//dist:nodes=1
+func TestNodeLeaves(t *testing.T) {
+	c := dist.Require(t)
+	if _, err := dist.Call(t.Context(), c.Node(0), exitSoon, 5); err != nil {
+		t.Fatal(err)
+	}
+	for c.Node(0).Running() {
+		time.Sleep(time.Millisecond)
+	}
+}
+
+//dist:nodes=1
+func TestCleanupPanics(t *testing.T) {
+	c := dist.Require(t)
+	if _, err := dist.Call(t.Context(), c.Node(0), cleanupPanics, struct{}{}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+//dist:nodes=1
+func TestRace(t *testing.T) {
+	c := dist.Require(t)
+	if _, err := dist.Call(t.Context(), c.Node(0), race, struct{}{}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+//dist:nodes=1
+func TestRaceThenKill(t *testing.T) {
+	c := dist.Require(t)
+	if _, err := dist.Call(t.Context(), c.Node(0), race, struct{}{}); err != nil {
+		t.Fatal(err)
+	}
+	c.Node(0).Kill()
+}
+
+// TestHang tells which processes there are, and then hangs.
+//
+//dist:nodes=3
+func TestHang(t *testing.T) {
+	c := dist.Require(t)
+	all := []int{}
+	for i, n := range c.Nodes() {
+		child, err := dist.Call(t.Context(), n, spawn, i == 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, n.PID(), child)
+	}
+	c.Node(1).Pause()
+	b, err := json.Marshal(all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(os.Getenv("SUITE_PIDS")+".tmp", b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(os.Getenv("SUITE_PIDS")+".tmp", os.Getenv("SUITE_PIDS")); err != nil {
+		t.Fatal(err)
+	}
+	if os.Getenv("SUITE_PANIC") != "" {
+		panic("the test panics")
+	}
+	<-time.After(time.Hour)
+}
+
+//dist:nodes=2 min=1
+func TestAgain(t *testing.T) {
+	c := dist.Require(t)
+	t.Run("sub", func(t *testing.T) {
+		if d := dist.Require(t, dist.Nodes(2)); d.ID() != c.ID() {
+			t.Error("a subtest got a cluster of its own")
+		}
+	})
+	t.Run("conflict", func(t *testing.T) {
+		dist.Require(t, dist.Nodes(1))
+	})
+}
+
+// These are run with a limit of two nodes.
+
+//dist:nodes=3
+func TestTooLarge(t *testing.T) { dist.Require(t) }
+
+//dist:nodes=6 min=2
+func TestReduced(t *testing.T) {
+	if c := dist.Require(t); c.Size() != 2 {
+		t.Errorf("%d nodes", c.Size())
+	}
+}
+
+//dist:nodes=3 optional
+func TestOptional(t *testing.T) { dist.Require(t) }
+
+//dist:nodes=1
+func TestBeforeParallel(t *testing.T) {
+	dist.Require(t)
+	t.Parallel()
+}
+
+//dist:nodes=1
+func TestMistakes(t *testing.T) {
+	c := dist.Require(t)
+	n := c.Node(0)
+	x := 1
+	calls := map[string]func() error{
+		"closure": func() error {
+			_, err := dist.Call(t.Context(), n, func(context.Context, int) (int, error) { return x, nil }, 1)
+			return err
+		},
+		"method value": func() error {
+			_, err := dist.Call(t.Context(), n, thing{}.method, 1)
+			return err
+		},
+		"unregistered": func() error {
+			// A helper package's function, through a variable that nobody follows.
+			_, err := dist.Call(t.Context(), n, Hidden, 1)
+			return err
+		},
+		"channel": func() error {
+			_, err := dist.Call(t.Context(), n, takesChannel, make(chan int))
+			return err
+		},
+	}
+	for what, call := range calls {
+		err := call()
+		if err == nil {
+			t.Errorf("%s: no error", what)
+			continue
+		}
+		line, _, _ := strings.Cut(err.Error(), "\n")
+		fmt.Printf("%s: %s\n", what, line)
+	}
+	c.Addrs("nowhere")
+	n.Addr("nowhere")
+}
+
+type thing struct{}
+
+func (thing) method(context.Context, int) (int, error) { return 0, nil }
+
+func takesChannel(context.Context, chan int) (int, error) { return 0, nil }
+
+//dist:nodes=2
+func FuzzSeeds(f *testing.F) {
+	c := dist.Require(f)
+	f.Add(1)
+	f.Add(2)
+	f.Fuzz(func(t *testing.T, n int) {
+		if _, err := dist.Call(t.Context(), c.Node(0), collatz, n); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+//dist:nodes=1
+func FuzzInside(f *testing.F) {
+	f.Add(1)
+	f.Fuzz(func(t *testing.T, n int) { dist.Require(t) })
+}
+
+//dist:nodes=2
+func BenchmarkCall(b *testing.B) {
+	c := dist.Require(b)
+	for b.Loop() {
+		if _, err := dist.Call(b.Context(), c.Node(0), collatz, 1); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+//dist:nodes=1 ports=a
+func TestHostileDirectory(t *testing.T) {
+	c := dist.Require(t)
+	if _, err := dist.Call(t.Context(), c.Node(0), listen, struct{}{}); err != nil {
+		t.Fatal(err)
+	}
+	conn, err := net.Dial("tcp", c.Node(0).Addr("a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.Close()
+}
+
+func listen(ctx context.Context, _ struct{}) (struct{}, error) {
+	_, err := dist.Self(ctx).Listen("a")
+	return struct{}{}, err
+}
