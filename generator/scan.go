@@ -1,0 +1,428 @@
+package generator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/mod/modfile"
+)
+
+// distPath is the package by whose import, or through which, a test asks for
+// clusters.
+const distPath = "github.com/distkit/dist"
+
+// asksRE matches what only a test file that asks for clusters, or tries to,
+// would contain: the import, a directive, or something so like a directive that
+// the analyzer has to look at it.
+var asksRE = regexp.MustCompile("(?i)//[ \t]*dist[ \t]*:|[\"`]" + regexp.QuoteMeta(distPath) + "[\"`]")
+
+// A directory is what the scan knows of one package directory.
+type directory struct {
+	path       string // absolute
+	explicit   bool   // a pattern named this very directory
+	asks       bool   // its tests may need clusters
+	bootstraps []bootstrap
+}
+
+func (d *directory) join(name string) string { return filepath.Join(d.path, name) }
+
+// foreign returns the files whose names distgen needs and did not write.
+func (d *directory) foreign() []*bootstrap {
+	var out []*bootstrap
+	for i := range d.bootstraps {
+		if b := &d.bootstraps[i]; !b.ours() {
+			out = append(out, b)
+		}
+	}
+	return out
+}
+
+// A scanner reads directories as text. Nothing is parsed beyond the imports,
+// and no other program is started unless a pattern is an import path.
+type scanner struct {
+	dir     string // absolute; what patterns are relative to
+	dirs    map[string]*directory
+	modules map[string]*module // by directory; nil where there is none
+	reaches map[string]*reach  // by directory
+}
+
+func newScanner(dir string) *scanner {
+	return &scanner{
+		dir:     dir,
+		dirs:    make(map[string]*directory),
+		modules: make(map[string]*module),
+		reaches: make(map[string]*reach),
+	}
+}
+
+// found returns the directories scanned that matter, sorted.
+func (s *scanner) found() []*directory {
+	var out []*directory
+	for _, d := range s.dirs {
+		if d.asks || len(d.bootstraps) > 0 {
+			out = append(out, d)
+		}
+	}
+	slices.SortFunc(out, func(a, b *directory) int { return strings.Compare(a.path, b.path) })
+	return out
+}
+
+// helpers returns the directories of the packages through which tests reach
+// package dist, sorted: their facts are what tells what a test needs.
+func (s *scanner) helpers() []string {
+	var out []string
+	for dir, r := range s.reaches {
+		if r.reached {
+			out = append(out, dir)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// scan walks the directories that the patterns name, by the go command's rules.
+func (s *scanner) scan(ctx context.Context, env, patterns []string) error {
+	var paths []string
+	for _, p := range patterns {
+		if !isLocal(p) {
+			paths = append(paths, p)
+			continue
+		}
+		if err := s.walk(p); err != nil {
+			return err
+		}
+	}
+	if len(paths) == 0 {
+		return nil
+	}
+	dirs, err := s.list(ctx, env, paths)
+	if err != nil {
+		return err
+	}
+	for _, dir := range dirs {
+		if err := s.read(dir, false); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// isLocal reports whether a pattern names directories rather than import paths.
+func isLocal(pattern string) bool {
+	p := filepath.ToSlash(pattern)
+	return p == "." || p == ".." || strings.HasPrefix(p, "./") || strings.HasPrefix(p, "../") || filepath.IsAbs(pattern)
+}
+
+// list asks the go command for the directories of import paths. Only packages
+// of the main modules count: what lies in the module cache is not ours to write.
+func (s *scanner) list(ctx context.Context, env, paths []string) ([]string, error) {
+	args := append([]string{"list", "-find", "-tags=" + generateTag,
+		"-f", "{{with .Module}}{{if .Main}}{{$.Dir}}{{end}}{{end}}", "--"}, paths...)
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Dir = s.dir
+	cmd.Env = env
+	out, err := cmd.Output()
+	if err != nil {
+		if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && len(exit.Stderr) > 0 {
+			return nil, errors.New(strings.TrimSpace(string(exit.Stderr)))
+		}
+		return nil, fmt.Errorf("find the directories of %s: %w", strings.Join(paths, " "), err)
+	}
+	var dirs []string
+	for line := range strings.Lines(string(out)) {
+		if line = strings.TrimSpace(line); line != "" {
+			dirs = append(dirs, line)
+		}
+	}
+	return dirs, nil
+}
+
+// walk scans the directories that one local pattern matches.
+func (s *scanner) walk(pattern string) error {
+	full := filepath.FromSlash(pattern)
+	if !filepath.IsAbs(full) {
+		// Join would clean the pattern's "..." no worse than a directory.
+		full = filepath.Join(s.dir, full)
+	}
+	before, _, wild := strings.Cut(full, "...")
+	if !wild {
+		return s.explicit(pattern, full)
+	}
+	root := before
+	if !strings.HasSuffix(root, string(filepath.Separator)) {
+		root = filepath.Dir(root)
+	}
+	root = filepath.Clean(root)
+	tail, err := filepath.Rel(root, full)
+	if err != nil {
+		return fmt.Errorf("pattern %s: %w", pattern, err)
+	}
+	match := wildcard(filepath.ToSlash(tail))
+	if _, err := os.Stat(root); err != nil {
+		return fmt.Errorf("pattern %s: directory %s not found", pattern, relative(s.dir, root))
+	}
+	return filepath.WalkDir(root, func(p string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return fmt.Errorf("scan for tests: %w", err)
+		}
+		if !e.IsDir() {
+			return nil
+		}
+		rel, err := filepath.Rel(root, p)
+		if err != nil {
+			return fmt.Errorf("scan for tests: %w", err)
+		}
+		if rel == "." {
+			rel = ""
+		} else if s.skip(p, e.Name()) {
+			return fs.SkipDir
+		}
+		if !match.MatchString(filepath.ToSlash(rel)) {
+			return nil
+		}
+		return s.read(p, false)
+	})
+}
+
+// explicit scans the one directory that a pattern without wildcard names.
+func (s *scanner) explicit(pattern, dir string) error {
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("package %s: directory not found", pattern)
+	case err != nil:
+		return fmt.Errorf("package %s: %w", pattern, err)
+	case !info.IsDir():
+		return fmt.Errorf("package %s: not a directory; distgen takes packages, not files", pattern)
+	}
+	return s.read(dir, true)
+}
+
+// skip reports whether the go command's wildcards pass over a directory below
+// the one they begin at.
+func (s *scanner) skip(dir, name string) bool {
+	if strings.HasPrefix(name, ".") || strings.HasPrefix(name, "_") || name == "testdata" || name == "vendor" {
+		return true
+	}
+	if info, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil && !info.IsDir() {
+		return true // a module of its own
+	}
+	m := s.module(dir)
+	return m != nil && m.ignores(dir)
+}
+
+// wildcard compiles a pattern of slash-separated path elements in which "..."
+// stands for anything. As for the go command, "x/..." matches x too.
+func wildcard(pattern string) *regexp.Regexp {
+	re := strings.ReplaceAll(regexp.QuoteMeta(pattern), `\.\.\.`, `.*`)
+	if before, ok := strings.CutSuffix(re, `/.*`); ok {
+		re = before + `(/.*)?`
+	}
+	return regexp.MustCompile(`^` + re + `$`)
+}
+
+// read scans one directory.
+func (s *scanner) read(dir string, explicit bool) error {
+	if d := s.dirs[dir]; d != nil {
+		d.explicit = d.explicit || explicit
+		return nil
+	}
+	d := &directory{path: dir, explicit: explicit}
+	s.dirs[dir] = d
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("scan for tests: %w", err)
+	}
+	tests := false
+	for _, e := range entries {
+		name := e.Name()
+		if !isSource(e) || !strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		if d.asks && !isBootstrapName(name) {
+			continue
+		}
+		content, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			return fmt.Errorf("scan for tests: %w", err)
+		}
+		if isBootstrapName(name) {
+			if content == nil {
+				content = []byte{}
+			}
+			b := bootstrap{path: filepath.Join(dir, name), content: content}
+			d.bootstraps = append(d.bootstraps, b)
+			if b.ours() {
+				continue
+			}
+		}
+		tests = true
+		d.asks = d.asks || asksRE.Match(content)
+	}
+	if tests && s.reach(dir, true) {
+		d.asks = true
+	}
+	return nil
+}
+
+// isSource reports whether the go command would take e for a Go file.
+func isSource(e fs.DirEntry) bool {
+	name := e.Name()
+	return !e.IsDir() && strings.HasSuffix(name, ".go") && !strings.HasPrefix(name, ".") && !strings.HasPrefix(name, "_")
+}
+
+// A reach is how a package of the module comes to package dist.
+type reach struct {
+	imports []string // directories of the same module's packages it imports
+	tests   []string // the same for its test files
+	reached bool     // it, its tests left aside, imports dist or a package that reaches it
+}
+
+// reach reports whether the package in dir, or with tests its test files,
+// comes to package dist by way of imports within the module.
+//
+// A helper package calls dist.Require so that tests need not mention it; what
+// the helper asks for counts for them.
+func (s *scanner) reach(dir string, tests bool) bool {
+	r := s.reaches[dir]
+	if r == nil {
+		r = new(reach)
+		s.reaches[dir] = r // before the imports, for invalid cyclic ones
+		s.readImports(dir, r)
+		for _, imp := range r.imports {
+			if s.reach(imp, false) {
+				r.reached = true
+			}
+		}
+	}
+	ok := r.reached
+	if tests {
+		for _, imp := range r.tests {
+			if s.reach(imp, false) {
+				ok = true
+			}
+		}
+	}
+	return ok
+}
+
+// readImports fills r with what the files in dir import. What cannot be read or
+// parsed imports nothing: if it matters, loading it will tell.
+func (s *scanner) readImports(dir string, r *reach) {
+	m := s.module(dir)
+	entries, err := os.ReadDir(dir)
+	if m == nil || err != nil {
+		return
+	}
+	for _, e := range entries {
+		if !isSource(e) || isBootstrapName(e.Name()) {
+			continue
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(dir, e.Name()), nil, parser.ImportsOnly)
+		if err != nil {
+			continue
+		}
+		test := strings.HasSuffix(e.Name(), "_test.go")
+		for _, spec := range f.Imports {
+			p, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				continue
+			}
+			if p == distPath {
+				r.reached = r.reached || !test
+				continue // package dist is no helper package, not even in its own module
+			}
+			imp, ok := m.dirOf(p)
+			if !ok {
+				continue
+			}
+			if test {
+				r.tests = append(r.tests, imp)
+			} else {
+				r.imports = append(r.imports, imp)
+			}
+		}
+	}
+}
+
+// A module is the part of a go.mod that the scan needs.
+type module struct {
+	root   string // absolute
+	path   string
+	ignore []string // of its ignore directives
+}
+
+// module returns the module that dir belongs to, nil if none.
+func (s *scanner) module(dir string) *module {
+	if m, ok := s.modules[dir]; ok {
+		return m
+	}
+	var m *module
+	data, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+	switch parent := filepath.Dir(dir); {
+	case err == nil:
+		m = &module{root: dir, path: modfile.ModulePath(data)}
+		// A go.mod in error is the go command's to complain about.
+		if f, err := modfile.ParseLax("go.mod", data, nil); err == nil {
+			for _, i := range f.Ignore {
+				m.ignore = append(m.ignore, i.Path)
+			}
+		}
+	case parent != dir:
+		m = s.module(parent)
+	}
+	s.modules[dir] = m
+	return m
+}
+
+// ignores reports whether an ignore directive covers dir: one that begins with
+// ./ at that place only, another at any depth.
+func (m *module) ignores(dir string) bool {
+	rel, err := filepath.Rel(m.root, dir)
+	if err != nil {
+		return false
+	}
+	rel = "/" + filepath.ToSlash(rel) + "/"
+	for _, i := range m.ignore {
+		if anchored, ok := strings.CutPrefix(i, "./"); ok {
+			if strings.HasPrefix(rel, "/"+path.Clean(anchored)+"/") {
+				return true
+			}
+		} else if strings.Contains(rel, "/"+path.Clean(i)+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+// dirOf returns the directory of a package of the module, if it is one.
+func (m *module) dirOf(importPath string) (string, bool) {
+	if importPath == m.path {
+		return m.root, true
+	}
+	rel, ok := strings.CutPrefix(importPath, m.path+"/")
+	if !ok || m.path == "" {
+		return "", false
+	}
+	return filepath.Join(m.root, filepath.FromSlash(rel)), true
+}
+
+// moduleRoot returns the directory of dir's go.mod; dir itself without one.
+func (s *scanner) moduleRoot(dir string) string {
+	if m := s.module(dir); m != nil {
+		return m.root
+	}
+	return dir
+}

@@ -1,0 +1,2 @@
+module github.com/distkit/dist
+go 1.26.0
