@@ -28,6 +28,7 @@ func leadNodesLife(c *process.Child) {
 		os.Exit(0) // writes coverage; the race detector may turn it into 66
 	}
 	fmt.Fprintf(os.Stderr, "dist: the control channel ended: %v\n", err)
+	c.Abandoned()
 	os.Exit(1)
 }
 

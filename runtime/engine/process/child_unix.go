@@ -111,3 +111,8 @@ func (c *Child) Serve(h wire.Handler, ready func(*wire.Conn)) error {
 	}
 	return <-served
 }
+
+// Abandoned ends this process and its group at once: the test side is gone. The
+// lifeline says the same, but perhaps a moment later; a node that just exited
+// in between would take its end of the lifeline with it, and leave its children.
+func (c *Child) Abandoned() { unix.Kill(0, unix.SIGKILL) }

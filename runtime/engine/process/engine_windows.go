@@ -29,6 +29,9 @@ func Inherited() *Child { return nil }
 // Serve is never called.
 func (c *Child) Serve(wire.Handler, func(*wire.Conn)) error { return errUnsupported }
 
+// Abandoned is never called.
+func (c *Child) Abandoned() {}
+
 type reaper struct{}
 
 func startReaper(*run) (*reaper, error) { return nil, errUnsupported }

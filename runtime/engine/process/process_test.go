@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 			<-time.After(time.Hour)
 		}
 		c.Serve(nodeLife, func(*wire.Conn) {})
-		os.Exit(0)
+		c.Abandoned()
 	}
 	switch os.Getenv("DIST_TEST_ROLE") {
 	case "sleeper":
