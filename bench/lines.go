@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/distkit/dist/bench/suite"
+)
+
+// A sample is one round of one line, in nanoseconds.
+type sample struct{ ours, floor, p95 float64 }
+
+// A line is one thing that is measured.
+type line struct {
+	name    string
+	unit    string // of value and floor
+	doc     string // what is measured
+	floor   string // against what
+	goal    goal
+	measure func(ctx context.Context, b *binary, round int) (sample, error)
+}
+
+// A goal is what a line is meant to reach. Zero fields ask for nothing.
+type goal struct {
+	ratio float64       // at most
+	value time.Duration // at most
+}
+
+func (g goal) String() string {
+	switch {
+	case g.ratio > 0:
+		return fmt.Sprintf("ratio ≤ %g", g.ratio)
+	case g.value > 0:
+		return fmt.Sprintf("value < %v", g.value)
+	}
+	return ""
+}
+
+var lines = append([]line{
+	start(1), start(3), start(16),
+	{
+		name: "call_64b", unit: "µs", goal: goal{ratio: 1.25},
+		doc:     "dist.Call with an argument and a result of 64 bytes, median",
+		floor:   "frames with ids over a socket pair to another process",
+		measure: one(suite.Job{Kind: suite.Calls, Nodes: 1, Size: 64, Callers: 1, Calls: 200}),
+	},
+	{
+		name: "call_1mib", unit: "µs",
+		doc:     "dist.Call with an argument and a result of 1 MiB, median",
+		floor:   "frames with ids over a socket pair to another process",
+		measure: one(suite.Job{Kind: suite.Calls, Nodes: 1, Size: 1 << 20, Callers: 1, Calls: 10}),
+	},
+	{
+		name: "call_64_callers", unit: "µs",
+		doc:     "time per dist.Call, 64 bytes, by 64 goroutines at once",
+		floor:   "frames with ids over a socket pair, by 64 goroutines at once",
+		measure: one(suite.Job{Kind: suite.Calls, Nodes: 1, Size: 64, Callers: 64, Calls: 50}),
+	},
+	{
+		name: "lease_spare", unit: "µs", goal: goal{value: time.Millisecond},
+		doc:     "dist.Require, 3 nodes, while 3 spares are ready",
+		floor:   "a call to each of 3 nodes at once",
+		measure: one(suite.Job{Kind: suite.Leases, Nodes: 3}),
+	},
+	{
+		name: "lease_reused", unit: "µs", goal: goal{value: time.Millisecond},
+		doc:     "dist.Require, 3 nodes, while 3 used ones are clean",
+		floor:   "a call to each of 3 nodes at once",
+		measure: one(suite.Job{Kind: suite.Leases, Nodes: 3, Reuse: true}),
+	},
+	{
+		name: "stop_3", unit: "ms",
+		doc:     "the end of a lease of 3 nodes, from the end of its test",
+		floor:   "3 bare processes, told to exit, until they are reaped",
+		measure: one(suite.Job{Kind: suite.Stops, Nodes: 3}),
+	},
+}, reap...)
+
+// one has a fresh process measure both.
+func one(j suite.Job) func(context.Context, *binary, int) (sample, error) {
+	return func(ctx context.Context, b *binary, _ int) (sample, error) {
+		s, err := b.do(ctx, j)
+		return sample{s.Ours, s.Floor, s.P95}, err
+	}
+}
+
+// start measures in two processes, one for each: both times everything is done
+// for the first time.
+func start(n int) line {
+	l := line{
+		name: fmt.Sprintf("start_%d", n), unit: "ms",
+		doc:   fmt.Sprintf("from the test process's TestMain until %d node(s) have answered a call", n),
+		floor: fmt.Sprintf("start %d bare process(es) of the same binary, until their TestMain has written a byte", n),
+		measure: func(ctx context.Context, b *binary, round int) (s sample, err error) {
+			for i := range 2 {
+				kind, to := suite.Start, &s.ours
+				if (i+round)%2 == 1 {
+					kind, to = suite.StartBare, &s.floor
+				}
+				got, err := b.do(ctx, suite.Job{Kind: kind, Nodes: n})
+				if err != nil {
+					return s, err
+				}
+				*to = got.Ours + got.Floor // one of which is 0
+			}
+			return s, nil
+		},
+	}
+	if n == 3 {
+		l.goal.ratio = 1.5
+	}
+	return l
+}

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"regexp"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	switch err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err {
+	case nil, flag.ErrHelp:
+	case errUsage:
+		os.Exit(2)
+	default:
+		fmt.Fprintf(os.Stderr, "bench: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+// errUsage has been told already.
+var errUsage = fmt.Errorf("usage")
+
+// run measures the selected lines and prints a table, or objects as they come.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	asJSON := flags.Bool("json", false, "print one JSON object a line")
+	pattern := flags.String("run", "", "measure only the lines that match this `regexp`")
+	rounds := flags.Int("rounds", 25, "measure each line `n` times, in turns with its floor")
+	pkg := flags.String("package", "", "measure in the test binary of the package in this `directory` (default: the raft example, or a stand-in for it)")
+	race := flags.Bool("race", false, "build the test binary with the race detector")
+	if err := flags.Parse(args); err != nil {
+		if err == flag.ErrHelp {
+			return err
+		}
+		return errUsage
+	}
+	re, err := regexp.Compile(*pattern)
+	if err != nil || flags.NArg() > 0 || *rounds < 1 {
+		fmt.Fprintln(stderr, "usage: bench [-json] [-run regexp] [-rounds n] [-package dir] [-race]")
+		return errUsage
+	}
+	var selected []line
+	for _, l := range lines {
+		if re.MatchString(l.name) {
+			selected = append(selected, l)
+		}
+	}
+	if len(selected) == 0 {
+		return fmt.Errorf("no line matches %q", *pattern)
+	}
+	b, err := build(ctx, *pkg, *race)
+	if err != nil {
+		return err
+	}
+	defer b.remove()
+
+	var results []result
+	out := json.NewEncoder(stdout)
+	for _, l := range selected {
+		var samples []sample
+		for round := range *rounds {
+			s, err := l.measure(ctx, b, round)
+			if err != nil {
+				return fmt.Errorf("measure %s, round %d: %w", l.name, round+1, err)
+			}
+			samples = append(samples, s)
+		}
+		r := summarize(l, samples)
+		if *asJSON {
+			if err := out.Encode(r); err != nil {
+				return err
+			}
+			continue
+		}
+		results = append(results, r)
+	}
+	if !*asJSON {
+		return writeTable(stdout, b, *rounds, results)
+	}
+	return nil
+}

@@ -1,0 +1,44 @@
+package suite
+
+// Env is the variable that carries a Job to a process of the test binary.
+const Env = "DISTBENCH"
+
+// Mark begins the line on standard output that carries a Sample back.
+const Mark = "distbench "
+
+// Test is the test that measures, in the package that the suite is compiled
+// into.
+const Test = "TestDistBench"
+
+// A Job is what one process of the test binary is to do.
+type Job struct {
+	Kind    string // see the table of roles
+	Nodes   int    `json:",omitempty"` // size of the cluster
+	Reuse   bool   `json:",omitempty"` // the test takes used nodes
+	Size    int    `json:",omitempty"` // bytes of an argument
+	Callers int    `json:",omitempty"` // goroutines that call
+	Calls   int    `json:",omitempty"` // by each caller
+}
+
+// What processes of the test binary do. Start, StartBare, Calls, Leases, Stops
+// and Hold measure or hold a cluster, from inside the test; Bare and Frames are
+// what is measured against.
+const (
+	Start     = "start"      // from package initialisation until all nodes have answered a call
+	StartBare = "start-bare" // until as many bare processes have written a byte
+	Calls     = "calls"      // round trips of calls, and of frames
+	Leases    = "leases"     // dist.Require, and as many calls as there are nodes
+	Stops     = "stops"      // the end of a lease, and of as many bare processes
+	Hold      = "hold"       // have a cluster, print its process ids, and wait
+	Bare      = "bare"       // write a byte, and exit when the standard input ends
+	Frames    = "frames"     // answer frames on descriptor 3
+)
+
+// A Sample is one measurement, in nanoseconds: what ours took and what the
+// floor did. A job that measures only one of them leaves the other 0.
+type Sample struct {
+	Ours  float64 `json:",omitempty"`
+	Floor float64 `json:",omitempty"`
+	P95   float64 `json:",omitempty"` // of ours, where one sample is the median of many
+	PIDs  []int   `json:",omitempty"` // of the nodes, from Hold
+}

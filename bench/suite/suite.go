@@ -1,0 +1,138 @@
+//go:build unix
+
+package suite
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/distkit/dist"
+	"github.com/distkit/dist/requirement"
+	"github.com/distkit/dist/runtime"
+	"github.com/distkit/dist/runtime/engine/process"
+)
+
+// What this process is to do, and when it began to.
+var (
+	job   Job
+	begin time.Time
+)
+
+func init() { dist.Register(echo) }
+
+// echo is the node function that is called.
+func echo(_ context.Context, b []byte) ([]byte, error) { return b, nil }
+
+// Init leads the lives of processes that do not come to their tests, and makes
+// a plan for the others. The test binary calls it at the very end of its
+// package initialisation, a few microseconds before TestMain.
+func Init() {
+	begin = time.Now()
+	value, ok := os.LookupEnv(Env)
+	if !ok || process.Inherited() != nil {
+		return
+	}
+	if err := json.Unmarshal([]byte(value), &job); err != nil {
+		fmt.Fprintf(os.Stderr, "%s=%s: %v\n", Env, value, err)
+		os.Exit(2)
+	}
+	switch job.Kind {
+	case Bare:
+		bare() // does not return
+	case Frames:
+		f, err := newFrames(os.NewFile(3, "frames"))
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		f.serve()
+		os.Exit(0)
+	case StartBare:
+		sample, err := startBare(job.Nodes)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		emit(sample)
+		os.Exit(0)
+	}
+	runtime.Load(requirement.Plan{Package: "bench", Tests: []requirement.Test{{
+		Name:        Test,
+		Requirement: requirement.Requirement{Nodes: job.Nodes, Ports: []string{"bench"}, Reuse: job.Reuse},
+	}}})
+}
+
+// Run is the test that measures.
+func Run(t *testing.T) {
+	switch job.Kind {
+	case "":
+		t.Skipf("only measures: run by go run ./bench")
+	case Start:
+		c := dist.Require(t)
+		callAll(t, c)
+		emit(Sample{Ours: since(begin)})
+	case Calls:
+		calls(t)
+	case Leases:
+		leases(t)
+	case Stops:
+		stops(t)
+	case Hold:
+		c := dist.Require(t)
+		callAll(t, c)
+		var pids []int
+		for _, n := range c.Nodes() {
+			pids = append(pids, n.PID())
+		}
+		emit(Sample{PIDs: pids})
+		select {}
+	default:
+		t.Fatalf("%s: unknown kind of job %q", Env, job.Kind)
+	}
+}
+
+func emit(s Sample) {
+	b, err := json.Marshal(s)
+	if err != nil {
+		panic(err) // numbers: cannot happen
+	}
+	fmt.Printf("%s%s\n", Mark, b)
+}
+
+func since(t time.Time) float64 { return float64(time.Since(t)) }
+
+func callAll(t *testing.T, c *dist.Cluster) {
+	t.Helper()
+	if _, err := dist.CallAll(t.Context(), c, echo, []byte("here")); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func startBare(n int) (Sample, error) {
+	path, err := os.Executable()
+	if err != nil {
+		return Sample{}, err
+	}
+	start := time.Now()
+	processes, err := StartBareProcesses(path, os.Args, n)
+	if err != nil {
+		return Sample{}, err
+	}
+	s := Sample{Floor: since(start)}
+	for _, p := range processes {
+		p.Kill()
+		p.Wait()
+	}
+	return s, nil
+}
+
+// quantile sorts what it is given.
+func quantile(v []float64, q float64) float64 {
+	slices.Sort(v)
+	return v[min(int(q*float64(len(v))), len(v)-1)]
+}
