@@ -5,7 +5,6 @@ package dist_test
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,32 +18,6 @@ import (
 
 	"github.com/distkit/dist/runtime/manager"
 )
-
-// suite builds the test binary of testdata/suite, once, as this one was built.
-var suite = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "dist suite ") // a path with spaces
-	if err != nil {
-		return "", err
-	}
-	bin := filepath.Join(dir, "suite.test")
-	args := []string{"test", "-c", "-o", bin}
-	if manager.RaceEnabled {
-		args = append(args, "-race")
-	}
-	out, err := exec.Command("go", append(args, "./testdata/suite")...).CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("build the suite: %w\n%s", err, out)
-	}
-	return bin, nil
-})
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if bin, err := suite(); err == nil {
-		os.RemoveAll(filepath.Dir(bin))
-	}
-	os.Exit(code)
-}
 
 // A run is one run of the suite, in a world of its own: whatever it leaves
 // behind can be seen.
