@@ -1,7 +1,6 @@
 package process
 
 import (
-	"flag"
 	"fmt"
 	"os"
 	"sync"
@@ -13,9 +12,8 @@ import (
 // nobody waits for its results, and its nodes would live on. A test binary that
 // is run by hand, or was detached from its parent, is left alone.
 var watchParent = sync.OnceFunc(func() {
-	f := flag.Lookup("test.paniconexit0") // only the go command sets it
 	parent := os.Getppid()
-	if f == nil || f.Value.String() != "true" || parent == 1 {
+	if !underGoCommand() || parent == 1 {
 		return
 	}
 	fd, err := unix.PidfdOpen(parent, unix.PIDFD_NONBLOCK)

@@ -3,7 +3,6 @@
 package process
 
 import (
-	"flag"
 	"fmt"
 	"os"
 	"sync"
@@ -13,9 +12,8 @@ import (
 // watchParent ends this process when the go command above it has been killed.
 // Without pidfds it has to look now and then.
 var watchParent = sync.OnceFunc(func() {
-	f := flag.Lookup("test.paniconexit0") // only the go command sets it
 	parent := os.Getppid()
-	if f == nil || f.Value.String() != "true" || parent == 1 {
+	if !underGoCommand() || parent == 1 {
 		return
 	}
 	go func() {
