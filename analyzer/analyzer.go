@@ -76,6 +76,9 @@ type function struct {
 	kind      testKind
 	directive *directive.Directive
 	edges     []edge
+
+	explored bool // reached is known
+	reached  []*reached
 }
 
 func run(pass *analysis.Pass) (any, error) {

@@ -4,15 +4,18 @@ import (
 	"go/ast"
 	"go/types"
 	"reflect"
+
+	"golang.org/x/tools/go/types/typeutil"
 )
 
 // checkCrossing reports a type of arguments or results whose values do not
-// arrive on the other side as they were. Values cross as CBOR, by value.
+// arrive on the other side as they were. Values cross as CBOR, by value. It is
+// wire.CheckType, said before anything runs.
 func (s *scan) checkCrossing(role string, at ast.Expr, t types.Type) {
 	if hasTypeParam(t) {
 		return
 	}
-	flaw := findFlaw(t, "", make(map[types.Type]bool))
+	flaw := findFlaw(t, "", new(typeutil.Map))
 	if flaw == nil {
 		return
 	}
@@ -36,12 +39,11 @@ type flaw struct {
 }
 
 // findFlaw returns the worst flaw of t, the first of them; nil if there is none.
-func findFlaw(t types.Type, path string, seen map[types.Type]bool) *flaw {
+func findFlaw(t types.Type, path string, seen *typeutil.Map) *flaw {
 	t = types.Unalias(t)
-	if seen[t] {
+	if seen.Set(t, true) != nil {
 		return nil
 	}
-	seen[t] = true
 	if named, ok := t.(*types.Named); ok {
 		switch {
 		case isNamed(t, "context", "Context"):
@@ -83,18 +85,16 @@ func findFlaw(t types.Type, path string, seen map[types.Type]bool) *flaw {
 	return nil
 }
 
-func structFlaw(t *types.Struct, path string, seen map[types.Type]bool) *flaw {
+func structFlaw(t *types.Struct, path string, seen *typeutil.Map) *flaw {
 	var lost *flaw
 	for i := range t.NumFields() {
 		f := t.Field(i)
 		where := path + "." + f.Name()
 		var found *flaw
-		switch tag := reflect.StructTag(t.Tag(i)); {
+		switch {
 		case f.Name() == "_":
-		case tag.Get("cbor") == "-":
-			// Left out on purpose: nobody writes the tag for anything else.
-		case tag.Get("cbor") == "" && tag.Get("json") == "-":
-			found = &flaw{where, `is left out for its tag json:"-"`, true}
+		case f.Exported() && leftOut(t.Tag(i)):
+			found = &flaw{where, `is left out for its tag "-"`, true}
 		case f.Embedded() && isStruct(f.Type()):
 			// As in encoding/json, its fields are this one's.
 			found = findFlaw(f.Type(), path, seen)
@@ -116,10 +116,20 @@ func structFlaw(t *types.Struct, path string, seen map[types.Type]bool) *flaw {
 	return lost
 }
 
+// leftOut reports whether a field's tag keeps it from crossing. The tag cbor
+// takes precedence over json.
+func leftOut(tag string) bool {
+	value, ok := reflect.StructTag(tag).Lookup("cbor")
+	if !ok {
+		value = reflect.StructTag(tag).Get("json")
+	}
+	return value == "-"
+}
+
 // findSync gives an unexported lock its better name.
 func findSync(t types.Type, where string) *flaw {
 	if named, ok := types.Unalias(t).(*types.Named); ok && named.Obj().Pkg() != nil && named.Obj().Pkg().Path() == "sync" {
-		return findFlaw(t, where, make(map[types.Type]bool))
+		return findFlaw(t, where, new(typeutil.Map))
 	}
 	return nil
 }
@@ -133,7 +143,9 @@ func isStruct(t types.Type) bool {
 func crossesByItself(t types.Type) bool {
 	methods := types.NewMethodSet(types.NewPointer(t))
 	has := func(name string) bool { return methods.Lookup(nil, name) != nil }
-	return has("MarshalBinary") && has("UnmarshalBinary") || has("MarshalCBOR") && has("UnmarshalCBOR")
+	return has("MarshalCBOR") && has("UnmarshalCBOR") ||
+		has("MarshalBinary") && has("UnmarshalBinary") ||
+		has("MarshalText") && has("UnmarshalText")
 }
 
 // qualify names packages as source does: this one not at all, others by name.

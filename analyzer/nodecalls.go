@@ -131,7 +131,12 @@ func (s *scan) checkPlain(u use, fn ast.Expr) bool {
 func isLocal(t types.Type) bool {
 	switch t := types.Unalias(t).(type) {
 	case *types.Named:
-		obj := t.Obj()
+		for arg := range t.TypeArgs().Types() {
+			if isLocal(arg) {
+				return true
+			}
+		}
+		obj := t.Origin().Obj()
 		return obj.Pkg() != nil && obj.Parent() != obj.Pkg().Scope()
 	case interface{ Elem() types.Type }:
 		return isLocal(t.Elem())

@@ -32,6 +32,13 @@ func (r *reached) inPackage() bool { return r.last.need != nil }
 // does, and nobody names a function that takes a testing.TB for another reason.
 // Calls of function values and interface methods lead nowhere.
 func (s *scan) reach(fn *function) []*reached {
+	if !fn.explored {
+		fn.explored, fn.reached = true, s.explore(fn)
+	}
+	return fn.reached
+}
+
+func (s *scan) explore(fn *function) []*reached {
 	type step struct {
 		fn    *function
 		first *edge

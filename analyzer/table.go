@@ -185,14 +185,14 @@ var Findings = []Finding{
 		Code:  CannotCross,
 		Title: "argument or result that cannot leave its process",
 		Text: "Arguments and results cross by value, as CBOR. Channels, functions, locks, contexts, interfaces and complex numbers have no value that means anything to the other side. " +
-			"A type with MarshalBinary and UnmarshalBinary says itself how it crosses.",
+			"A type with MarshalBinary and UnmarshalBinary, or the pair for text or CBOR, says itself how it crosses.",
 		Bad:  "type Config struct {\n\tPeers []string\n\tDone  chan struct{}\n}",
 		Good: "type Config struct {\n\tPeers []string\n}",
 	},
 	{
 		Code:  LosesData,
 		Title: "argument or result that arrives incomplete",
-		Text:  "Only exported fields cross; what a `json:\"-\"` tag leaves out is left out here too. Say `cbor:\"-\"` if that is what you want. A type with MarshalBinary and UnmarshalBinary says itself how it crosses.",
+		Text:  "Only exported fields cross, and not those with the tag `cbor:\"-\"` or `json:\"-\"`. A type with MarshalBinary and UnmarshalBinary, or the pair for text or CBOR, says itself how it crosses.",
 		Bad:   "type Config struct {\n\tpeers []string\n}",
 		Good:  "type Config struct {\n\tPeers []string\n}",
 	},

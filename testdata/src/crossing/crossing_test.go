@@ -28,8 +28,7 @@ type (
 		Array [4]byte
 		inner
 		_       struct{}
-		Left    chan int `cbor:"-"`
-		Renamed int      `json:"renamed,omitempty"`
+		Renamed int `json:"renamed,omitempty"`
 	}
 	inner    struct{ Also int }
 	channel  struct{ Peers []struct{ Done chan int } }
@@ -50,16 +49,30 @@ type (
 		Bad  chan int
 	}
 	custom struct{ secret string }
+	text   struct{ secret string }
+	left   struct {
+		Name string `cbor:"-" json:"name"`
+	}
+	list[T any] struct {
+		Value T
+		Next  *list[T]
+	}
 )
 
 func (custom) MarshalBinary() ([]byte, error)     { return nil, nil }
 func (*custom) UnmarshalBinary(data []byte) error { return nil }
+
+func (text) MarshalText() ([]byte, error)     { return nil, nil }
+func (*text) UnmarshalText(data []byte) error { return nil }
 
 func TestCrossing(t *testing.T) {
 	ctx := t.Context()
 	n := dist.Require(t).Node(0)
 	dist.Call(ctx, n, echo[fine], fine{})
 	dist.Call(ctx, n, echo[custom], custom{})
+	dist.Call(ctx, n, echo[text], text{})
+	dist.Call(ctx, n, echo[list[list[int]]], list[list[int]]{})
+	dist.Call(ctx, n, take[left], left{}) // want `argument of type left loses data on its way: \.Name is left out for its tag "-"`
 	dist.Call(ctx, n, echo[[]byte], nil)
 	dist.Call(ctx, n, give[error], struct{}{})     // want `result of type error cannot cross to another process: it is an interface, whose concrete type the other side does not learn`
 	dist.Call(ctx, n, take[any], nil)              // want `argument of type any cannot cross to another process: it is an interface`
@@ -68,7 +81,7 @@ func TestCrossing(t *testing.T) {
 	dist.Call(ctx, n, take[function], function{})  // want `argument of type function cannot cross to another process: \.F is a function`
 	dist.Call(ctx, n, take[hidden], hidden{})      // want `argument of type hidden loses data on its way: \.secret is unexported`
 	dist.Call(ctx, n, take[*embedded], nil)        // want `argument of type \*embedded loses data on its way: \.secret is unexported`
-	dist.Call(ctx, n, take[tagged], tagged{})      // want `argument of type tagged loses data on its way: \.Name is left out for its tag json:"-"`
+	dist.Call(ctx, n, take[tagged], tagged{})      // want `argument of type tagged loses data on its way: \.Name is left out for its tag "-"`
 	dist.Call(ctx, n, take[*locked], nil)          // want `argument of type \*locked cannot cross to another process: \.mu is a sync.Mutex, which holds in one process only`
 	dist.Call(ctx, n, take[map[string]iface], nil) // want `argument of type map\[string\]iface cannot cross to another process: \[\]\.V is an interface`
 	dist.Call(ctx, n, take[pointer], pointer{})    // want `\.P is a pointer into this process`
