@@ -24,10 +24,10 @@ func newBaseline() *baseline {
 	for id := range goroutines() {
 		b.goroutines[id] = true
 	}
-	for inode := range listeners() {
+	for _, inode := range sockets() {
 		b.sockets[inode] = true
 	}
-	for pid := range children() {
+	for _, pid := range children() {
 		b.children[pid] = true
 	}
 	return b
@@ -43,19 +43,28 @@ func (b *baseline) compare(ctx context.Context, r *manager.EndReport) {
 				r.Goroutines = append(r.Goroutines, describeGoroutine(stack))
 			}
 		}
-		r.Listeners = difference(listeners(), b.sockets)
+		r.Listeners = difference(sockets(), b.sockets)
 		r.Children = difference(children(), b.children)
 		if r.Clean() || pause > 50*time.Millisecond || ctx.Err() != nil {
-			return
+			break
 		}
 		time.Sleep(pause)
 	}
+	// Only what is new is worth describing: the kernel's list of sockets takes
+	// milliseconds to read.
+	for i, inode := range r.Listeners {
+		r.Listeners[i] = describeSocket(inode)
+	}
+	for i, pid := range r.Children {
+		r.Children[i] = describeChild(pid)
+	}
 }
 
-func difference(now map[string]string, then map[string]bool) (more []string) {
-	for id, what := range now {
+// difference is what is there now and was not then, by id.
+func difference(now []string, then map[string]bool) (more []string) {
+	for _, id := range now {
 		if !then[id] {
-			more = append(more, what)
+			more = append(more, id)
 		}
 	}
 	return more

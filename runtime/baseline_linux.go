@@ -5,22 +5,20 @@ import (
 	"strings"
 )
 
-// listeners returns this process's sockets by inode, and what they are. An
-// idle client connection counts as well: it is state a later test would find.
-func listeners() map[string]string {
-	all := make(map[string]string)
+// sockets returns this process's sockets by inode. An idle client connection
+// counts as well as a listener: it is state a later test would find.
+func sockets() (inodes []string) {
 	fds, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
-		return all
+		return nil
 	}
 	for _, fd := range fds {
 		target, err := os.Readlink("/proc/self/fd/" + fd.Name())
 		if inode, ok := strings.CutPrefix(target, "socket:["); ok && err == nil {
-			inode = strings.TrimSuffix(inode, "]")
-			all[inode] = "socket " + describeSocket(inode)
+			inodes = append(inodes, strings.TrimSuffix(inode, "]"))
 		}
 	}
-	return all
+	return inodes
 }
 
 // describeSocket finds a socket's local address and state.
@@ -37,29 +35,30 @@ func describeSocket(inode string) string {
 				if f[3] == "0A" {
 					state = ", listening"
 				}
-				return kind + " " + decodeAddr(f[1]) + state
+				return "socket " + kind + " " + decodeAddr(f[1]) + state
 			}
 		}
 	}
-	return inode
+	return "socket " + inode
 }
 
-// children returns this process's child processes.
-func children() map[string]string {
-	all := make(map[string]string)
+// children returns this process's child processes by id.
+func children() (pids []string) {
 	tasks, err := os.ReadDir("/proc/self/task")
 	if err != nil {
-		return all
+		return nil
 	}
 	for _, task := range tasks {
 		b, err := os.ReadFile("/proc/self/task/" + task.Name() + "/children")
 		if err != nil {
 			continue
 		}
-		for _, pid := range strings.Fields(string(b)) {
-			cmdline, _ := os.ReadFile("/proc/" + pid + "/cmdline")
-			all[pid] = "process " + pid + " (" + strings.TrimSpace(strings.ReplaceAll(string(cmdline), "\x00", " ")) + ")"
-		}
+		pids = append(pids, strings.Fields(string(b))...)
 	}
-	return all
+	return pids
+}
+
+func describeChild(pid string) string {
+	cmdline, _ := os.ReadFile("/proc/" + pid + "/cmdline")
+	return "process " + pid + " (" + strings.TrimSpace(strings.ReplaceAll(string(cmdline), "\x00", " ")) + ")"
 }
