@@ -168,18 +168,20 @@ func (g *generation) assemble(u *unit, results map[*packages.Package]*analyzer.R
 
 // bootstrapPlan collects what the bootstraps of one package say.
 func (g *generation) bootstrapPlan(p *packages.Package, r *analyzer.Result) *bootstrapPlan {
+	names, otherMain := declared(p)
 	b := &bootstrapPlan{
 		plan:     r.Plan,
 		external: p.PkgPath != p.ForTest,
 		name:     p.Name,
 		path:     p.PkgPath,
 		importer: p.ForTest,
-		declared: declared(p),
+		declared: names,
 		imports:  make(map[string]string),
 	}
 	if b.plan.Package == "" {
 		b.plan.Package = p.PkgPath
 	}
+	g.checkMain(p, r, otherMain)
 	for _, f := range r.Functions {
 		pos := p.Fset.Position(f.Pos)
 		if err := b.importable(f.Object); err != nil {
@@ -213,20 +215,35 @@ func (g *generation) bootstrapPlan(p *packages.Package, r *analyzer.Result) *boo
 	return b
 }
 
+// checkMain reports a TestMain that is there in some builds only: ours would be
+// one too many in these, or missing in the others. One TestMain here and one in
+// a file of other builds are taken for the two halves of a whole.
+func (g *generation) checkMain(p *packages.Package, r *analyzer.Result, other token.Position) {
+	here := r.TestMain.IsValid()
+	switch {
+	case here && !other.IsValid() && !namedEverywhere(p, r.TestMain):
+		other = p.Fset.Position(r.TestMain)
+	case here || !other.IsValid():
+		return
+	}
+	g.errors.add(other, "TestMain is behind a build constraint, and other builds of this package need one too: move it to a file without constraint")
+}
+
 // namedEverywhere reports whether the file around pos is in every build.
 func namedEverywhere(p *packages.Package, pos token.Pos) bool {
 	for _, f := range p.Syntax {
 		if f.FileStart <= pos && pos < f.FileEnd {
-			return !fileConstrained(p.Fset.Position(f.FileStart).Filename, f)
+			return !fileConstrained(p.Fset.File(f.FileStart).Name(), f)
 		}
 	}
 	return false
 }
 
 // declared returns the package-level identifiers of p in any build: what files
-// outside this one declare must not be hidden either.
-func declared(p *packages.Package) map[string]bool {
-	names := make(map[string]bool)
+// outside this one declare must not be hidden either. It also returns where such
+// a file declares TestMain.
+func declared(p *packages.Package) (names map[string]bool, otherMain token.Position) {
+	names = make(map[string]bool)
 	for _, n := range p.Types.Scope().Names() {
 		names[n] = true
 	}
@@ -234,7 +251,8 @@ func declared(p *packages.Package) map[string]bool {
 		if isBootstrapName(filepath.Base(path)) || !strings.HasSuffix(path, ".go") {
 			continue
 		}
-		f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+		fset := token.NewFileSet()
+		f, err := parser.ParseFile(fset, path, nil, parser.SkipObjectResolution)
 		if err != nil || f.Name.Name != p.Name {
 			continue // not of this build, so not ours to complain about
 		}
@@ -243,6 +261,9 @@ func declared(p *packages.Package) map[string]bool {
 			case *ast.FuncDecl:
 				if d.Recv == nil {
 					names[d.Name.Name] = true
+					if d.Name.Name == "TestMain" && strings.HasSuffix(path, "_test.go") {
+						otherMain = fset.Position(d.Name.Pos())
+					}
 				}
 			case *ast.GenDecl:
 				for _, s := range d.Specs {
@@ -258,7 +279,7 @@ func declared(p *packages.Package) map[string]bool {
 			}
 		}
 	}
-	return names
+	return names, otherMain
 }
 
 // dropRepeated removes from the external package's functions those that the
