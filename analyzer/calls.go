@@ -255,7 +255,7 @@ func stringOf(v constant.Value) (string, bool) {
 	return constant.StringVal(v), true
 }
 
-// pos is where in this package an edge's word is said, or the edge itself.
+// at is where in this package a word of the edge is said; else the edge itself.
 func (e *edge) at(word string) span {
 	if e.need != nil {
 		if x := e.need.options[word]; x != nil {

@@ -3,8 +3,8 @@ package analyzer
 import (
 	"go/ast"
 	"go/parser"
-	"go/token"
 	"path/filepath"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -60,33 +60,19 @@ func (s *scan) readDirectives(f *file) {
 				continue
 			}
 			for _, e := range errs {
-				s.report(Code(e.Code), e2range(e), fixOf(e), "%s", e.Message)
+				s.report(Code(e.Code), span{e.Pos, e.End}, fixOf(e), "%s", e.Message)
 			}
 			s.place(f, group, d)
 		}
 	}
 }
 
-type span struct{ pos, end token.Pos }
-
-func (r span) Pos() token.Pos { return r.pos }
-func (r span) End() token.Pos { return r.end }
-
-func e2range(e *directive.Error) span { return span{e.Pos, e.End} }
-
+// fixOf is the fix that the parser has for a mistake.
 func fixOf(e *directive.Error) []analysis.SuggestedFix {
 	if e.Fix == "" {
 		return nil
 	}
-	return replace("write "+strings.TrimSpace(e.Fix), e2range(e), e.Fix)
-}
-
-// replace is the fix that puts text in the place of r.
-func replace(message string, r analysis.Range, text string) []analysis.SuggestedFix {
-	return []analysis.SuggestedFix{{
-		Message:   message,
-		TextEdits: []analysis.TextEdit{{Pos: r.Pos(), End: r.End(), NewText: []byte(text)}},
-	}}
+	return replace("write "+strings.TrimSpace(e.Fix), span{e.Pos, e.End}, e.Fix)
 }
 
 // place gives d to the test, or the package, that it stands above.
@@ -97,10 +83,13 @@ func (s *scan) place(f *file, group *ast.CommentGroup, d *directive.Directive) {
 		return
 	}
 	if group.End() <= f.syntax.Package {
-		if s.def != nil && !s.isIgnored(f) {
+		switch {
+		case slices.Contains(s.ignored, f):
+			// The default of another build.
+		case s.def != nil:
 			s.reportRelated(SecondDirective, at, []analysis.RelatedInformation{{Pos: s.def.Pos, End: s.def.End, Message: "the first is here"}}, nil,
 				"the package has its dist directive already, in %s", filepath.Base(s.pass.Fset.Position(s.def.Pos).Filename))
-		} else if !s.isIgnored(f) {
+		default:
 			s.def = d
 		}
 		return
@@ -134,15 +123,6 @@ func (s *scan) place(f *file, group *ast.CommentGroup, d *directive.Directive) {
 		return
 	}
 	s.report(Misplaced, at, nil, "misplaced dist directive: would be right in the doc comment of a test, or above the package clause")
-}
-
-func (s *scan) isIgnored(f *file) bool {
-	for _, g := range s.ignored {
-		if f == g {
-			return true
-		}
-	}
-	return false
 }
 
 // testBelow returns the test whose declaration follows group, with nothing

@@ -2,6 +2,7 @@ package analyzer
 
 import (
 	"fmt"
+	"go/token"
 
 	"golang.org/x/tools/go/analysis"
 
@@ -59,4 +60,18 @@ func (s *scan) reportRelated(code Code, at analysis.Range, related []analysis.Re
 		SuggestedFixes: fixes,
 		Related:        related,
 	})
+}
+
+// A span is a stretch of source.
+type span struct{ pos, end token.Pos }
+
+func (r span) Pos() token.Pos { return r.pos }
+func (r span) End() token.Pos { return r.end }
+
+// replace is the fix that puts text in the place of r.
+func replace(message string, r analysis.Range, text string) []analysis.SuggestedFix {
+	return []analysis.SuggestedFix{{
+		Message:   message,
+		TextEdits: []analysis.TextEdit{{Pos: r.Pos(), End: r.End(), NewText: []byte(text)}},
+	}}
 }
