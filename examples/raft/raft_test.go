@@ -1,0 +1,89 @@
+package raft
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/distkit/dist"
+)
+
+//go:generate go tool distgen
+
+// A leader that is killed while clients write takes no acknowledged write with
+// it, and has them all when it comes back.
+//
+//dist:nodes=3 ports=raft
+func TestLeaderCrash(t *testing.T) {
+	c := startCluster(t)
+	acks, stop := c.keepWriting()
+
+	var acknowledged []ack
+	for len(acknowledged) < 20 {
+		a, ok := <-acks
+		if !ok {
+			t.FailNow()
+		}
+		acknowledged = append(acknowledged, a)
+	}
+	dead := acknowledged[len(acknowledged)-1].by
+	dead.Kill()
+
+	// Writing goes on as soon as there is a new leader.
+	for a := range acks {
+		acknowledged = append(acknowledged, a)
+		if a.by != dead {
+			stop()
+		}
+	}
+	for _, n := range c.others(dead) {
+		c.wantAll(n, acknowledged)
+	}
+
+	c.restart(dead)
+	c.wantAll(dead, acknowledged)
+}
+
+// A leader that hangs is replaced, and follows its successor when it wakes up.
+//
+//dist:nodes=3 ports=raft
+func TestLeaderHangs(t *testing.T) {
+	c := startCluster(t)
+	hung := c.leader(c.Nodes()...)
+	hung.Pause()
+
+	acknowledged := c.write(10, c.others(hung)...)
+
+	hung.Resume()
+	next, err := dist.Call(c.ctx, hung, follow, struct{}{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%s now follows %s", hung.Name(), next)
+	c.wantAll(hung, acknowledged)
+}
+
+// A node that was away for so long that nobody has the log any more which it
+// needs is sent a snapshot.
+//
+//dist:nodes=3 ports=raft
+func TestSnapshot(t *testing.T) {
+	c := startCluster(t)
+	before := c.write(1, c.Nodes()...)
+	follower := c.others(before[0].by)[0]
+	follower.Kill()
+
+	acknowledged := c.write(30, c.others(follower)...)
+	for _, n := range c.others(follower) {
+		c.wantAll(n, acknowledged)
+		first, err := dist.Call(c.ctx, n, compact, struct{}{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if missing := acknowledged[0].index; first <= missing {
+			t.Errorf("%s still has the log from entry %d; want it to begin after %d", n.Name(), first, missing)
+		}
+	}
+
+	c.restart(follower)
+	c.wantAll(follower, slices.Concat(before, acknowledged))
+}
