@@ -3,8 +3,6 @@ package runtime
 import (
 	"encoding/json"
 	"os"
-	"path/filepath"
-	"strconv"
 	"sync"
 	"time"
 
@@ -19,6 +17,7 @@ const EnvReport = "DIST_REPORT"
 // A Report is what one test binary did with clusters.
 type Report struct {
 	Package string          `json:"package"`
+	Ended   bool            `json:"ended"` // the tests came to their end; until then there is nothing else in it
 	Tests   []TestReport    `json:"tests"`
 	Stats   manager.Stats   `json:"stats"`
 	Waits   []time.Duration `json:"waits"` // nanoseconds each lease waited for its cluster
@@ -37,21 +36,28 @@ type TestReport struct {
 
 // report collects a Report. A nil report collects nothing.
 type report struct {
-	dir string
-	mu  sync.Mutex
-	r   Report
+	name string // of the file, less .json; "": none can be written
+	mu   sync.Mutex
+	r    Report
 }
 
+// openReport leaves a first report at once, so that a binary that crashes can be
+// told from one that was never run.
 func openReport() *report {
 	dir, ok := os.LookupEnv(EnvReport)
 	if !ok || dir == "" {
 		return nil
 	}
 	os.Unsetenv(EnvReport) // a nested go test is not part of this run
-	r := &report{dir: dir}
+	r := new(report)
 	for _, p := range theSession.plans {
 		r.r.Package = p.Package
 		break
+	}
+	if f, err := os.CreateTemp(dir, "report-"); err == nil {
+		f.Close()
+		r.name = f.Name()
+		r.write()
 	}
 	return r
 }
@@ -81,20 +87,24 @@ func (r *report) failed(test string, err error) {
 	r.add(t)
 }
 
-// close writes the report. That it cannot be written is the reader's to notice.
+// close writes the last report. That it cannot be written is the reader's to notice.
 func (r *report) close(m *manager.Manager) {
 	if r == nil {
 		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.r.Stats, r.r.Waits = m.Stats(), m.Waits()
+	r.r.Ended, r.r.Stats, r.r.Waits = true, m.Stats(), m.Waits()
+	r.write()
+}
+
+// write replaces the file whole: the binary may be killed at any time.
+func (r *report) write() {
 	b, err := json.Marshal(r.r)
-	if err != nil {
+	if err != nil || r.name == "" {
 		return
 	}
-	name := filepath.Join(r.dir, strconv.Itoa(os.Getpid())+".json")
-	if os.WriteFile(name+".tmp", b, 0o600) == nil {
-		os.Rename(name+".tmp", name)
+	if os.WriteFile(r.name, b, 0o600) == nil {
+		os.Rename(r.name, r.name+".json")
 	}
 }
