@@ -1,0 +1,248 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strings"
+
+	"golang.org/x/tools/go/analysis/unitchecker"
+
+	"github.com/distkit/dist/analyzer"
+	"github.com/distkit/dist/config"
+	"github.com/distkit/dist/generator"
+)
+
+// Exit statuses, the same for every command.
+const (
+	exitOK      = 0
+	exitFailed  = 1 // the tests or checks failed
+	exitTrouble = 2 // usage or environment
+)
+
+func main() {
+	if calledByGoVet(os.Args[1:]) {
+		unitchecker.Main(analyzer.Analyzer)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), endSignals()...)
+	status := run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr})
+	stop()
+	os.Exit(status)
+}
+
+// calledByGoVet reports whether go vet is asking, with this executable as its
+// -vettool: dist test needs no distvet installed. What go vet says is -V=full,
+// -flags, or flags and the name of a .cfg file.
+func calledByGoVet(args []string) bool {
+	if len(args) == 0 {
+		return false
+	}
+	return strings.HasPrefix(args[0], "-V=") || args[0] == "-flags" ||
+		lookup(args[0]) == nil && strings.HasSuffix(args[len(args)-1], ".cfg")
+}
+
+// streams are what go test inherits, so files and not just readers and writers.
+type streams struct{ in, out, err *os.File }
+
+// A command is one word of the command line after dist.
+type command struct {
+	name  string
+	short string
+	long  string
+	run   func(ctx context.Context, args []string, s streams) error
+}
+
+// commands are in the order in which help lists them. It is filled in init, as
+// help itself refers to it.
+var commands []*command
+
+func init() {
+	commands = []*command{
+		{"test", "run tests as go test does, clusters taken care of", testHelp, runTest},
+		{"plan", "show which tests need clusters, and what would be done", planHelp, runPlan},
+		{"version", "print the version", versionHelp, runVersion},
+		{"help", "explain a command", helpHelp, runHelp},
+	}
+}
+
+func lookup(name string) *command {
+	for _, c := range commands {
+		if c.name == name {
+			return c
+		}
+	}
+	return nil
+}
+
+// failed is the error of a command that has said all there is to say.
+type failed int
+
+func (f failed) Error() string { return fmt.Sprintf("exit status %d", int(f)) }
+
+// run is the whole command.
+func run(ctx context.Context, args []string, s streams) int {
+	name := "help"
+	if len(args) > 0 {
+		name, args = args[0], args[1:]
+	}
+	switch name {
+	case "-h", "-help", "--help":
+		name = "help"
+	case "-version", "--version":
+		name = "version"
+	}
+	c := lookup(name)
+	if c == nil {
+		fmt.Fprintf(s.err, "dist: unknown command %q (dist help lists the commands)\n", name)
+		return exitTrouble
+	}
+	err := c.run(ctx, args, s)
+	if errors.Is(err, flag.ErrHelp) {
+		io.WriteString(s.out, c.long)
+		return exitOK
+	}
+	return report(s.err, c.name, err)
+}
+
+// report prints an error and returns the exit status that goes with it.
+// Mistakes in the packages begin with their position, where editors look for
+// it, and are what a check is for; anything else is trouble.
+func report(w io.Writer, command string, err error) int {
+	var (
+		status   failed
+		mistakes generator.Errors
+		settings config.Errors
+	)
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &status):
+		return int(status)
+	case errors.As(err, &mistakes):
+		for _, m := range mistakes {
+			if m.Pos.Filename == "" {
+				fmt.Fprintf(w, "dist %s: %v\n", command, m)
+			} else {
+				fmt.Fprintln(w, m)
+			}
+		}
+		return exitFailed
+	case errors.As(err, &settings):
+		for _, e := range settings {
+			if e.File == "" {
+				fmt.Fprintf(w, "dist %s: %v\n", command, e)
+			} else {
+				fmt.Fprintln(w, e)
+			}
+		}
+		return exitTrouble
+	}
+	fmt.Fprintf(w, "dist %s: %v\n", command, err)
+	return exitTrouble
+}
+
+// chdir does what the go command's -C does.
+func chdir(dir string) error {
+	if dir == "" {
+		return nil
+	}
+	if err := os.Chdir(dir); err != nil {
+		return fmt.Errorf("-C: %w", err)
+	}
+	return nil
+}
+
+const versionHelp = `usage: dist version
+
+Prints the version of the module that the command was built from.
+`
+
+func runVersion(_ context.Context, args []string, s streams) error {
+	if err := noFlags("version", args); err != nil {
+		return err
+	}
+	fmt.Fprintf(s.out, "dist %s\n", version())
+	return nil
+}
+
+// version finds the module among the dependencies where the command is built as
+// a tool of another.
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, m := range append(info.Deps, &info.Main) {
+			if m.Path == "github.com/distkit/dist" && m.Version != "" {
+				return m.Version
+			}
+		}
+	}
+	return "(unknown)"
+}
+
+const helpHelp = `usage: dist help [command]
+
+Explains a command; without one, lists the commands.
+`
+
+func runHelp(_ context.Context, args []string, s streams) error {
+	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+		c := lookup(args[0])
+		if c == nil {
+			return fmt.Errorf("unknown command %q (dist help lists the commands)", args[0])
+		}
+		io.WriteString(s.out, c.long)
+		return nil
+	}
+	if err := noFlags("help", args); err != nil {
+		return err
+	}
+	io.WriteString(s.out, "Dist runs tests against clusters of real processes.\n\nusage: dist <command> [arguments]\n\n")
+	for _, c := range commands {
+		fmt.Fprintf(s.out, "  %-9s%s\n", c.name, c.short)
+	}
+	io.WriteString(s.out, `
+dist help <command> says more. Examples:
+
+  dist test ./...                       all tests; nothing has to be generated first
+  dist test -only -v ./...              the tests that need clusters, with each decision
+  dist test -run TestLeader -count=10   flags of go test are passed on to it
+  dist test -mode=off ./...             all other tests; those that need clusters are skipped, and counted
+  dist plan ./...                       who needs what, and what would be done about it here
+
+Exit status: 0 fine, 1 the tests or checks failed, 2 usage or environment.
+`)
+	return nil
+}
+
+// noFlags is the command line of a command that takes nothing.
+func noFlags(command string, args []string) error {
+	flags := newFlags(command)
+	if err := parseFlags(flags, args); err != nil {
+		return err
+	}
+	if flags.NArg() > 0 {
+		return fmt.Errorf("unexpected argument %q (dist help %s)", flags.Arg(0), command)
+	}
+	return nil
+}
+
+// newFlags returns a flag set that leaves all printing to its caller.
+func newFlags(command string) *flag.FlagSet {
+	flags := flag.NewFlagSet(command, flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.Usage = func() {}
+	return flags
+}
+
+// parseFlags is flags.Parse with errors that say where help is.
+func parseFlags(flags *flag.FlagSet, args []string) error {
+	err := flags.Parse(args)
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
+		return fmt.Errorf("%w (dist help %s lists the flags)", err, flags.Name())
+	}
+	return err
+}

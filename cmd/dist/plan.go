@@ -1,0 +1,217 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/distkit/dist/config"
+	"github.com/distkit/dist/generator"
+	"github.com/distkit/dist/requirement"
+	"github.com/distkit/dist/runtime/manager"
+)
+
+const planHelp = `usage: dist plan [flags] [packages]
+
+Shows which tests need clusters: what they need, where that is said, and what
+would be done about it on this machine and with this configuration. No process
+is started and nothing is written.
+
+  -json         print one JSON object
+  -explain      say which rule decides, and list the rules
+  -short        decide as go test -short would
+  -tags list    build with these tags, as go test does
+  -C dir        change to dir first
+
+Examples:
+
+  dist plan ./...
+  dist plan -explain ./raft
+  DIST_CLUSTER_MAX_NODES=3 dist plan ./...
+
+Exit status: 0, whatever would be decided; 1 if there are mistakes in the tests,
+2 for usage and environment.
+`
+
+// A plan is what dist plan prints. Its JSON form is documented in docs/dist.md.
+type plan struct {
+	Limit *limit        `json:"limit,omitempty"` // the largest cluster that any test may have here
+	Tests []plannedTest `json:"tests"`
+}
+
+type limit struct {
+	Nodes  int    `json:"nodes"`
+	Source string `json:"source"`
+}
+
+// A plannedTest is one requirement and the decision about it.
+type plannedTest struct {
+	Package  string   `json:"package"`
+	Test     string   `json:"test"`
+	Nodes    int      `json:"nodes"` // 0: as configured
+	Min      int      `json:"min,omitempty"`
+	Program  string   `json:"program,omitempty"`
+	Ports    []string `json:"ports,omitempty"`
+	Reuse    bool     `json:"reuse,omitempty"`
+	Shared   bool     `json:"shared,omitempty"`
+	Optional bool     `json:"optional,omitempty"`
+	Timeout  string   `json:"timeout,omitempty"`
+	Why      string   `json:"why"`
+	At       string   `json:"at"` // file:line
+	Decision decision `json:"decision"`
+
+	words string // of the directive, but for nodes, min and program
+}
+
+type decision struct {
+	Action string `json:"action"` // start | reuse | skip | fail
+	Rule   string `json:"rule"`   // see manager.Rows
+	Nodes  int    `json:"nodes,omitempty"`
+	Reason string `json:"reason"`
+	Code   string `json:"code,omitempty"` // of the diagnosis
+}
+
+func runPlan(ctx context.Context, args []string, s streams) error {
+	flags := newFlags("plan")
+	asJSON := flags.Bool("json", false, "")
+	explain := flags.Bool("explain", false, "")
+	short := flags.Bool("short", false, "")
+	tags := flags.String("tags", "", "")
+	dir := flags.String("C", "", "")
+	if err := parseFlags(flags, args); err != nil {
+		return err
+	}
+	for _, p := range flags.Args() {
+		if strings.HasPrefix(p, "-") {
+			return fmt.Errorf("flag %s after the packages: put flags first", p)
+		}
+	}
+	if err := chdir(*dir); err != nil {
+		return err
+	}
+	packages, mistakes := generator.Generate(ctx, generator.Options{Tags: *tags, Patterns: flags.Args()})
+	p, err := makePlan(packages, *short)
+	if err != nil {
+		return err
+	}
+	if mistakes != nil && len(p.Tests) == 0 {
+		return mistakes
+	}
+	if *asJSON {
+		enc := json.NewEncoder(s.out)
+		enc.SetEscapeHTML(false)
+		enc.SetIndent("", "  ")
+		err = enc.Encode(p)
+	} else {
+		err = p.print(s.out, *explain)
+	}
+	if err != nil {
+		return fmt.Errorf("print the plan: %w", err)
+	}
+	return mistakes // of the packages that are not in the plan
+}
+
+// makePlan decides about each test as its own binary would.
+func makePlan(packages []*generator.Package, short bool) (*plan, error) {
+	p := &plan{Tests: []plannedTest{}}
+	m := manager.New(nil, os.Environ) // to decide, it needs no engine
+	for _, pkg := range packages {
+		if len(pkg.Tests) == 0 {
+			continue
+		}
+		cfg, err := config.Load(pkg.Dir)
+		if err != nil {
+			return nil, err
+		}
+		decide := func(r requirement.Requirement) manager.Decision {
+			return m.Decide(manager.Request{Requirement: r, Config: cfg, Short: short})
+		}
+		// What is refused for its size names the limit.
+		if d := decide(requirement.Requirement{Nodes: requirement.MaxNodes + 1}); d.Limit.Nodes > 0 && (p.Limit == nil || d.Limit.Nodes < p.Limit.Nodes) {
+			p.Limit = &limit{d.Limit.Nodes, d.Limit.Source}
+		}
+		for _, t := range pkg.Tests {
+			p.Tests = append(p.Tests, planned(t, decide(t.Requirement)))
+		}
+	}
+	return p, nil
+}
+
+func planned(t generator.Test, d manager.Decision) plannedTest {
+	r := t.Requirement
+	pt := plannedTest{
+		Package: t.Package, Test: t.Name,
+		Nodes: r.Nodes, Min: r.Min, Program: r.Program, Ports: r.Ports,
+		Reuse: r.Reuse, Shared: r.Shared, Optional: r.Optional,
+		Why: t.Why, At: t.Pos.Filename + ":" + strconv.Itoa(t.Pos.Line),
+		Decision: decision{string(d.Action), d.Row, d.Nodes, d.Reason, string(d.Code)},
+	}
+	if r.Timeout != 0 {
+		pt.Timeout = r.Timeout.String()
+	}
+	r.Nodes, r.Min, r.Program = 0, 0, ""
+	pt.words = r.String()
+	return pt
+}
+
+// print writes the plan for people.
+func (p *plan) print(w io.Writer, explain bool) error {
+	if len(p.Tests) == 0 {
+		_, err := fmt.Fprintln(w, "no test here needs a cluster")
+		return err
+	}
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	row := func(cells ...string) {
+		for i, c := range cells {
+			if c == "" {
+				cells[i] = "-"
+			}
+		}
+		fmt.Fprintln(tw, strings.Join(cells, "\t"))
+	}
+	head := []string{"PACKAGE", "TEST", "NODES", "MIN", "PROGRAM", "OTHER", "AT", "WHY", "DECISION"}
+	if explain {
+		head = append(head, "RULE")
+	}
+	row(head...)
+	for _, t := range p.Tests {
+		cells := []string{t.Package, t.Test, number(t.Nodes), number(t.Min), t.Program, t.words, t.At, t.Why, t.Decision.Action + ": " + t.Decision.Reason}
+		if explain {
+			cells = append(cells, t.Decision.Rule)
+		}
+		row(cells...)
+	}
+	if err := tw.Flush(); err != nil {
+		return err
+	}
+	if p.Limit != nil {
+		fmt.Fprintf(w, "\nAt most %d nodes a cluster: %s\n", p.Limit.Nodes, p.Limit.Source)
+	}
+	if explain {
+		fmt.Fprintln(w, "\nThe first rule that applies decides:")
+		rules := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+		for _, r := range manager.Rows {
+			applied := slices.ContainsFunc(p.Tests, func(t plannedTest) bool { return t.Decision.Rule == r.Name })
+			mark := " "
+			if applied {
+				mark = "*"
+			}
+			fmt.Fprintf(rules, "%s %s\t%s\n", mark, r.Name, r.Doc)
+		}
+		return rules.Flush()
+	}
+	return nil
+}
+
+func number(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.Itoa(n)
+}
