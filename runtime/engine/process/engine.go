@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/distkit/dist/runtime/diagnostics"
 	"github.com/distkit/dist/runtime/engine"
@@ -64,24 +65,40 @@ func (e *Engine) Close() error {
 // A run is what this test binary has outside itself: a directory, an entry in
 // the user's state that says whose the directory is, and the reaper.
 type run struct {
-	id    string
-	dir   string
-	entry *entry // nil if the state directory cannot be used
+	id  string
+	dir string
+
+	entered chan struct{} // closed when entry is set
+	entry   *entry        // nil if the state directory cannot be used
 
 	guard  sync.Once
-	reaper chan *reaper // one, when guarded; nil if it could not be started
+	timer  *time.Timer  // starts the reaper
+	reaper chan *reaper // one, when the timer has fired; nil if it could not be started
 }
 
-// guarded starts the run's reaper, in the background: it is called when the
-// first node has answered, so as not to compete with it for the processor.
-// Until then, and if no process can be had for it, the next run cleans up.
+// guardDelay keeps the reaper, which costs as much as a node to start, from
+// competing for the processor with the first cluster and its first calls.
+const guardDelay = 20 * time.Millisecond
+
+// guarded has the run's reaper started, a little later: it is called when the
+// first node has answered. Until then, and if no process can be had for it, the
+// next run cleans up.
 func (r *run) guarded() {
 	r.guard.Do(func() {
-		go func() {
+		r.timer = time.AfterFunc(guardDelay, func() {
 			p, _ := startReaper(r)
 			r.reaper <- p
-		}()
+		})
 	})
+}
+
+// enter makes the run's entry, while the first nodes start.
+func (r *run) enter() {
+	// Without an entry the next run cannot clean up after this one; the reaper
+	// can. It is no reason to have no cluster.
+	r.entry, _ = newEntry(r.id, r.dir)
+	close(r.entered)
+	sweepDeadRuns()
 }
 
 // open makes the run, once. A failure is tried again by the next caller: a
@@ -101,24 +118,21 @@ func (e *Engine) open() (*run, error) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return nil, prepareError("create the directory of this run", dir, err)
 	}
-	r := &run{id: id, dir: dir, reaper: make(chan *reaper, 1)}
-	// Without an entry the next run cannot clean up after this one; the reaper
-	// can. It is no reason to have no cluster.
-	r.entry, _ = newEntry(id, dir)
+	r := &run{id: id, dir: dir, entered: make(chan struct{}), reaper: make(chan *reaper, 1)}
 	watchParent()
-	go sweepDeadRuns()
+	go r.enter()
 	e.run = r
 	return r, nil
 }
 
 func (r *run) close() error {
 	err := os.RemoveAll(r.dir)
+	<-r.entered
 	if r.entry != nil {
 		r.entry.remove()
 	}
-	started := true
-	r.guard.Do(func() { started = false })
-	if started {
+	r.guard.Do(func() {})
+	if r.timer != nil && !r.timer.Stop() {
 		if p := <-r.reaper; p != nil {
 			p.dismiss()
 		}

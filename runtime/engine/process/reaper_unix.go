@@ -62,6 +62,7 @@ func startReaper(r *run) (*reaper, error) {
 		return nil, failed(err)
 	}
 	t := task{Run: r.id, Dir: r.dir}
+	<-r.entered
 	if r.entry != nil {
 		t.Entry = r.entry.file
 	}
