@@ -554,7 +554,7 @@ var table = []*row{
 		explain:  "Nodes need directories for their data and logs, below the user's cache directory or where [artifacts] says. This one does not let this user in.",
 		evidence: "mode and owner of the directory (or the nearest above it), and the user that the test runs as",
 		remedies: []remedy{
-			{"", "name a directory of your own: DIST_ARTIFACTS_DIR=DIR, or dir in [artifacts] of distributed.toml"},
+			{"", "name a temporary directory of your own: TMPDIR=DIR go test ./..."},
 			{"unix", "if it should be yours (an earlier run as root, perhaps): sudo chown -R $(id -u) {path}"},
 			{"unix", "see that HOME, XDG_CACHE_HOME and TMPDIR name directories of this user"},
 			{"windows", "see that LOCALAPPDATA and TEMP name directories of this user"},
@@ -571,8 +571,8 @@ var table = []*row{
 		explain:  "The file system on which nodes keep data and logs has no space or no inode left, or the user's quota is used up.",
 		evidence: "free space and inodes of the file system",
 		remedies: []remedy{
-			{"", "make room: go clean -cache -testcache; dist clean removes what earlier runs kept"},
-			{"", "use another file system: DIST_ARTIFACTS_DIR=DIR, and GOTMPDIR=DIR for Go's own temporary files"},
+			{"", "make room: go clean -cache -testcache"},
+			{"", "use another file system: TMPDIR=DIR go test ./..."},
 			{"unix", "see what is full: df -h {dir}; df -i {dir}; quota"},
 		},
 	}, {
@@ -583,7 +583,7 @@ var table = []*row{
 		explain:  "The directory for data and logs is on a file system that cannot be written: common in containers with a read-only root, or after a disk error.",
 		evidence: "the mount flags of the file system",
 		remedies: []remedy{
-			{"", "name a directory that can be written: DIST_ARTIFACTS_DIR=DIR, or dir in [artifacts] of distributed.toml"},
+			{"", "name a temporary directory that can be written: TMPDIR=DIR go test ./..."},
 			{"unix", "give the container a writable cache: docker run --tmpfs /root/.cache, or set XDG_CACHE_HOME"},
 			{"linux", "if it should be writable, see whether the kernel turned it read-only after an error: dmesg | tail"},
 		},
@@ -602,7 +602,7 @@ var table = []*row{
 			{"unix", "create it: mkdir -p {path}"},
 			{"unix", "see that HOME, XDG_CACHE_HOME and TMPDIR name directories that exist"},
 			{"windows", "see that LOCALAPPDATA and TEMP name directories that exist"},
-			{"", "or name another: DIST_ARTIFACTS_DIR=DIR"},
+			{"", "or name another: TMPDIR=DIR go test ./..."},
 		},
 	},
 
@@ -711,7 +711,7 @@ var table = []*row{
 		causes:   []string{"mode is \"manual\" by {source}: only clusters that are up already are used", "mode is \"manual\": only clusters that are up already are used"},
 		explain:  "In manual mode tests use only clusters that were started beforehand. None that fits this requirement is up.",
 		evidence: "the setting and where it comes from, the clusters that are up",
-		remedies: always("start one: dist up {name}", "see what is up: dist ps", "or let tests start their own: DIST_CLUSTER_MODE=auto"),
+		remedies: always("let tests start their own: DIST_CLUSTER_MODE=auto"),
 	}, {
 		code:     ModeShort,
 		title:    "-short skips distributed tests here",
@@ -858,7 +858,7 @@ var table = []*row{
 		causes:   []string{"not one that dist knows: {err}", "not one that dist knows"},
 		explain:  "None of the other diagnoses fits. What was measured is listed all the same.",
 		evidence: "the system's error, and whatever the failure came with",
-		remedies: always("run it again with more told: go test -v ./..., and look at the node's log", "check the machine: dist doctor", "if dist should know this cause, please report it with this text"),
+		remedies: always("run it again with more told: go test -v ./..., and look at the node's log", "if dist should know this cause, please report it with this text"),
 		retry:    time.Second,
 	},
 }

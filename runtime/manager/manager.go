@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -178,7 +179,11 @@ func (m *Manager) Acquire(ctx context.Context, r Request) (*Lease, error) {
 	return l, nil
 }
 
+// gather adds evidence to a failure that has none yet.
 func gather(f *diagnostics.Failure) {
+	if !reflect.ValueOf(f.Facts).IsZero() {
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
 	defer cancel()
 	diagnostics.Gather(ctx, f)
@@ -236,7 +241,9 @@ func (m *Manager) buildOnce(ctx context.Context, r Request, d Decision, size int
 		if errors.As(err, &e) {
 			return err
 		}
-		return &engine.Error{Failure: diagnostics.Failure{Phase: diagnostics.PhasePrepare, Op: op, Path: path, Err: err}}
+		e = &engine.Error{Failure: diagnostics.Failure{Phase: diagnostics.PhasePrepare, Op: op, Path: path, Err: err}}
+		gather(&e.Failure) // now: what has filled the disk is removed in a moment
+		return e
 	}
 	candidates := m.pool.take(size, d.Action == Reuse, timeout)
 	var l *Lease
