@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/distkit/dist/runtime"
 	"github.com/distkit/dist/runtime/manager"
@@ -148,29 +149,49 @@ func (n *Node) Running() bool { return n.node.Running() }
 
 // Kill ends the node and all in its process group by SIGKILL, and returns when
 // it is gone.
-func (n *Node) Kill() error { return n.fault(n.node.Kill()) }
+func (n *Node) Kill() error {
+	n.held.T().Helper()
+	return n.fault("killed", n.node.Kill)
+}
 
 // Stop ends the node gracefully: the lease's context ends, its cleanups run,
 // and coverage is written. If ctx ends first the node is killed.
-func (n *Node) Stop(ctx context.Context) error { return n.fault(n.node.Stop(ctx)) }
+func (n *Node) Stop(ctx context.Context) error {
+	n.held.T().Helper()
+	return n.fault("stopped", func() error { return n.node.Stop(ctx) })
+}
 
 // Restart starts the node again with the same name, addresses and Dir; one that
 // runs is stopped first. It returns when the node answers. What ran on the node
 // does not start by itself: call its function again.
-func (n *Node) Restart(ctx context.Context) error { return n.fault(n.node.Restart(ctx)) }
+func (n *Node) Restart(ctx context.Context) error {
+	n.held.T().Helper()
+	return n.fault("restarted", func() error { return n.node.Restart(ctx) })
+}
 
 // Pause stops the node and all in its process group by SIGSTOP, and returns
 // when it has stopped. Its connections stay open and nobody answers on them.
-func (n *Node) Pause() error { return n.fault(n.node.Pause()) }
+func (n *Node) Pause() error {
+	n.held.T().Helper()
+	return n.fault("paused", n.node.Pause)
+}
 
 // Resume lets a paused node go on.
-func (n *Node) Resume() error { return n.fault(n.node.Resume()) }
+func (n *Node) Resume() error {
+	n.held.T().Helper()
+	return n.fault("resumed", n.node.Resume)
+}
 
-func (n *Node) fault(err error) error {
-	if err != nil {
+// fault does what a test asked for, and notes it in the test's log.
+func (n *Node) fault(what string, act func() error) error {
+	n.held.T().Helper()
+	begin := time.Now()
+	if err := act(); err != nil {
 		n.held.Errorf("dist: %v", err)
+		return err
 	}
-	return err
+	n.held.Logf("dist: %s %s in %v (pid %d)", n.Name(), what, time.Since(begin).Round(10*time.Microsecond), n.PID())
+	return nil
 }
 
 // Outcomes of a Call besides a result. errors.As finds them in its error.

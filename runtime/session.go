@@ -193,6 +193,16 @@ func (h *Held) Errorf(format string, args ...any) {
 	}
 }
 
+// Logf writes to the test's log, with the same care.
+func (h *Held) Logf(format string, args ...any) {
+	h.t.Helper()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.over {
+		h.t.Logf(format, args...)
+	}
+}
+
 // Require leases a cluster to t, or returns the lease that t, or the test it is
 // a part of, has already. It ends the test with a diagnosis if there is none to
 // be had: as failed, or as skipped where the test or the configuration says so.
