@@ -1,0 +1,56 @@
+package dist_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// The README shows the quickstart as it is.
+func TestReadmeShowsTheQuickstart(t *testing.T) {
+	readme := readFile(t, "README.md")
+	_, code, _ := strings.Cut(readme, "```go\n")
+	code, _, ok := strings.Cut(code, "```")
+	if !ok {
+		t.Fatal("the README has no Go code")
+	}
+	source := readFile(t, filepath.Join("examples", "quickstart", "kv_test.go"))
+	for line := range strings.Lines(code) {
+		_, rest, ok := strings.Cut(source, line)
+		if !ok {
+			t.Errorf("not in the quickstart, or not in this order: %s", line)
+			continue
+		}
+		source = rest
+	}
+}
+
+// Links between the documents lead somewhere.
+func TestDocumentsLinkToFiles(t *testing.T) {
+	docs, err := filepath.Glob("docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	link := regexp.MustCompile(`\]\(([^)#]+)[^)]*\)`)
+	for _, doc := range append(docs, "README.md") {
+		for _, m := range link.FindAllStringSubmatch(readFile(t, doc), -1) {
+			if strings.Contains(m[1], "://") {
+				continue
+			}
+			if _, err := os.Stat(filepath.Join(filepath.Dir(doc), m[1])); err != nil {
+				t.Errorf("%s links to %s: %v", doc, m[1], err)
+			}
+		}
+	}
+}
+
+func readFile(t *testing.T, name string) string {
+	t.Helper()
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
