@@ -62,6 +62,9 @@ func TestWriteSurvivesCrash(t *testing.T) {
 	if _, err := dist.Call(ctx, c.Node(1), put, Entry{Key: "colour", Value: "blue"}); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := dist.Call(ctx, c.Node(2), put, Entry{Key: "shape", Value: "round"}); err != nil {
+		t.Fatal(err)
+	}
 
 	// It comes back with its address and its data, and learns what it missed.
 	if err := c.Node(0).Restart(ctx); err != nil {
@@ -72,6 +75,9 @@ func TestWriteSurvivesCrash(t *testing.T) {
 	}
 	if got, err := dist.Call(ctx, c.Node(0), local, "colour"); got != "green" || err != nil {
 		t.Errorf("after the restart: colour = %q, %v; want green, which it had saved", got, err)
+	}
+	if got, err := dist.Call(ctx, c.Node(0), get, "shape"); got != "round" || err != nil {
+		t.Errorf("after the restart: shape = %q, %v; want round, which the others have", got, err)
 	}
 	if _, err := dist.Call(ctx, c.Node(0), catchUp, struct{}{}); err != nil {
 		t.Fatal(err)

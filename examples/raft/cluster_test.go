@@ -16,6 +16,8 @@ type cluster struct {
 	*dist.Cluster
 	t   *testing.T
 	ctx context.Context // ends before the patience of whoever runs the tests
+
+	written int // by write: every entry has a key of its own
 }
 
 func startCluster(t *testing.T) *cluster {
@@ -119,11 +121,12 @@ func (w *writer) write(ctx context.Context, e entry) (ack, error) {
 func (c *cluster) write(n int, nodes ...*dist.Node) (acks []ack) {
 	c.t.Helper()
 	w := &writer{nodes: nodes}
-	for i := range n {
-		a, err := w.write(c.ctx, entry{fmt.Sprintf("written-%d", i), fmt.Sprint(i)})
+	for range n {
+		a, err := w.write(c.ctx, entry{fmt.Sprintf("written-%d", c.written), fmt.Sprint(c.written)})
 		if err != nil {
 			c.t.Fatal(err)
 		}
+		c.written++
 		acks = append(acks, a)
 	}
 	return acks

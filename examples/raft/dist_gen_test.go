@@ -19,8 +19,9 @@ func init() {
 			{Name: "TestLeaderCrash", Requirement: requirement.Requirement{Nodes: 3, Ports: []string{"raft"}}},
 			{Name: "TestLeaderHangs", Requirement: requirement.Requirement{Nodes: 3, Ports: []string{"raft"}}},
 			{Name: "TestSnapshot", Requirement: requirement.Requirement{Nodes: 3, Ports: []string{"raft"}}},
+			{Name: "TestAllCrash", Requirement: requirement.Requirement{Nodes: 3, Ports: []string{"raft"}}},
 		},
-		Digest: "eb0886ec6682eb9e",
+		Digest: "d454cefb90a8608b",
 	})
 	runtime.Func("github.com/distkit/dist/examples/raft.compact", compact) // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist/examples/raft.follow", follow)   // undefined? run: go generate

@@ -87,3 +87,22 @@ func TestSnapshot(t *testing.T) {
 	c.restart(follower)
 	c.wantAll(follower, slices.Concat(before, acknowledged))
 }
+
+// What was acknowledged is on disk: it is there after all nodes were killed at
+// once.
+//
+//dist:nodes=3 ports=raft
+func TestAllCrash(t *testing.T) {
+	c := startCluster(t)
+	before := c.write(10, c.Nodes()...)
+	for _, n := range c.Nodes() {
+		n.Kill()
+	}
+	for _, n := range c.Nodes() {
+		c.restart(n)
+	}
+	after := c.write(1, c.Nodes()...) // a new leader learns by writing what its predecessors have committed
+	for _, n := range c.Nodes() {
+		c.wantAll(n, slices.Concat(before, after))
+	}
+}

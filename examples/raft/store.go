@@ -40,7 +40,7 @@ func Open(c Config) (_ *Store, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("advertise: %w", err)
 	}
-	log := hclog.New(&hclog.LoggerOptions{Name: c.ID, Output: c.Log, Level: hclog.Info})
+	log := hclog.New(&hclog.LoggerOptions{Name: "raft", Output: c.Log, Level: hclog.Info})
 	db, err := raftboltdb.NewBoltStore(filepath.Join(c.Dir, "raft.db"))
 	if err != nil {
 		return nil, fmt.Errorf("open the log: %w", err)
