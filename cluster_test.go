@@ -406,6 +406,16 @@ func TestEndOfLease(t *testing.T) {
 	if _, err := dist.Call(t.Context(), c.Node(0), read, struct{}{}); err == nil || !strings.Contains(err.Error(), "has ended") {
 		t.Errorf("call after the end: %v", err)
 	}
+	// Its test has ended as well: this must not fail another one, nor end a
+	// process that may be in other hands.
+	for what, err := range map[string]error{
+		"Kill": c.Node(0).Kill(), "Pause": c.Node(0).Pause(), "Resume": c.Node(0).Resume(),
+		"Stop": c.Node(0).Stop(t.Context()), "Restart": c.Node(0).Restart(t.Context()),
+	} {
+		if err == nil || !strings.Contains(err.Error(), "has ended") {
+			t.Errorf("%s after the end: %v", what, err)
+		}
+	}
 }
 
 //dist:nodes=2 ports=tcp reuse

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"os"
 	"runtime/debug"
 	"slices"
 	"sort"
@@ -54,8 +55,20 @@ func (l *Local) Index() int { return l.id.Index }
 func (l *Local) Size() int { return l.id.Size }
 
 // Dir returns a directory for the node's data: empty when the lease begins,
-// kept through a restart, removed when the lease ends.
-func (l *Local) Dir() string { return l.id.Dir }
+// kept through a restart, removed when the lease ends. It panics if the
+// directory cannot be created.
+func (l *Local) Dir() string {
+	l.mu.Lock()
+	ended := l.ended
+	l.mu.Unlock()
+	if !ended {
+		// Only now: see manager.Node.MakeDir.
+		if err := os.MkdirAll(l.id.Dir, 0o700); err != nil {
+			panic(fmt.Sprintf("dist: Local.Dir: %v", err))
+		}
+	}
+	return l.id.Dir
+}
 
 // Context returns a context that lasts for the lease, where a function's ctx
 // lasts for its call: what a node goes on doing between calls runs under it.

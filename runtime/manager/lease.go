@@ -23,7 +23,7 @@ type Lease struct {
 	m       *Manager
 	request Request
 	addrs   *network.Lease
-	dir     string
+	dir     string // of the nodes' directories: there as soon as one is asked for
 	ended   atomic.Bool
 }
 
@@ -152,16 +152,24 @@ func (m *Manager) Release(ctx context.Context, l *Lease, keep bool, wantLogs fun
 	}
 	for i, n := range l.Nodes {
 		if stays[i] {
-			// Out of the cluster's directory, which goes now.
-			n.cur.MoveLog(l.dir + fmt.Sprintf(".%d.log", n.cur.PID()))
+			// Under a name of its own: the cluster's files go now.
+			n.cur.MoveLog(spareLog(n.cur))
 			os.Truncate(n.cur.LogFile(), 0)
 			l.m.pool.keep(n.cur, n.env)
 		}
 	}
 	l.addrs.Release()
-	os.RemoveAll(l.dir)
+	l.remove()
 	l.m.mu.Lock()
 	l.m.stats.Replaced += r.Replaced
 	l.m.mu.Unlock()
 	return r
+}
+
+// remove removes the cluster's files.
+func (l *Lease) remove() {
+	for _, n := range l.Nodes {
+		os.Remove(n.Log)
+	}
+	os.RemoveAll(l.dir)
 }

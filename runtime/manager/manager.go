@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -155,8 +154,11 @@ func (m *Manager) Acquire(ctx context.Context, r Request) (*Lease, error) {
 		}
 		f.Limit, f.Elapsed = timeout, time.Since(begin)
 		f.Fallback = strings.Join(instead, "; ")
-		if ctx.Err() != nil { // the test's own time was up, not ours
+		switch ctx.Err() { // the test's own time was up, not ours
+		case context.DeadlineExceeded:
 			f.Code = diagnostics.TimeDeadline
+		case context.Canceled:
+			f.Code = diagnostics.TimeCanceled
 		}
 		return nil, refuse(unavailable, f)
 	}
@@ -254,7 +256,7 @@ func (m *Manager) buildOnce(ctx context.Context, r Request, d Decision, size int
 			}
 			if l != nil {
 				l.addrs.Release()
-				os.RemoveAll(l.dir)
+				l.remove()
 			}
 		}
 	}()
@@ -275,15 +277,8 @@ func (m *Manager) buildOnce(ctx context.Context, r Request, d Decision, size int
 		ID: fmt.Sprintf("%s-%d", strings.TrimPrefix(filepath.Base(root), "dist-"), m.seq.Add(1)),
 	}
 	l.dir = filepath.Join(root, l.ID)
-	if err := os.Mkdir(l.dir, 0o700); err != nil {
-		return nil, size, prepare("create the cluster's directory", l.dir, err)
-	}
 	for i := range size {
-		n := newNode(l, i)
-		if err := os.Mkdir(n.Dir, 0o700); err != nil {
-			return nil, size, prepare("create the node's directory", n.Dir, err)
-		}
-		l.Nodes = append(l.Nodes, n)
+		l.Nodes = append(l.Nodes, newNode(l, i))
 	}
 	errs := make([]error, size)
 	var wg sync.WaitGroup

@@ -27,7 +27,7 @@ const (
 type Node struct {
 	Name  string // "node-1"
 	Index int    // from 0
-	Dir   string // for the node's data; empty when the lease begins
+	Dir   string // for the node's data; not there before MakeDir
 	Log   string // file
 
 	lease *Lease
@@ -59,8 +59,17 @@ func newNode(l *Lease, index int) *Node {
 	name := fmt.Sprintf("node-%d", index+1)
 	return &Node{
 		Name: name, Index: index, lease: l,
-		Dir: filepath.Join(l.dir, name), Log: filepath.Join(l.dir, name+".log"),
+		Dir: filepath.Join(l.dir, name), Log: l.dir + "." + name + ".log",
 	}
+}
+
+// MakeDir creates the node's directory, unless it is there. Most tests never
+// ask for it, and on a busy disk it can take longer than all the rest of a lease.
+func (n *Node) MakeDir() error {
+	if n.lease.Ended() {
+		return nil
+	}
+	return os.MkdirAll(n.Dir, 0o700)
 }
 
 // LostError says that a node was gone before it answered.
@@ -222,6 +231,9 @@ func (n *Node) expect(reason string) engine.Node {
 func (n *Node) Kill() error {
 	n.acting.Lock()
 	defer n.acting.Unlock()
+	if n.lease.Ended() {
+		return fmt.Errorf("kill %s: %w", n.Name, n.lease.endedError())
+	}
 	return n.expect("killed by the test").Kill()
 }
 
@@ -230,6 +242,9 @@ func (n *Node) Kill() error {
 func (n *Node) Pause() error {
 	n.acting.Lock()
 	defer n.acting.Unlock()
+	if n.lease.Ended() { // its process may serve another test by now
+		return fmt.Errorf("pause %s: %w", n.Name, n.lease.endedError())
+	}
 	p := n.process()
 	if err := p.Pause(); err != nil {
 		return n.gone("pause", err)
@@ -244,6 +259,9 @@ func (n *Node) Pause() error {
 func (n *Node) Resume() error {
 	n.acting.Lock()
 	defer n.acting.Unlock()
+	if n.lease.Ended() {
+		return fmt.Errorf("resume %s: %w", n.Name, n.lease.endedError())
+	}
 	return n.resume()
 }
 
@@ -277,6 +295,9 @@ func (n *Node) gone(what string, err error) error {
 func (n *Node) Stop(ctx context.Context) error {
 	n.acting.Lock()
 	defer n.acting.Unlock()
+	if n.lease.Ended() {
+		return fmt.Errorf("stop %s: %w", n.Name, n.lease.endedError())
+	}
 	return n.stop(ctx, "stopped by the test")
 }
 

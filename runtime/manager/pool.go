@@ -17,7 +17,7 @@ import (
 type candidate struct {
 	env      uint64        // fingerprint of the environment it was started with
 	used     bool          // served an earlier lease, and was found clean
-	assigned bool          // its log is in a cluster's directory
+	assigned bool          // its log is named after a cluster
 	ready    chan struct{} // closed when node or err is set
 	node     engine.Node
 	err      error
@@ -203,9 +203,8 @@ func (p *pool) giveBack(c *candidate) {
 		return
 	}
 	if c.isReady() {
-		// Out of the cluster's directory, which goes now.
-		to := filepath.Join(filepath.Dir(filepath.Dir(c.node.LogFile())), fmt.Sprintf("spare-%d.log", c.node.PID()))
-		if c.assigned && c.node.MoveLog(to) != nil {
+		// Under a name of its own: the cluster's files go now.
+		if c.assigned && c.node.MoveLog(spareLog(c.node)) != nil {
 			p.discard(c)
 			return
 		}
@@ -231,6 +230,11 @@ func (p *pool) await(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// spareLog is where a node's log is while it is not leased.
+func spareLog(n engine.Node) string {
+	return filepath.Join(filepath.Dir(n.LogFile()), fmt.Sprintf("spare-%d.log", n.PID()))
 }
 
 // drain hands out all candidates, and lets none in any more.
