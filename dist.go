@@ -137,7 +137,13 @@ func (n *Node) Addr(port string) string {
 
 // Dir returns the directory for the node's data. It is kept through a restart
 // and removed when the test ends.
-func (n *Node) Dir() string { return n.node.Dir }
+func (n *Node) Dir() string {
+	n.held.T().Helper()
+	if err := n.node.MakeDir(); err != nil {
+		n.held.Errorf("dist: Node.Dir: %v", err)
+	}
+	return n.node.Dir
+}
 
 // Log returns the name of the file with all that the node has printed. It is
 // removed when the test ends; if the test has failed, its last lines are shown
