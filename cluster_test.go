@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -356,6 +357,24 @@ func TestRestartKeepsIdentity(t *testing.T) {
 	}
 	if name, err := readFrom(c.Node(0).Addr("tcp")); err != nil || name != "node-1" {
 		t.Errorf("from the test: %q, %v", name, err)
+	}
+}
+
+//dist:nodes=2 ports=tcp
+func TestAddressInUse(t *testing.T) {
+	c := dist.Require(t)
+	// The test process takes the address of a node, as a stranger might.
+	l, err := net.Listen("tcp", c.Node(0).Addr("tcp"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, err = dist.CallAll(t.Context(), c, serveName, struct{}{})
+	if err == nil || !strings.Contains(err.Error(), "DIST-ADDR-IN-USE") || strings.Contains(err.Error(), "node-2") {
+		t.Errorf("got %v", err)
+	}
+	if runtime.GOOS == "linux" && !strings.Contains(fmt.Sprint(err), fmt.Sprint(os.Getpid())) {
+		t.Errorf("it does not say that process %d has the address: %v", os.Getpid(), err)
 	}
 }
 

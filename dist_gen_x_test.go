@@ -21,6 +21,7 @@ func init() {
 			{Name: "TestKillDuringCall", Requirement: requirement.Requirement{Nodes: 1}},
 			{Name: "TestLargeAndMany", Requirement: requirement.Requirement{Nodes: 1}},
 			{Name: "TestRestartKeepsIdentity", Requirement: requirement.Requirement{Nodes: 2, Ports: []string{"tcp"}}},
+			{Name: "TestAddressInUse", Requirement: requirement.Requirement{Nodes: 2, Ports: []string{"tcp"}}},
 			{Name: "TestPaused", Requirement: requirement.Requirement{Nodes: 2}},
 			{Name: "TestEndOfLease", Requirement: requirement.Requirement{Nodes: 1}},
 			{Name: "TestReuse", Requirement: requirement.Requirement{Nodes: 2, Ports: []string{"tcp"}, Reuse: true}},
@@ -28,7 +29,7 @@ func init() {
 			{Name: "TestNodesRunCommands", Requirement: requirement.Requirement{Nodes: 1}},
 			{Name: "BenchmarkCall", Requirement: requirement.Requirement{Nodes: 2}},
 		},
-		Digest: "302cfb1d1d009c11",
+		Digest: "9f3c34815a878b68",
 	})
 	runtime.Func("github.com/distkit/dist_test.atEnd", atEnd)                                 // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist_test.block", block)                                 // undefined? run: go generate

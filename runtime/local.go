@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/distkit/dist/runtime/diagnostics"
 	"github.com/distkit/dist/runtime/manager"
 )
 
@@ -114,11 +115,17 @@ func (l *Local) unknownPort(method, port string) {
 }
 
 // Listen listens on a named port, over TCP. The listener is closed at the end
-// of the lease.
+// of the lease. If the address is taken the error says by whom.
 func (l *Local) Listen(port string) (net.Listener, error) {
-	ln, err := net.Listen("tcp", l.ListenAddr(port))
+	addr := l.ListenAddr(port)
+	ln, err := net.Listen("tcp", addr)
 	if err != nil {
-		return nil, fmt.Errorf("listen on port %q of %s: %w", port, l.id.Name, err)
+		f := diagnostics.Failure{
+			Phase: diagnostics.PhaseCall, Op: fmt.Sprintf("listen on port %q of %s", port, l.id.Name),
+			Node: l.id.Name, Name: port, Address: addr, Err: err, PID: os.Getpid(),
+		}
+		diagnostics.Gather(l.ctx, &f)
+		return nil, diagnostics.Diagnose(f)
 	}
 	l.Cleanup(func() { ln.Close() })
 	return ln, nil
