@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/distkit/dist/runtime/diagnostics"
 	"github.com/distkit/dist/runtime/engine"
@@ -71,25 +70,37 @@ type run struct {
 	entered chan struct{} // closed when entry is set
 	entry   *entry        // nil if the state directory cannot be used
 
+	starting atomic.Int32 // nodes that have not answered yet
+	answered atomic.Bool  // a node has
+
 	guard  sync.Once
-	timer  *time.Timer  // starts the reaper
-	reaper chan *reaper // one, when the timer has fired; nil if it could not be started
+	reaper chan *reaper // one, when guarded; nil if it could not be started
 }
 
-// guardDelay keeps the reaper, which costs as much as a node to start, from
-// competing for the processor with the first cluster and its first calls.
-const guardDelay = 20 * time.Millisecond
-
-// guarded has the run's reaper started, a little later: it is called when the
-// first node has answered. Until then, and if no process can be had for it, the
-// next run cleans up.
+// guarded starts the run's reaper when the nodes that were started together
+// have answered: it costs as much to start as a node, and must not compete with
+// them for the processor. The last of them waits for it, so that there is no
+// cluster without a reaper, and the next run has to clean up only if none could
+// be started.
 func (r *run) guarded() {
 	r.guard.Do(func() {
-		r.timer = time.AfterFunc(guardDelay, func() {
-			p, _ := startReaper(r)
-			r.reaper <- p
-		})
+		p, _ := startReaper(r)
+		r.reaper <- p
 	})
+}
+
+// started counts a node that is about to be started; the function that it
+// returns counts it out again.
+func (r *run) started() (ended func(ok bool)) {
+	r.starting.Add(1)
+	return func(ok bool) {
+		if ok {
+			r.answered.Store(true)
+		}
+		if r.starting.Add(-1) == 0 && r.answered.Load() {
+			r.guarded()
+		}
+	}
 }
 
 // enter makes the run's entry, while the first nodes start.
@@ -131,8 +142,9 @@ func (r *run) close() error {
 	if r.entry != nil {
 		r.entry.remove()
 	}
-	r.guard.Do(func() {})
-	if r.timer != nil && !r.timer.Stop() {
+	started := true
+	r.guard.Do(func() { started = false })
+	if started {
 		if p := <-r.reaper; p != nil {
 			p.dismiss()
 		}

@@ -45,11 +45,13 @@ type node struct {
 }
 
 // Start implements engine.Engine.
-func (e *Engine) Start(ctx context.Context, s engine.Spec) (engine.Node, error) {
+func (e *Engine) Start(ctx context.Context, s engine.Spec) (_ engine.Node, err error) {
 	r, err := e.open()
 	if err != nil {
 		return nil, err
 	}
+	ended := r.started()
+	defer func() { ended(err == nil) }()
 	begin := time.Now()
 	seq := e.seq.Add(1)
 	hello := make(chan struct{})
@@ -77,7 +79,6 @@ func (e *Engine) Start(ctx context.Context, s engine.Spec) (engine.Node, error) 
 	}
 	select {
 	case <-hello:
-		r.guarded()
 		return n, nil
 	case <-n.done:
 		err := fail(nil).(*engine.Error)
