@@ -314,7 +314,9 @@ func (s *session) require(t testing.TB, options requirement.Requirement, at stri
 		s.release(h)
 	})
 	s.report.leased(h)
-	t.Logf("dist: cluster %s: %s in %v (%s)", lease.ID, describeNodes(lease), lease.Wait.Round(10*time.Microsecond), lease.Decision.Reason)
+	if _, isB := t.(*testing.B); !isB || testing.Verbose() { // what a benchmark logs is always printed
+		t.Logf("dist: cluster %s: %s in %v (%s)", lease.ID, describeNodes(lease), lease.Wait.Round(10*time.Microsecond), lease.Decision.Reason)
+	}
 	return h, nil
 }
 

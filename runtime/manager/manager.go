@@ -46,7 +46,7 @@ type Stats struct {
 // New returns a Manager that starts nodes by an engine, with the environment
 // that env returns at the time.
 func New(e engine.Engine, env func() []string) *Manager {
-	return &Manager{engine: e, pool: pool{engine: e, env: env}}
+	return &Manager{engine: e, pool: pool{engine: e, env: func() []string { return nodeEnv(env()) }}}
 }
 
 // Stats returns the counts so far.

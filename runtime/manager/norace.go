@@ -4,3 +4,5 @@ package manager
 
 // RaceEnabled reports whether this binary was built with -race.
 const RaceEnabled = false
+
+func nodeEnv(env []string) []string { return env }
