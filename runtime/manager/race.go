@@ -17,7 +17,7 @@ func nodeEnv(env []string) []string {
 	const option = "atexit_sleep_ms"
 	i := slices.IndexFunc(env, func(v string) bool { return strings.HasPrefix(v, "GORACE=") })
 	if i < 0 {
-		return append(env, "GORACE="+option+"=0")
+		return slices.Clip(append(env, "GORACE="+option+"=0")) // shared by all nodes of a cluster
 	}
 	if strings.Contains(env[i], option) {
 		return env
