@@ -79,20 +79,21 @@ func (s *session) begin() {
 	if len(s.forecast.tests) == 0 {
 		return
 	}
+	s.manager.Prepare()
 	// This is only to warm up: Require reads the configuration again, where
 	// Go's test cache takes note of it, and reports what is wrong with it.
 	if c, err := config.Load(s.dir, config.Expect(s.expected())); err == nil {
-		s.warm(c, selection.short)
+		s.warm(c, selection.short, s.manager.Warm)
 	}
 }
 
 // warm has spares started for the tests that are still to come.
-func (s *session) warm(c *config.Config, short bool) {
+func (s *session) warm(c *config.Config, short bool, warm func(n int, c *config.Config)) {
 	n := s.forecast.next(func(r requirement.Requirement) int {
 		return s.manager.Decide(manager.Request{Requirement: r, Config: c, Short: short}).Nodes
 	})
 	if n > 0 {
-		s.manager.Warm(n, c)
+		warm(n, c)
 	}
 }
 
@@ -307,7 +308,7 @@ func (s *session) require(t testing.TB, options requirement.Requirement, at stri
 	}
 	h := &Held{Lease: lease, t: t, options: need, at: at, parallel: isParallel(t)}
 	s.held[t.Name()] = h
-	s.warm(c, testing.Short())
+	s.warm(c, testing.Short(), s.manager.WarmSoon)
 	s.mu.Unlock()
 	t.Cleanup(func() {
 		t.Helper()

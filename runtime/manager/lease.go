@@ -109,6 +109,7 @@ type Report struct {
 // asked last, when it is known whether there are problems.
 func (m *Manager) Release(ctx context.Context, l *Lease, keep bool, wantLogs func(problems bool) bool) Report {
 	l.ended.Store(true)
+	m.pool.warmNow()
 	c := l.request.Config
 	keep = keep && reusable(l.request.Requirement, c)
 	ctx, cancel := context.WithTimeout(ctx, c.StopTimeout())

@@ -66,8 +66,20 @@ func (m *Manager) Waits() []time.Duration {
 // Warm has n spare nodes started in the background, less those that are there.
 func (m *Manager) Warm(n int, c *config.Config) {
 	limit, _ := Situation{Config: c, Machine: machine()}.limit()
-	m.pool.warm(min(n, limit.Nodes), c.StartTimeout())
+	m.pool.warm(min(n, limit.Nodes), c.StartTimeout(), false)
 }
+
+// WarmSoon is Warm a moment later, for when a test has just got its cluster:
+// the new processes would compete with its first calls. The end of a lease
+// makes it now.
+func (m *Manager) WarmSoon(n int, c *config.Config) {
+	limit, _ := Situation{Config: c, Machine: machine()}.limit()
+	m.pool.warm(min(n, limit.Nodes), c.StartTimeout(), true)
+}
+
+// Prepare looks at the machine in the background, which a first decision
+// depends on, while its caller has other things to read.
+func (m *Manager) Prepare() { go machine() }
 
 // AwaitSpares returns when no spare node is on its way any more, or with ctx's
 // error. Measurements need it; a lease does not.

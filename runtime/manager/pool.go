@@ -58,6 +58,7 @@ type pool struct {
 	mu     sync.Mutex
 	spares []*candidate // oldest first
 	clean  []*candidate
+	due    *warming // spares to be started soon; nil if there are none
 	closed bool
 	going  sync.WaitGroup // starts and ends in the background
 }
@@ -91,18 +92,43 @@ func (p *pool) start(env []string, print uint64, timeout time.Duration) *candida
 	return c
 }
 
-// warm sees to it that n spares are ready or on their way.
-func (p *pool) warm(n int, timeout time.Duration) {
+// A warming is a number of spares to have, with today's environment.
+type warming struct {
+	n       int
+	env     []string
+	print   uint64
+	timeout time.Duration
+}
+
+// warmDelay is what a test has of the processor to itself for its first calls.
+const warmDelay = 5 * time.Millisecond
+
+// warm sees to it that n spares are ready or on their way: now, or after
+// warmDelay unless somebody calls warmNow earlier.
+func (p *pool) warm(n int, timeout time.Duration, soon bool) {
 	env := p.env()
-	print := fingerprint(env)
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.closed {
+	p.due = &warming{n, env, fingerprint(env), timeout}
+	p.mu.Unlock()
+	if soon {
+		time.AfterFunc(warmDelay, p.warmNow)
 		return
 	}
-	p.prune(print)
-	for range n - len(p.spares) {
-		p.spares = append(p.spares, p.start(env, print, timeout))
+	p.warmNow()
+}
+
+// warmNow starts the spares that are due.
+func (p *pool) warmNow() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	w := p.due
+	p.due = nil
+	if w == nil || p.closed {
+		return
+	}
+	p.prune(w.print)
+	for range w.n - len(p.spares) {
+		p.spares = append(p.spares, p.start(w.env, w.print, w.timeout))
 	}
 }
 
@@ -219,6 +245,7 @@ func (p *pool) giveBack(c *candidate) {
 
 // await returns when every spare is ready, or has failed.
 func (p *pool) await(ctx context.Context) error {
+	p.warmNow()
 	p.mu.Lock()
 	spares := slices.Clone(p.spares)
 	p.mu.Unlock()
