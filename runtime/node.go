@@ -61,6 +61,9 @@ func (n *nodeSide) handle(ctx context.Context, method string, body []byte) ([]by
 	}
 	switch method {
 	case manager.MethodPing:
+		if len(body) > 0 {
+			wire.Unmarshal[manager.Identity](body) // a rehearsal, see Identity
+		}
 		return nil, nil
 	case manager.MethodAssign:
 		id, err := wire.Unmarshal[manager.Identity](body)
@@ -88,9 +91,14 @@ func (n *nodeSide) handle(ctx context.Context, method string, body []byte) ([]by
 func (n *nodeSide) assign(id manager.Identity) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.base = nil
-	if id.Baseline {
+	switch {
+	case !id.Baseline:
+		n.base = nil
+	case n.base == nil:
 		n.base = newBaseline()
+	default:
+		// What was found clean at the end of a lease still is what it was at its
+		// beginning.
 	}
 	n.local = newLocal(id)
 }

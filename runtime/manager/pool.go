@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/distkit/dist/runtime/engine"
+	"github.com/distkit/dist/runtime/wire"
 )
 
 // A candidate is a node that nobody has yet: starting, ready, or failed.
@@ -22,6 +23,8 @@ type candidate struct {
 	node     engine.Node
 	err      error
 	stop     context.CancelFunc // gives up a start in progress
+	taken    bool               // somebody has it, or waits for it; guarded by the pool
+	settled  chan struct{}      // closed when nothing happens to it any more in the background
 }
 
 func (c *candidate) isReady() bool {
@@ -83,13 +86,34 @@ func fingerprint(env []string) uint64 {
 // start begins the start of one node in the background.
 func (p *pool) start(env []string, print uint64, timeout time.Duration) *candidate {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
-	c := &candidate{env: print, ready: make(chan struct{}), stop: cancel}
+	c := &candidate{env: print, ready: make(chan struct{}), stop: cancel, settled: make(chan struct{})}
 	p.going.Go(func() {
 		defer cancel()
+		defer close(c.settled)
 		c.node, c.err = p.engine.Start(ctx, engine.Spec{Env: env})
 		close(c.ready)
+		p.rehearse(ctx, c)
 	})
 	return c
+}
+
+// rehearsal is an Identity with something of everything.
+var rehearsal = sync.OnceValue(func() []byte {
+	body, err := wire.Marshal(Identity{Cluster: "c", Name: "n", Dir: "d", Listen: map[string]string{"p": "a"}, Addrs: map[string][]string{"p": {"a"}}})
+	if err != nil {
+		panic(err) // strings: cannot happen
+	}
+	return body
+})
+
+// rehearse has a spare that nobody waits for go through its first request.
+func (p *pool) rehearse(ctx context.Context, c *candidate) {
+	p.mu.Lock()
+	taken := c.taken
+	p.mu.Unlock()
+	if !taken && c.err == nil {
+		c.node.Conn().Call(ctx, MethodPing, rehearsal()) // its lease will see if it fails
+	}
 }
 
 // A warming is a number of spares to have, with today's environment.
@@ -188,6 +212,9 @@ func (p *pool) take(n int, reuse bool, timeout time.Duration) []*candidate {
 	for len(taken) < n {
 		taken = append(taken, p.start(env, print, timeout))
 	}
+	for _, c := range taken {
+		c.taken = true
+	}
 	return taken
 }
 
@@ -224,6 +251,7 @@ func (p *pool) keep(n engine.Node, print uint64) {
 func (p *pool) giveBack(c *candidate) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	c.taken = false
 	if p.closed || c.dead() {
 		p.discard(c)
 		return
@@ -251,7 +279,7 @@ func (p *pool) await(ctx context.Context) error {
 	p.mu.Unlock()
 	for _, c := range spares {
 		select {
-		case <-c.ready:
+		case <-c.settled:
 		case <-ctx.Done():
 			return ctx.Err()
 		}

@@ -4,13 +4,15 @@ package manager
 // are the same binary, so the forms may change freely.
 const (
 	MethodAssign = "dist.assign" // Identity → nothing: a lease begins
-	MethodPing   = "dist.ping"   // nothing → nothing
+	MethodPing   = "dist.ping"   // nothing, or an Identity to be forgotten → nothing
 	MethodReset  = "dist.reset"  // nothing → EndReport: a lease ends, the node stays
 	MethodStop   = "dist.stop"   // nothing → EndReport: a lease ends, the node exits
 	MethodFunc   = "fn:"         // followed by a registered function's name
 )
 
-// An Identity is who a node is for the time of a lease.
+// An Identity is who a node is for the time of a lease. A process that reads
+// its first one is slower than one that has done it before, so that spares are
+// made to rehearse it.
 type Identity struct {
 	Cluster string
 	Name    string
