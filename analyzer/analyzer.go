@@ -56,7 +56,12 @@ type scan struct {
 	uses    []use                // of package dist, in source order
 	values  []value              // node functions that test files name as values, likewise
 	lits    map[*types.Var]bool  // see literals
-	result  *Result
+
+	assignedVars map[*types.Var]bool // see assigned
+	paramsFound  bool                // see params
+	reported     map[reportKey]bool  // see reportOnce
+
+	result *Result
 }
 
 // A file is one Go file of the package.
@@ -77,7 +82,8 @@ type function struct {
 	directive *directive.Directive
 	edges     []edge
 
-	explored bool // reached is known
+	params   []int // see scan.params
+	explored bool  // reached is known
 	reached  []*reached
 }
 

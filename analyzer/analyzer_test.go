@@ -130,9 +130,10 @@ func runWithFixes(t *testing.T, packages ...string) []*analysistest.Result {
 }
 
 func TestPlan(t *testing.T) {
-	found := results(t, "plan", "external", "clustertest")
+	found := results(t, "plan", "helpers", "external", "clustertest")
 	for _, test := range []struct{ pkg, golden string }{
 		{"plan", "plan/plan.golden"},
+		{"helpers", "helpers/plan.golden"},
 		{"external_test", "external/plan.golden"},
 		{"clustertest", "clustertest/plan.golden"},
 	} {

@@ -2,14 +2,9 @@ package analyzer
 
 import (
 	"go/ast"
-	"go/constant"
 	"go/types"
-	"strings"
-	"time"
 
 	"golang.org/x/tools/go/types/typeutil"
-
-	"github.com/distkit/dist/requirement"
 )
 
 // A use is a call of a function of package dist.
@@ -26,17 +21,6 @@ type edge struct {
 	call   *ast.CallExpr // nil if the function is named without calling it
 	need   *need         // a requirement call
 	callee *types.Func   // otherwise: of any package, not generic
-}
-
-// A need is what one requirement call says.
-type need struct {
-	requirement.Requirement
-	Dynamic bool     // its size is not constant
-	Open    bool     // another of its options is not
-	Path    []string // functions between the one in question and the call
-	Text    string   // the call: "dist.Require(t, dist.Nodes(5))"
-
-	options map[string]ast.Expr // by word: the argument, in this package
 }
 
 // A value is a node function as the tests name it.
@@ -66,7 +50,7 @@ func (s *scan) readCalls(f *file) {
 				if name := s.distFunc(n); name != "" {
 					s.uses = append(s.uses, use{name, n, f, fn})
 					if name == "Require" && fn != nil {
-						fn.edges = append(fn.edges, edge{span: span{n.Pos(), n.End()}, call: n, need: s.readNeed(n)})
+						fn.edges = append(fn.edges, edge{span: span{n.Pos(), n.End()}, call: n, need: s.readNeed(fn, n)})
 					}
 				}
 			case *ast.Ident:
@@ -129,138 +113,4 @@ func (s *scan) distFunc(call *ast.CallExpr) string {
 		return ""
 	}
 	return fn.Name()
-}
-
-// readNeed reads the options of a requirement call.
-func (s *scan) readNeed(call *ast.CallExpr) *need {
-	n := &need{options: make(map[string]ast.Expr)}
-	var shown []string
-	if len(call.Args) > 0 {
-		shown = append(shown, types.ExprString(call.Args[0]))
-		for _, arg := range call.Args[1:] {
-			shown = append(shown, s.readOption(n, arg))
-		}
-	}
-	n.Text = "dist.Require"
-	if len(shown) > 1 {
-		n.Text += "(" + strings.Join(shown, ", ") + ")"
-		if len(n.Text) > 100 {
-			n.Text = "dist.Require(" + shown[0] + ", ...)"
-		}
-	}
-	return n
-}
-
-// readOption reads one option into n and returns how to show it. What is no
-// call of an option may be any of them: a size, too.
-func (s *scan) readOption(n *need, arg ast.Expr) string {
-	call, ok := ast.Unparen(arg).(*ast.CallExpr)
-	name := ""
-	if ok {
-		name = s.distFunc(call)
-	}
-	word := strings.ToLower(name)
-	one := func() constant.Value {
-		if len(call.Args) != 1 {
-			return nil
-		}
-		return s.pass.TypesInfo.Types[call.Args[0]].Value
-	}
-	var err error
-	switch name {
-	case "Nodes", "Min":
-		size, constant := intOf(one())
-		switch {
-		case constant:
-			err = requirement.CheckSize(word, size)
-		case name == "Nodes":
-			n.Dynamic = true
-		default:
-			n.Open = true
-		}
-		if err == nil && constant {
-			if name == "Nodes" {
-				n.Nodes = size
-			} else {
-				n.Min = size
-			}
-		}
-	case "Timeout":
-		if d, constant := intOf(one()); constant {
-			if err = requirement.CheckTimeout(time.Duration(d)); err == nil {
-				n.Timeout = time.Duration(d)
-			}
-		} else {
-			n.Open = true
-		}
-	case "Program":
-		if v, constant := stringOf(one()); constant {
-			if err = requirement.CheckProgram(v); err == nil {
-				n.Program = v
-			}
-		} else {
-			n.Open = true
-		}
-	case "Ports":
-		var ports []string
-		constant := !call.Ellipsis.IsValid()
-		for _, arg := range call.Args {
-			port, ok := stringOf(s.pass.TypesInfo.Types[arg].Value)
-			constant = constant && ok
-			ports = append(ports, port)
-		}
-		if constant {
-			if err = requirement.CheckPorts(ports...); err == nil {
-				n.Ports = ports
-			}
-		} else {
-			n.Open = true
-		}
-	case "Reuse":
-		n.Reuse = true
-	case "Shared":
-		n.Shared = true
-	case "Optional":
-		n.Optional = true
-	default:
-		n.Dynamic, n.Open = true, true
-		return "..."
-	}
-	if err != nil {
-		s.report(BadOption, arg, nil, "dist.%s: %v", name, err)
-	}
-	if _, given := n.options[word]; given {
-		s.report(BadOption, arg, nil, "dist.%s is given twice in one call of dist.Require", name)
-	}
-	n.options[word] = arg
-	var args []string
-	for _, arg := range call.Args {
-		args = append(args, types.ExprString(arg))
-	}
-	return "dist." + name + "(" + strings.Join(args, ", ") + ")"
-}
-
-func intOf(v constant.Value) (int, bool) {
-	if v == nil || v.Kind() != constant.Int {
-		return 0, false
-	}
-	n, exact := constant.Int64Val(v)
-	return int(n), exact
-}
-
-func stringOf(v constant.Value) (string, bool) {
-	if v == nil || v.Kind() != constant.String {
-		return "", false
-	}
-	return constant.StringVal(v), true
-}
-
-// at is where in this package a word of the edge is said; else the edge itself.
-func (e *edge) at(word string) span {
-	if e.need != nil {
-		if x := e.need.options[word]; x != nil {
-			return span{x.Pos(), x.End()}
-		}
-	}
-	return e.span
 }

@@ -11,6 +11,7 @@ import (
 // requires is the fact that a function gets to requirement calls, so that tests
 // of other packages that call it are known to need a cluster.
 type requires struct {
+	At    string // where the function is declared, see step
 	Needs []need
 }
 
@@ -20,9 +21,25 @@ func (f *requires) String() string {
 	var texts []string
 	for i := range f.Needs {
 		n := &f.Needs[i]
-		texts = append(texts, strings.Join(slices.Concat(n.Path, []string{n.Text}), ": "))
+		var words []string
+		for _, step := range n.Path {
+			words = append(words, step.Name)
+		}
+		texts = append(texts, strings.Join(append(words, n.Text), ": "))
 	}
 	return fmt.Sprintf("requires(%s)", strings.Join(texts, "; "))
+}
+
+// params returns the parameters that end up in options, by index.
+func (f *requires) params() []int {
+	var params []int
+	for i := range f.Needs {
+		for _, h := range f.Needs[i].Holes {
+			params = append(params, h.Param)
+		}
+	}
+	slices.Sort(params)
+	return slices.Compact(params)
 }
 
 // isRegistered is the fact that a function is registered by its own package.
@@ -45,13 +62,17 @@ func (s *scan) exportFacts() {
 		var fact requires
 		for _, r := range s.reach(fn) {
 			n := *r.need
-			n.Path, n.options = r.path, nil
+			n.Path, n.options = slices.Clone(r.path), nil
+			for i := range n.Path {
+				n.Path[i].here = false // it is another package to those who read the fact
+			}
 			// One of a kind is enough: what counts is what it asks for.
-			if !slices.ContainsFunc(fact.Needs, func(m need) bool { return m.Equal(n.Requirement) && m.Dynamic == n.Dynamic }) {
+			if !slices.ContainsFunc(fact.Needs, func(m need) bool { return m.same(&n) }) {
 				fact.Needs = append(fact.Needs, n)
 			}
 		}
 		if fact.Needs != nil {
+			fact.At = s.declaredAt(fn)
 			s.pass.ExportObjectFact(fn.obj, &fact)
 		}
 	}

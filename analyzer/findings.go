@@ -62,6 +62,24 @@ func (s *scan) reportRelated(code Code, at analysis.Range, related []analysis.Re
 	})
 }
 
+// reportOnce reports a finding that may be met on several ways.
+func (s *scan) reportOnce(code Code, at analysis.Range, format string, args ...any) {
+	k := reportKey{code, at.Pos()}
+	if s.reported[k] {
+		return
+	}
+	if s.reported == nil {
+		s.reported = make(map[reportKey]bool)
+	}
+	s.reported[k] = true
+	s.report(code, at, nil, format, args...)
+}
+
+type reportKey struct {
+	code Code
+	pos  token.Pos
+}
+
 // A span is a stretch of source.
 type span struct{ pos, end token.Pos }
 

@@ -74,7 +74,7 @@ func (s *scan) planTest(fn *function, calls []*reached) Test {
 	if fn.directive != nil {
 		t.Pos, t.Why = fn.directive.Pos, "//dist:"+stated.String()
 	} else {
-		t.Pos, t.Why = decided.last.pos, decided.why()
+		t.Pos, t.Why = decided.last.pos, s.why(decided)
 	}
 	if usedDefault {
 		t.Why += "; the package's default is //dist:" + def.String()
@@ -102,7 +102,7 @@ func (s *scan) agree(fn *function, stated requirement.Requirement, call *reached
 		related = analysis.RelatedInformation{Pos: at.pos, End: at.end, Message: "the directive is here"}
 		at = call.last.at(conflict.Word)
 	} else {
-		how = fmt.Sprintf(" (%s %s)", fn.decl.Name.Name, call.why())
+		how = fmt.Sprintf("; %s %s", fn.decl.Name.Name, s.why(call))
 	}
 	s.reportRelated(Disagree, at, []analysis.RelatedInformation{related}, nil, "%v%s", conflict, how)
 	return need, false
@@ -120,7 +120,7 @@ func (s *scan) checkNeed(fn *function, call *reached, need requirement.Requireme
 	}
 	how := ""
 	if !direct {
-		how = fmt.Sprintf(" (%s %s)", fn.decl.Name.Name, call.why())
+		how = fmt.Sprintf("; %s %s", fn.decl.Name.Name, s.why(call))
 	}
 	if call.Dynamic && (fn.directive == nil || fn.directive.Requirement.Nodes == 0) {
 		s.reportRelated(NoBound, at(requirement.WordNodes), call.where(), nil,

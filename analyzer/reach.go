@@ -1,7 +1,11 @@
 package analyzer
 
 import (
+	"fmt"
+	"go/ast"
 	"go/types"
+	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -11,14 +15,18 @@ type reached struct {
 	*need
 	first *edge // the step in the function itself
 	last  *edge // the step in this package that is nearest to the call
-	path  []string
+	path  []step
 }
 
 // why tells the way to the call.
-func (r *reached) why() string {
+func (s *scan) why(r *reached) string {
 	var b strings.Builder
-	for _, name := range r.path {
-		b.WriteString("calls " + name + ", which ")
+	for _, step := range r.path {
+		b.WriteString("calls " + step.Name)
+		if !step.here {
+			b.WriteString(" (" + s.nearby(step.At) + ")")
+		}
+		b.WriteString(", which ")
 	}
 	b.WriteString("calls " + r.Text)
 	return b.String()
@@ -38,15 +46,27 @@ func (s *scan) reach(fn *function) []*reached {
 	return fn.reached
 }
 
+// maxVisits bounds how often one function is visited, each time with other
+// arguments, on the way from another. Beyond that they count as unknown.
+const maxVisits = 32
+
+// explore goes through the functions of the package breadth first. A function
+// whose parameters end up in options is gone through once for each set of
+// arguments, any other one once.
 func (s *scan) explore(fn *function) []*reached {
-	type step struct {
+	type visit struct {
 		fn    *function
 		first *edge
-		path  []string
+		path  []step
+		given map[int]*argument
 	}
 	var found []*reached
-	seen := map[*function]bool{fn: true}
-	for queue := []step{{fn: fn}}; len(queue) > 0; queue = queue[1:] {
+	own := make(map[int]*argument)
+	for _, i := range s.params(fn) {
+		own[i] = &argument{param: i + 1}
+	}
+	seen := map[*function]map[string]bool{fn: {key(s.params(fn), own): true}}
+	for queue := []visit{{fn: fn, given: own}}; len(queue) > 0; queue = queue[1:] {
 		at := queue[0]
 		for i := range at.fn.edges {
 			e := &at.fn.edges[i]
@@ -55,32 +75,146 @@ func (s *scan) explore(fn *function) []*reached {
 				first = e
 			}
 			if e.need != nil {
-				found = append(found, &reached{e.need, first, e, at.path})
+				found = append(found, &reached{e.need.fill(s, at.given), first, e, at.path})
 				continue
 			}
-			name := s.nameOf(e.callee)
 			if next := s.byObj[e.callee]; next != nil {
-				if !seen[next] {
-					seen[next] = true
-					queue = append(queue, step{next, first, append(slices.Clip(at.path), name)})
+				params := s.params(next)
+				given := s.given(at.fn, e, params, at.given)
+				k := key(params, given)
+				if seen[next][k] {
+					continue
 				}
+				if len(seen[next]) >= maxVisits {
+					given = nil
+					if k = key(params, nil); seen[next][k] {
+						continue
+					}
+				}
+				if seen[next] == nil {
+					seen[next] = make(map[string]bool)
+				}
+				seen[next][k] = true
+				queue = append(queue, visit{next, first, append(slices.Clip(at.path), step{s.nameOf(e, len(params) > 0), s.declaredAt(next), true}), given})
 				continue
 			}
-			var fact requires
-			if e.callee.Pkg() != s.pass.Pkg && s.pass.ImportObjectFact(e.callee, &fact) {
-				for i := range fact.Needs {
-					n := &fact.Needs[i]
-					found = append(found, &reached{n, first, e, slices.Concat(at.path, []string{name}, n.Path)})
-				}
+			fact := s.needsOf(e.callee)
+			if fact == nil {
+				continue
+			}
+			params := fact.params()
+			given := s.given(at.fn, e, params, at.given)
+			to := step{s.nameOf(e, len(params) > 0), fact.At, false}
+			for i := range fact.Needs {
+				n := &fact.Needs[i]
+				found = append(found, &reached{n.fill(s, given), first, e, slices.Concat(at.path, []step{to}, n.Path)})
 			}
 		}
 	}
 	return found
 }
 
-// nameOf is how to call a function in a text: newCluster, suite.newCluster,
-// clustertest.New.
-func (s *scan) nameOf(fn *types.Func) string {
+// given is what e, an edge of fn, gives for some of its callee's parameters,
+// where fn itself was given outer.
+func (s *scan) given(fn *function, e *edge, params []int, outer map[int]*argument) map[int]*argument {
+	given := make(map[int]*argument)
+	for _, i := range params {
+		arg := s.argumentOf(fn, e.call, e.callee.Signature(), i)
+		switch {
+		case arg == nil:
+		case arg.param > 0:
+			given[i] = outer[arg.param-1]
+		case arg.options != nil && len(arg.options.Holes) > 0:
+			given[i] = &argument{options: arg.options.fill(s, outer), at: arg.at}
+		default:
+			given[i] = arg
+		}
+	}
+	return given
+}
+
+func key(params []int, given map[int]*argument) string {
+	var b strings.Builder
+	for _, i := range params {
+		b.WriteString(given[i].key() + ",")
+	}
+	return b.String()
+}
+
+// params returns the parameters of fn that end up in options of a requirement
+// call, by index.
+func (s *scan) params(fn *function) []int {
+	if !s.paramsFound {
+		s.paramsFound = true
+		for changed := true; changed; {
+			changed = false
+			for _, fn := range s.funcs {
+				if s.findParams(fn) {
+					changed = true
+				}
+			}
+		}
+	}
+	return fn.params
+}
+
+// findParams adds to fn.params what is known by now, and reports whether that
+// was news.
+func (s *scan) findParams(fn *function) bool {
+	before := len(fn.params)
+	note := func(n *need) {
+		for _, h := range n.Holes {
+			if !slices.Contains(fn.params, h.Param) {
+				fn.params = append(fn.params, h.Param)
+			}
+		}
+	}
+	for i := range fn.edges {
+		e := &fn.edges[i]
+		if e.need != nil {
+			note(e.need)
+			continue
+		}
+		if e.call == nil {
+			continue
+		}
+		var params []int
+		if next := s.byObj[e.callee]; next != nil {
+			params = next.params
+		} else if fact := s.needsOf(e.callee); fact != nil {
+			params = fact.params()
+		}
+		for _, i := range params {
+			switch arg := s.argumentOf(fn, e.call, e.callee.Signature(), i); {
+			case arg == nil:
+			case arg.param > 0:
+				note(&need{Holes: []hole{{Param: arg.param - 1}}})
+			case arg.options != nil:
+				note(arg.options)
+			}
+		}
+	}
+	slices.Sort(fn.params)
+	return len(fn.params) > before
+}
+
+// needsOf returns the fact of a function of another package; nil if it has none.
+func (s *scan) needsOf(fn *types.Func) *requires {
+	if fn.Pkg() == nil || fn.Pkg() == s.pass.Pkg {
+		return nil
+	}
+	fact := new(requires)
+	if !s.pass.ImportObjectFact(fn, fact) {
+		return nil
+	}
+	return fact
+}
+
+// nameOf is how to call the function that e leads to in a text: newCluster,
+// suite.newCluster, clustertest.New; with the arguments if they say something
+// about the requirement: newCluster(t, 3).
+func (s *scan) nameOf(e *edge, withArgs bool) string {
+	fn := e.callee
 	name := fn.Name()
 	if recv := fn.Signature().Recv(); recv != nil {
 		t := types.Unalias(recv.Type())
@@ -94,5 +228,42 @@ func (s *scan) nameOf(fn *types.Func) string {
 	if fn.Pkg() != s.pass.Pkg {
 		name = fn.Pkg().Name() + "." + name
 	}
+	if withArgs && e.call != nil {
+		name += s.argsText(e.call)
+	}
 	return name
+}
+
+// argsText shows a call's arguments; "" if they are too long to be of use.
+func (s *scan) argsText(call *ast.CallExpr) string {
+	var args []string
+	for _, arg := range call.Args {
+		args = append(args, s.optionText(arg))
+	}
+	text := strings.Join(args, ", ")
+	if call.Ellipsis.IsValid() {
+		text += "..."
+	}
+	if len(text) > 80 {
+		return ""
+	}
+	return "(" + text + ")"
+}
+
+// declaredAt is where fn is declared, in a form that is the same on every
+// machine: import path/file.go:line.
+func (s *scan) declaredAt(fn *function) string {
+	pos := s.pass.Fset.Position(fn.decl.Name.Pos())
+	return fmt.Sprintf("%s:%d", path.Join(s.pass.Pkg.Path(), filepath.Base(pos.Filename)), pos.Line)
+}
+
+// nearby shortens a place in this package's module to what follows the module's
+// path.
+func (s *scan) nearby(at string) string {
+	if m := s.pass.Module; m != nil {
+		if rest, ok := strings.CutPrefix(at, m.Path+"/"); ok {
+			return rest
+		}
+	}
+	return at
 }

@@ -49,10 +49,10 @@ func TestMin(t *testing.T) {
 	dist.Require(t, dist.Nodes(2)) // want `the directive says min=3, the call nodes=2`
 }
 
-//dist:nodes=3 // want `the directive says nodes=3, the call asks for more: nodes=5 \(TestHelper calls clustertest.New, which calls dist.Require\(t, dist.Nodes\(5\)\)\)`
+//dist:nodes=3 // want `the directive says nodes=3, the call asks for more: nodes=5; TestHelper calls clustertest.New \(clustertest/clustertest.go:11\), which calls dist.Require\(t, dist.Nodes\(5\)\)`
 func TestHelper(t *testing.T) { clustertest.New(t) }
 
-//dist:nodes=3 // want `the directive says nodes=3, the call asks for more: nodes=4 \(TestOwnHelper calls four, which calls dist.Require\(t, dist.Nodes\(4\)\)\)`
+//dist:nodes=3 // want `the directive says nodes=3, the call asks for more: nodes=4; TestOwnHelper calls four, which calls dist.Require\(t, dist.Nodes\(4\)\)`
 func TestOwnHelper(t *testing.T) { four(t) }
 
 func four(t *testing.T) { // want four:"requires"
@@ -80,8 +80,52 @@ func sized(t *testing.T, n int) { // want sized:"requires"
 	dist.Require(t, dist.Nodes(n))
 }
 
-func TestDynamicHelper(t *testing.T) { // want `the size of this cluster is not constant: TestDynamicHelper needs a //dist:nodes=N directive as its upper bound \(TestDynamicHelper calls sized, which calls dist.Require\(t, dist.Nodes\(n\)\)\)`
-	sized(t, 3)
+func TestDynamicHelper(t *testing.T) { // want `the size of this cluster is not constant: TestDynamicHelper needs a //dist:nodes=N directive as its upper bound; TestDynamicHelper calls sized\(t, n\), which calls dist.Require\(t, dist.Nodes\(n\)\)`
+	n, _ := strconv.Atoi("3")
+	sized(t, n)
+}
+
+// What a helper is given counts as if it stood in the call.
+
+//dist:nodes=3 // want `the directive says nodes=3, the call asks for more: nodes=4; TestSized calls sized\(t, 4\), which calls dist.Require\(t, dist.Nodes\(n\)\)`
+func TestSized(t *testing.T) { sized(t, 4) }
+
+//dist:nodes=3
+func TestSizedRight(t *testing.T) { sized(t, 3) }
+
+func TestSizedWrong(t *testing.T) {
+	sized(t, 0) // want `dist.Nodes is given this: nodes=0: a cluster has at least 1 node`
+}
+
+func TestSizedValue(t *testing.T) { // want `the size of this cluster is not constant: TestSizedValue needs a //dist:nodes=N directive`
+	f := sized
+	f(t, 3)
+}
+
+func changed(t *testing.T, n int) { // want changed:"requires"
+	n++
+	dist.Require(t, dist.Nodes(n))
+}
+
+func TestChanged(t *testing.T) { // want `the size of this cluster is not constant: TestChanged needs a //dist:nodes=N directive`
+	changed(t, 3)
+}
+
+func with(t *testing.T, opts ...dist.Option) { // want with:"requires"
+	dist.Require(t, append([]dist.Option{dist.Nodes(3)}, opts...)...)
+}
+
+//dist:nodes=3 program=etcd // want `the directive says program=etcd, the call program=consul; TestWith calls with\(t, dist.Program\("consul"\)\), which calls`
+func TestWith(t *testing.T) { with(t, dist.Program("consul")) }
+
+func TestWithDynamic(t *testing.T) { // want `the size of this cluster is not constant: TestWithDynamic needs a //dist:nodes=N directive`
+	n, _ := strconv.Atoi("3")
+	with(t, dist.Nodes(n))
+}
+
+func TestWithForeign(t *testing.T) { // want `the size of this cluster is not constant: TestWithForeign needs a //dist:nodes=N directive as its upper bound; TestWithForeign calls clustertest.With\(t, opts...\) \(clustertest/clustertest.go:\d+\), which calls`
+	var opts []dist.Option
+	clustertest.With(t, opts...)
 }
 
 func TestOptions(t *testing.T) {

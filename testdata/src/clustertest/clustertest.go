@@ -22,5 +22,15 @@ func Exported(ctx context.Context, in int) (int, error) { return in, nil }
 
 func init() { dist.Register(Registered) }
 
+// Sized is a helper that is told the size.
+func Sized(t testing.TB, n int) *dist.Cluster { // want Sized:"requires"
+	return dist.Require(t, dist.Nodes(n), dist.Ports("raft"))
+}
+
+// With is a helper that takes options.
+func With(t testing.TB, opts ...dist.Option) *dist.Cluster { // want With:"requires"
+	return dist.Require(t, opts...)
+}
+
 // Run is what testing suites have: what it does with suite is its affair.
 func Run(t *testing.T, suite any) {}
