@@ -50,13 +50,17 @@ func runGo(s streams, env, args []string) (int, error) {
 		}
 	}()
 	err := cmd.Wait()
-	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && exit.Exited() {
+	exit := (*exec.ExitError)(nil)
+	switch {
+	case err == nil:
+		return exitOK, nil
+	case errors.As(err, &exit) && exit.Exited():
 		return exit.ExitCode(), nil
+	case errors.As(err, &exit):
+		fmt.Fprintf(s.err, "dist: go %s: %v\n", args[0], err) // by a signal
+		return exitFailed, nil
 	}
-	if err != nil {
-		return 0, fmt.Errorf("go %s: %w", args[0], err)
-	}
-	return 0, nil
+	return 0, fmt.Errorf("wait for go %s: %w", args[0], err)
 }
 
 // endSignals are the signals that ask a command to end. One that is ignored, as

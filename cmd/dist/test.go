@@ -286,8 +286,7 @@ func (r *testRun) test(ctx context.Context) error {
 	for _, line := range lines {
 		s, err := runGo(r.streams, env, line.goTest())
 		if err != nil {
-			fmt.Fprintf(r.err, "dist test: %v\n", err)
-			s = exitFailed
+			return err
 		}
 		status = max(status, s)
 		if ctx.Err() != nil {

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"dist": main})
+}
+
+// TestScript runs the sessions in testdata/script against the real thing: each
+// finds in its directory a go.mod of a module example.com/m that requires this
+// repository, unless it brings a directory "new" to begin from nothing. $REPO is
+// the repository, and $DIST the command.
+func TestScript(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds and runs test binaries")
+	}
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sums, err := os.ReadFile(filepath.Join(root, "go.sum"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	gomod := "module example.com/m\n\ngo 1.26.0\n\nrequire github.com/distkit/dist v0.0.0\n\n" +
+		"replace github.com/distkit/dist => " + modulePath(root) + "\n\n" +
+		"tool github.com/distkit/dist/cmd/distgen\n"
+	goenv := goEnv(t, "GOMODCACHE", "GOCACHE")
+	proxy := goEnv(t, "GOPROXY")[0]
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(e *testscript.Env) error {
+			// What tests read and write inside their module decides whether their
+			// results are cached; these are usually elsewhere.
+			home, err := os.MkdirTemp("", "dist-script-")
+			if err != nil {
+				return err
+			}
+			e.Defer(func() { os.RemoveAll(home) })
+			e.Vars = append(e.Vars, "REPO="+root, "OUTER_"+proxy,
+				"GOFLAGS=-mod=mod", "GOPROXY=off", "GOSUMDB=off", "GOWORK=off", "GOTOOLCHAIN=local",
+				"HOME="+home, "TMPDIR="+home)
+			e.Vars = append(e.Vars, goenv...)
+			dist, err := exec.LookPath("dist") // testscript.Main put it there
+			if err != nil {
+				return err
+			}
+			e.Vars = append(e.Vars, "DIST="+dist)
+			if _, err := os.Stat(filepath.Join(e.WorkDir, "new")); err == nil {
+				return nil
+			}
+			if err := os.WriteFile(filepath.Join(e.WorkDir, "go.sum"), sums, 0o666); err != nil {
+				return err
+			}
+			return os.WriteFile(filepath.Join(e.WorkDir, "go.mod"), []byte(gomod), 0o666)
+		},
+	})
+}
+
+// modulePath is a directory as go.mod names it.
+func modulePath(dir string) string {
+	if strings.ContainsAny(dir, " \t") {
+		return `"` + dir + `"`
+	}
+	return dir
+}
+
+// goEnv returns variables of the go command's environment, which scripts, with a
+// home directory of their own, would not find.
+func goEnv(t *testing.T, names ...string) []string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "go", append([]string{"env"}, names...)...).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := strings.Split(strings.TrimRight(string(out), "\r\n"), "\n")
+	vars := make([]string, len(names))
+	for i, name := range names {
+		vars[i] = name + "=" + strings.TrimSpace(values[i])
+	}
+	return vars
+}
