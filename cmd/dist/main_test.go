@@ -31,8 +31,7 @@ func TestScript(t *testing.T) {
 		t.Fatal(err)
 	}
 	gomod := "module example.com/m\n\ngo 1.26.0\n\nrequire github.com/distkit/dist v0.0.0\n\n" +
-		"replace github.com/distkit/dist => " + modulePath(root) + "\n\n" +
-		"tool github.com/distkit/dist/cmd/distgen\n"
+		"replace github.com/distkit/dist => " + modulePath(root) + "\n"
 	goenv := goEnv(t, "GOMODCACHE", "GOCACHE")
 	proxy := goEnv(t, "GOPROXY")[0]
 	testscript.Run(t, testscript.Params{
