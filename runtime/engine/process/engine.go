@@ -70,37 +70,24 @@ type run struct {
 	entered chan struct{} // closed when entry is set
 	entry   *entry        // nil if the state directory cannot be used
 
-	starting atomic.Int32 // nodes that have not answered yet
-	answered atomic.Bool  // a node has
-
-	guard  sync.Once
-	reaper chan *reaper // one, when guarded; nil if it could not be started
+	guard   sync.Once
+	guarded chan struct{} // closed when the reaper is started, or cannot be
+	reaper  *reaper       // nil if it could not be started
 }
 
-// guarded starts the run's reaper when the nodes that were started together
-// have answered: it costs as much to start as a node, and must not compete with
-// them for the processor. The last of them waits for it, so that there is no
-// cluster without a reaper, and the next run has to clean up only if none could
-// be started.
-func (r *run) guarded() {
+// answered is called when a node has answered. The first one has the run's
+// reaper started, which costs as much to start as a node and had better not
+// compete with the first; all wait until it is started, so that there is no
+// cluster without a reaper, and the next run has to clean up only if none can
+// be had.
+func (r *run) answered() {
 	r.guard.Do(func() {
-		p, _ := startReaper(r)
-		r.reaper <- p
+		go func() {
+			defer close(r.guarded)
+			r.reaper, _ = startReaper(r)
+		}()
 	})
-}
-
-// started counts a node that is about to be started; the function that it
-// returns counts it out again.
-func (r *run) started() (ended func(ok bool)) {
-	r.starting.Add(1)
-	return func(ok bool) {
-		if ok {
-			r.answered.Store(true)
-		}
-		if r.starting.Add(-1) == 0 && r.answered.Load() {
-			r.guarded()
-		}
-	}
+	<-r.guarded
 }
 
 // enter makes the run's entry, while the first nodes start.
@@ -129,7 +116,7 @@ func (e *Engine) open() (*run, error) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return nil, prepareError("create the directory of this run", dir, err)
 	}
-	r := &run{id: id, dir: dir, entered: make(chan struct{}), reaper: make(chan *reaper, 1)}
+	r := &run{id: id, dir: dir, entered: make(chan struct{}), guarded: make(chan struct{})}
 	watchParent()
 	go r.enter()
 	e.run = r
@@ -142,12 +129,10 @@ func (r *run) close() error {
 	if r.entry != nil {
 		r.entry.remove()
 	}
-	started := true
-	r.guard.Do(func() { started = false })
-	if started {
-		if p := <-r.reaper; p != nil {
-			p.dismiss()
-		}
+	r.guard.Do(func() { close(r.guarded) }) // no node has ever answered
+	<-r.guarded
+	if r.reaper != nil {
+		r.reaper.dismiss()
 	}
 	return err
 }

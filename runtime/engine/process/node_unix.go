@@ -45,13 +45,11 @@ type node struct {
 }
 
 // Start implements engine.Engine.
-func (e *Engine) Start(ctx context.Context, s engine.Spec) (_ engine.Node, err error) {
+func (e *Engine) Start(ctx context.Context, s engine.Spec) (engine.Node, error) {
 	r, err := e.open()
 	if err != nil {
 		return nil, err
 	}
-	ended := r.started()
-	defer func() { ended(err == nil) }()
 	begin := time.Now()
 	seq := e.seq.Add(1)
 	hello := make(chan struct{})
@@ -79,6 +77,7 @@ func (e *Engine) Start(ctx context.Context, s engine.Spec) (_ engine.Node, err e
 	}
 	select {
 	case <-hello:
+		r.answered()
 		return n, nil
 	case <-n.done:
 		err := fail(nil).(*engine.Error)

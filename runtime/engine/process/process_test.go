@@ -426,10 +426,8 @@ func drive() {
 		}
 	}
 	c.Dir, _ = e.Root()
-	reaper := <-e.run.reaper // started, and known to this process
-	e.run.reaper <- reaper
 	if os.Getenv("DIST_TEST_NO_REAPER") != "" {
-		reaper.dismiss()
+		e.run.reaper.dismiss()
 	}
 	fail(json.NewEncoder(os.Stdout).Encode(c))
 	bufio.NewReader(os.Stdin).ReadByte()
