@@ -45,26 +45,40 @@ func Init() {
 	case Bare:
 		bare() // does not return
 	case Frames:
-		f, err := newFrames(os.NewFile(3, "frames"))
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		f.serve()
-		os.Exit(0)
+		lead(func() error {
+			f, err := newFrames(os.NewFile(3, "frames"))
+			if err == nil {
+				f.serve()
+			}
+			return err
+		})
 	case StartBare:
-		sample, err := startBare(job.Nodes)
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		emit(sample)
-		os.Exit(0)
+		lead(func() error {
+			s, err := startBare(job.Nodes)
+			if err == nil {
+				emit(s)
+			}
+			return err
+		})
 	}
 	runtime.Load(requirement.Plan{Package: "bench", Tests: []requirement.Test{{
 		Name:        Test,
 		Requirement: requirement.Requirement{Nodes: job.Nodes, Ports: []string{"bench"}, Reuse: job.Reuse},
 	}}})
+}
+
+// lead leads a process's life to its end. The goroutine that initialises
+// packages is locked to its thread, and every wait would cost it a switch of
+// threads: a floor must not have that handicap.
+func lead(life func() error) {
+	go func() {
+		if err := life(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}()
+	select {}
 }
 
 // Run is the test that measures.
