@@ -401,12 +401,13 @@ func TestPaused(t *testing.T) {
 //dist:nodes=1
 func TestEndOfLease(t *testing.T) {
 	dir := t.TempDir()
-	var c *dist.Cluster
+	var ended *dist.Cluster
 	for _, how := range []string{"end", "stop"} {
 		file := filepath.Join(dir, how)
 		var nodeDir string
 		t.Run(how, func(t *testing.T) {
-			c = dist.Require(t)
+			c := dist.Require(t)
+			ended = c
 			nodeDir = c.Node(0).Dir()
 			if _, err := dist.Call(t.Context(), c.Node(0), atEnd, file); err != nil {
 				t.Fatal(err)
@@ -422,14 +423,14 @@ func TestEndOfLease(t *testing.T) {
 			t.Errorf("%s: %s is still there", how, nodeDir)
 		}
 	}
-	if _, err := dist.Call(t.Context(), c.Node(0), read, struct{}{}); err == nil || !strings.Contains(err.Error(), "has ended") {
+	if _, err := dist.Call(t.Context(), ended.Node(0), read, struct{}{}); err == nil || !strings.Contains(err.Error(), "has ended") {
 		t.Errorf("call after the end: %v", err)
 	}
 	// Its test has ended as well: this must not fail another one, nor end a
 	// process that may be in other hands.
 	for what, err := range map[string]error{
-		"Kill": c.Node(0).Kill(), "Pause": c.Node(0).Pause(), "Resume": c.Node(0).Resume(),
-		"Stop": c.Node(0).Stop(t.Context()), "Restart": c.Node(0).Restart(t.Context()),
+		"Kill": ended.Node(0).Kill(), "Pause": ended.Node(0).Pause(), "Resume": ended.Node(0).Resume(),
+		"Stop": ended.Node(0).Stop(t.Context()), "Restart": ended.Node(0).Restart(t.Context()),
 	} {
 		if err == nil || !strings.Contains(err.Error(), "has ended") {
 			t.Errorf("%s after the end: %v", what, err)

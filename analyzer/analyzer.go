@@ -57,9 +57,13 @@ type scan struct {
 	values  []value              // node functions that test files name as values, likewise
 	lits    map[*types.Var]bool  // see literals
 
-	assignedVars map[*types.Var]bool // see assigned
-	paramsFound  bool                // see params
-	reported     map[reportKey]bool  // see reportOnce
+	assignedVars  map[*types.Var]bool  // see assigned
+	paramsFound   bool                 // see params
+	addressedVars map[*types.Var]bool  // see addressed
+	namedOutside  map[*types.Func]bool // by initializers of variables
+	nodeFuncs     []*function          // see nodeFunctions
+	nodeArgs      map[token.Pos]bool   // where they are named to be sent
+	reported      map[reportKey]bool   // see reportOnce
 
 	result *Result
 }
@@ -82,8 +86,9 @@ type function struct {
 	directive *directive.Directive
 	edges     []edge
 
-	params   []int // see scan.params
-	explored bool  // reached is known
+	params   []int   // see scan.params
+	access   *access // see scan.access
+	explored bool    // reached is known
 	reached  []*reached
 }
 
@@ -115,7 +120,10 @@ func run(pass *analysis.Pass) (any, error) {
 	s.finishPlan()
 
 	s.checkNodeCalls()
+	s.checkNodeFunctions()
+	s.checkProcesses()
 	s.checkRequireCalls()
+	s.checkClusters()
 	s.checkTestMain()
 	if wantBootstrap {
 		s.checkBootstrap()

@@ -72,6 +72,12 @@ func (s *scan) readIdent(f *file, fn *function, id *ast.Ident, call *ast.CallExp
 			s.values = append(s.values, v)
 		}
 	}
+	if fn == nil {
+		if s.namedOutside == nil {
+			s.namedOutside = make(map[*types.Func]bool)
+		}
+		s.namedOutside[obj.Origin()] = true
+	}
 	if fn == nil || isDistPath(obj.Pkg().Path()) && !isDistPath(s.pass.Pkg.Path()) {
 		return
 	}

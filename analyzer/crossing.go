@@ -46,6 +46,8 @@ func findFlaw(t types.Type, path string, seen *typeutil.Map) *flaw {
 	}
 	if named, ok := t.(*types.Named); ok {
 		switch {
+		case isTB(t):
+			return &flaw{path, "is a test, which is in its own process only: a node's function returns an error", false}
 		case isNamed(t, "context", "Context"):
 			return &flaw{path, "is a context, which every call has of its own", false}
 		case isNamed(t, "time", "Time"), isNamed(t, "math/big", "Int"), crossesByItself(t):

@@ -34,11 +34,19 @@ const (
 	InFuzz         = Code("infuzz")
 	OutsideTest    = Code("outsidetest")
 
+	NoSuchNode  = Code("nosuchnode")
+	EndedTest   = Code("endedtest")
+	SharedFault = Code("sharedfault")
+
 	NotPlain     = Code("notplain")
 	Unregistered = Code("unregistered")
 	LateRegister = Code("lateregister")
 	CannotCross  = Code("cannotcross")
 	LosesData    = Code("losesdata")
+	OtherProcess = Code("otherprocess")
+	TestOnNode   = Code("testonnode")
+	ExitOnNode   = Code("exitonnode")
+	NoContext    = Code("nocontext")
 
 	NoMain         = Code("nomain")
 	LateMain       = Code("latemain")
@@ -46,12 +54,24 @@ const (
 	StaleBootstrap = Code("stalebootstrap")
 )
 
+// enabled has a flag for each finding: -dist.CODE=false switches it off.
+var enabled = make(map[Code]*bool)
+
+func init() {
+	for _, f := range Findings {
+		enabled[f.Code] = Analyzer.Flags.Bool(string(f.Code), true, "report: "+f.Title)
+	}
+}
+
 // report reports a finding.
 func (s *scan) report(code Code, at analysis.Range, fixes []analysis.SuggestedFix, format string, args ...any) {
 	s.reportRelated(code, at, nil, fixes, format, args...)
 }
 
 func (s *scan) reportRelated(code Code, at analysis.Range, related []analysis.RelatedInformation, fixes []analysis.SuggestedFix, format string, args ...any) {
+	if on := enabled[code]; on != nil && !*on {
+		return
+	}
 	s.pass.Report(analysis.Diagnostic{
 		Pos:            at.Pos(),
 		End:            at.End(),

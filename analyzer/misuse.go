@@ -2,6 +2,7 @@ package analyzer
 
 import (
 	"go/ast"
+	"go/token"
 	"go/types"
 	"strings"
 
@@ -10,11 +11,12 @@ import (
 
 // checkRequireCalls reports requirement calls where none can be.
 func (s *scan) checkRequireCalls() {
+	s.checkInitializers()
 	for _, fn := range s.funcs {
 		if fn.decl.Body == nil || fn.edges == nil {
 			continue
 		}
-		if fn.decl.Recv == nil && (fn.decl.Name.Name == "init" || fn.file.test && isTestMain(fn.decl)) {
+		if isNoTest(fn) {
 			for _, r := range s.reach(fn) {
 				s.report(OutsideTest, r.first, nil, "dist.Require in %s: a cluster belongs to a test, a benchmark or a fuzz target", fn.decl.Name.Name)
 			}
@@ -29,6 +31,42 @@ func (s *scan) checkRequireCalls() {
 			}
 			return true
 		})
+	}
+}
+
+// isNoTest reports whether the runtime, or the go command, calls fn for another
+// purpose than to test.
+func isNoTest(fn *function) bool {
+	if fn.decl.Recv != nil {
+		return false
+	}
+	name, params := fn.decl.Name.Name, fn.decl.Type.Params.NumFields()
+	return name == "init" ||
+		fn.file.test && (isTestMain(fn.decl) || isTestName(name, "Example") && params == 0)
+}
+
+// checkInitializers reports requirement calls for the value of a package's
+// variable. Function literals run later, and elsewhere.
+func (s *scan) checkInitializers() {
+	for _, f := range s.files {
+		for _, decl := range f.syntax.Decls {
+			decl, ok := decl.(*ast.GenDecl)
+			if !ok || decl.Tok != token.VAR || f.generated {
+				continue
+			}
+			ast.Inspect(decl, func(n ast.Node) bool {
+				switch n := n.(type) {
+				case *ast.FuncLit:
+					return false
+				case *ast.CallExpr:
+					if s.requires(n) {
+						s.report(OutsideTest, n, nil, "dist.Require for a package variable: a cluster belongs to a test, a benchmark or a fuzz target")
+						return false
+					}
+				}
+				return true
+			})
+		}
 	}
 }
 

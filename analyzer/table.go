@@ -152,10 +152,35 @@ var Findings = []Finding{
 	},
 	{
 		Code:  OutsideTest,
-		Title: "dist.Require in TestMain or init",
-		Text:  "A lease ends with its test, which neither of them is. What several tests share is kept between them by itself: say `reuse`.",
+		Title: "dist.Require outside a test",
+		Text:  "A lease ends with its test. `TestMain`, `init`, an example, the value of a package variable and a function that runs on a node have none. What several tests share is kept between them by itself: say `reuse`.",
 		Bad:   "func TestMain(m *testing.M) {\n\tcluster = dist.Require(nil)",
 		Good:  "func TestLeader(t *testing.T) {\n\tc := dist.Require(t, dist.Reuse())",
+	},
+
+	// Clusters in a test's hands.
+	{
+		Code:  NoSuchNode,
+		Title: "node that the cluster does not have",
+		Text: "Indexes go from 0 to one below the size. What is compared is the largest cluster that the test can have, as its directive and its calls say; " +
+			"the same goes for a loop that counts to a constant and takes a node in every round. With `c.Size()` and `c.Nodes()` a test says no number twice.",
+		Bad:  "c := dist.Require(t, dist.Nodes(3))\nc.Node(3).Kill()",
+		Good: "c := dist.Require(t, dist.Nodes(3))\nc.Node(c.Size() - 1).Kill()",
+	},
+	{
+		Code:  EndedTest,
+		Title: "cluster used after its test",
+		Text: "A cluster ends with the test, or the subtest, whose `t` it was asked with. Another test that finds it in a package variable, the test around the subtest, and a goroutine that runs on have nodes that are gone, or that belong to somebody else by now. " +
+			"Goroutines are reported where nothing can end them, and where the test ends as soon as it has started them.",
+		Bad:  "var c *dist.Cluster\n\nfunc TestStart(t *testing.T) { c = dist.Require(t) }\n\nfunc TestKill(t *testing.T) { c.Node(0).Kill() }",
+		Good: "func TestKill(t *testing.T) {\n\tc := dist.Require(t, dist.Reuse())\n\tc.Node(0).Kill()\n}",
+	},
+	{
+		Code:  SharedFault,
+		Title: "fault in a cluster that others use",
+		Text:  "`shared` says that others may use the cluster at the same time. What this test kills, stops, restarts, pauses or cuts off is theirs, too.",
+		Bad:   "//dist:nodes=3 program=etcd shared\nfunc TestFailover(t *testing.T) {\n\tdist.Require(t).Node(0).Kill()",
+		Good:  "//dist:nodes=3 program=etcd\nfunc TestFailover(t *testing.T) {\n\tdist.Require(t).Node(0).Kill()",
 	},
 
 	// Functions and values that go to nodes.
@@ -195,6 +220,39 @@ var Findings = []Finding{
 		Text:  "Only exported fields cross, and not those with the tag `cbor:\"-\"` or `json:\"-\"`. A type with MarshalBinary and UnmarshalBinary, or the pair for text or CBOR, says itself how it crosses.",
 		Bad:   "type Config struct {\n\tpeers []string\n}",
 		Good:  "type Config struct {\n\tPeers []string\n}",
+	},
+
+	// What functions do on nodes.
+	{
+		Code:  OtherProcess,
+		Title: "package variable that is meant to be in two processes",
+		Text: "A node is a process of its own, with package variables of its own. What a test sets before the call a node does not see, and what a function sets on a node the test does not. Values cross as arguments and results. " +
+			"Reported are variables that only tests set and test files' functions read on nodes, and such that are set on nodes only and read by the test itself.",
+		Bad:  "var peers []string\n\nfunc TestLeader(t *testing.T) {\n\tc := dist.Require(t)\n\tpeers = c.Addrs(\"raft\")\n\tdist.CallAll(t.Context(), c, start, struct{}{})",
+		Good: "func TestLeader(t *testing.T) {\n\tc := dist.Require(t)\n\tdist.CallAll(t.Context(), c, start, c.Addrs(\"raft\"))",
+	},
+	{
+		Code:  TestOnNode,
+		Title: "test used by a function on a node",
+		Text:  "There is no test in a node's process: a package variable that holds one is nil there. A function on a node returns an error, and the test decides what that means.",
+		Bad:   "var tt *testing.T\n\nfunc start(ctx context.Context, dir string) (string, error) {\n\ttt.Log(\"starting\")",
+		Good:  "func start(ctx context.Context, dir string) (string, error) {\n\tlog.Print(\"starting\") // in the node's log",
+	},
+	{
+		Code:  ExitOnNode,
+		Title: "function that ends its node for an error",
+		Text: "The test would learn that the node is gone, and not why. `log.Fatal` is reported anywhere in a node function and what it calls in test files, `os.Exit` where an error is the reason. " +
+			"`os.Exit` under any other condition, or none, is taken for a crash that the test wants.",
+		Bad:  "func start(ctx context.Context, dir string) (string, error) {\n\tdb, err := open(dir)\n\tif err != nil {\n\t\tlog.Fatal(err)\n\t}",
+		Good: "func start(ctx context.Context, dir string) (string, error) {\n\tdb, err := open(dir)\n\tif err != nil {\n\t\treturn \"\", err\n\t}",
+	},
+	{
+		Code:  NoContext,
+		Title: "function on a node that its context cannot end",
+		Text: "The context of a node function ends with the call, and so does that of the test when it is over. Reported are functions that cannot return (`select {}`, a loop that nothing leaves), those that never look at their context and pass `context.Background()` on, and `dist.Self` of such a context, which panics. " +
+			"What has to outlive the call takes `dist.Self(ctx).Context()`, which ends with the lease.",
+		Bad:  "func serve(ctx context.Context, addr string) (struct{}, error) {\n\tgo server.Serve(addr)\n\tselect {}\n}",
+		Good: "func serve(ctx context.Context, addr string) (struct{}, error) {\n\tgo server.Serve(addr)\n\t<-ctx.Done()\n\treturn struct{}{}, server.Close()\n}",
 	},
 
 	// The generated files.

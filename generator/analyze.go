@@ -43,7 +43,9 @@ func (g *generation) analyze(units []*unit, pkgs []*packages.Package, ctxt *buil
 			continue
 		}
 		for _, d := range act.Diagnostics {
-			if stopping[analyzer.Code(d.Category)] {
+			// All others are go vet's to report: the plan is right whether or not
+			// the tests are.
+			if f, ok := analyzer.Lookup(d.Category); !ok || f.Plan {
 				u.failed = true
 				g.errors.add(act.Package.Fset.Position(d.Pos), d.Message)
 			}
@@ -67,22 +69,6 @@ func (g *generation) analyze(units []*unit, pkgs []*packages.Package, ctxt *buil
 		g.assemble(u, results, ctxt)
 	}
 	return nil
-}
-
-// stopping are the findings that leave it in doubt what a test needs. All others
-// are go vet's to report: the plan is right whether or not the tests are.
-var stopping = map[analyzer.Code]bool{
-	analyzer.NearMiss:        true,
-	analyzer.UnknownWord:     true,
-	analyzer.BadValue:        true,
-	analyzer.RepeatedWord:    true,
-	analyzer.MinOverNodes:    true,
-	analyzer.SecondDirective: true,
-	analyzer.Misplaced:       true,
-	analyzer.Disagree:        true,
-	analyzer.NoBound:         true,
-	analyzer.BadOption:       true,
-	analyzer.BadRequirement:  true,
 }
 
 // unitOf returns the unit that p is the package or external test package of.

@@ -28,6 +28,13 @@ func Timeout(d time.Duration) Option { return nil }
 
 func (*Cluster) Node(i int) *Node           { return nil }
 func (*Cluster) Addrs(port string) []string { return nil }
+func (*Cluster) Nodes() []*Node             { return nil }
+func (*Cluster) Size() int                  { return 0 }
+
+func (*Node) Kill() error                    { return nil }
+func (*Node) Stop(ctx context.Context) error { return nil }
+func (*Node) Running() bool                  { return false }
+func (*Node) Pause() error                   { return nil }
 
 func Call[In, Out any](ctx context.Context, n *Node, fn func(context.Context, In) (Out, error), in In) (Out, error) {
 	return fn(ctx, in)
