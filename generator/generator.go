@@ -91,7 +91,7 @@ func Generate(ctx context.Context, opts Options) ([]*Package, error) {
 		patterns = []string{"."}
 	}
 
-	s := newScanner(dir)
+	s := newScanner(dir, env)
 	if err := s.scan(ctx, env, patterns); err != nil {
 		return nil, err
 	}

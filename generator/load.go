@@ -49,18 +49,21 @@ func (g *generation) load(ctx context.Context, dirs []*directory, helpers []stri
 
 	wanted := make(map[string]*unit, len(dirs))
 	var units []*unit
-	roots := slices.Clone(helpers)
+	var roots []string
+	for _, h := range helpers {
+		if filepath.IsAbs(h) {
+			h = g.pattern(h)
+		}
+		roots = append(roots, h)
+	}
 	for _, d := range dirs {
 		u := &unit{dir: d}
 		units = append(units, u)
 		wanted[d.path] = u
-		roots = append(roots, d.path)
+		roots = append(roots, g.pattern(d.path))
 	}
 	slices.Sort(roots)
 	roots = slices.Compact(roots)
-	for i, r := range roots {
-		roots[i] = g.pattern(r)
-	}
 
 	pkgs, err := packages.Load(&packages.Config{
 		Mode:       loadMode,

@@ -52,18 +52,24 @@ func (d *directory) foreign() []*bootstrap {
 // A scanner reads directories as text. Nothing is parsed beyond the imports,
 // and no other program is started unless a pattern is an import path.
 type scanner struct {
-	dir     string // absolute; what patterns are relative to
+	dir     string   // absolute; what patterns are relative to
+	env     []string // environment of the go command
 	dirs    map[string]*directory
 	modules map[string]*module // by directory; nil where there is none
 	reaches map[string]*reach  // by directory
+	paths   map[string]string  // import path of what is imported, by directory
+
+	workspace *[]*module // see members
 }
 
-func newScanner(dir string) *scanner {
+func newScanner(dir string, env []string) *scanner {
 	return &scanner{
 		dir:     dir,
+		env:     env,
 		dirs:    make(map[string]*directory),
 		modules: make(map[string]*module),
 		reaches: make(map[string]*reach),
+		paths:   make(map[string]string),
 	}
 }
 
@@ -79,14 +85,24 @@ func (s *scanner) found() []*directory {
 	return out
 }
 
-// helpers returns the directories of the packages through which tests reach
-// package dist, sorted: their facts are what tells what a test needs.
+// helpers returns the packages through which tests reach package dist, sorted:
+// their facts are what tells what a test needs. Those of the module are given
+// by directory, all others by import path.
 func (s *scanner) helpers() []string {
 	var out []string
+	own := make(map[string]bool)
+	for dir := range s.dirs {
+		own[s.moduleRoot(dir)] = true
+	}
 	for dir, r := range s.reaches {
-		if r.reached {
-			out = append(out, dir)
+		if !r.reached {
+			continue
 		}
+		root := s.moduleRoot(dir)
+		if path := s.paths[dir]; path != "" && (!own[root] || within(filepath.Join(root, "vendor"), dir)) {
+			dir = path
+		}
+		out = append(out, dir)
 	}
 	slices.Sort(out)
 	return out
@@ -173,10 +189,13 @@ func (s *scanner) walk(pattern string) error {
 	if _, err := os.Stat(root); err != nil {
 		return fmt.Errorf("pattern %s: directory %s not found", pattern, relative(s.dir, root))
 	}
-	return filepath.WalkDir(root, func(p string, e fs.DirEntry, err error) error {
+	// As for the go command, a symbolic link is followed where it is the root:
+	// the separator makes it the directory behind it.
+	return filepath.WalkDir(root+string(filepath.Separator), func(p string, e fs.DirEntry, err error) error {
 		if err != nil {
 			return fmt.Errorf("scan for tests: %w", err)
 		}
+		p = filepath.Clean(p)
 		if !e.IsDir() {
 			return nil
 		}
@@ -221,6 +240,12 @@ func (s *scanner) skip(dir, name string) bool {
 	}
 	m := s.module(dir)
 	return m != nil && m.ignores(dir)
+}
+
+// within reports whether path is dir or below it.
+func within(dir, path string) bool {
+	rel, err := filepath.Rel(dir, path)
+	return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
 }
 
 // wildcard compiles a pattern of slash-separated path elements in which "..."
@@ -283,15 +308,16 @@ func isSource(e fs.DirEntry) bool {
 	return !e.IsDir() && strings.HasSuffix(name, ".go") && !strings.HasPrefix(name, ".") && !strings.HasPrefix(name, "_")
 }
 
-// A reach is how a package of the module comes to package dist.
+// A reach is how a package comes to package dist.
 type reach struct {
-	imports []string // directories of the same module's packages it imports
+	imports []string // directories of the packages it imports, as far as they matter
 	tests   []string // the same for its test files
 	reached bool     // it, its tests left aside, imports dist or a package that reaches it
 }
 
 // reach reports whether the package in dir, or with tests its test files,
-// comes to package dist by way of imports within the module.
+// comes to package dist by way of imports, within the module or through others
+// that know of package dist.
 //
 // A helper package calls dist.Require so that tests need not mention it; what
 // the helper asks for counts for them.
@@ -346,8 +372,11 @@ func (s *scanner) readImports(dir string, r *reach) {
 			}
 			imp, ok := m.dirOf(p)
 			if !ok {
-				continue
+				if imp, ok = s.foreignDir(m, p); !ok {
+					continue
+				}
 			}
+			s.paths[imp] = p
 			if test {
 				r.tests = append(r.tests, imp)
 			} else {
@@ -362,6 +391,9 @@ type module struct {
 	root   string // absolute
 	path   string
 	ignore []string // of its ignore directives
+
+	file   *modfile.File // nil if it is in error
+	others *[]*module    // see scanner.others
 }
 
 // module returns the module that dir belongs to, nil if none.
@@ -375,7 +407,12 @@ func (s *scanner) module(dir string) *module {
 	case err == nil:
 		m = &module{root: dir, path: modfile.ModulePath(data)}
 		// A go.mod in error is the go command's to complain about.
-		if f, err := modfile.ParseLax("go.mod", data, nil); err == nil {
+		f, err := modfile.Parse("go.mod", data, nil)
+		if err != nil {
+			f, err = modfile.ParseLax("go.mod", data, nil) // without its replace directives
+		}
+		if err == nil {
+			m.file = f
 			for _, i := range f.Ignore {
 				m.ignore = append(m.ignore, i.Path)
 			}

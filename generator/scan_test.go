@@ -85,7 +85,7 @@ package a // "github.com/distkit/dist"
 		{[]string{filepath.Join(dir, "a", "...")}, []string{"a", "a/b", "a/bc"}},
 	}
 	for _, test := range tests {
-		s := newScanner(dir)
+		s := newScanner(dir, nil)
 		if err := s.scan(t.Context(), os.Environ(), test.patterns); err != nil {
 			t.Errorf("%v: %v", test.patterns, err)
 			continue
@@ -137,7 +137,7 @@ package testers
 package testers
 import "example.com/m/cluster"
 `)
-	s := newScanner(dir)
+	s := newScanner(dir, nil)
 	if err := s.scan(t.Context(), os.Environ(), []string{"./..."}); err != nil {
 		t.Fatal(err)
 	}
@@ -146,7 +146,7 @@ import "example.com/m/cluster"
 	}
 
 	// From one package the way is found without a look at the others.
-	s = newScanner(dir)
+	s = newScanner(dir, nil)
 	if err := s.scan(t.Context(), os.Environ(), []string{"./far"}); err != nil {
 		t.Fatal(err)
 	}
