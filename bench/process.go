@@ -42,7 +42,8 @@ func (b *binary) do(ctx context.Context, j suite.Job) (suite.Sample, error) {
 type measuring struct {
 	cmd    *exec.Cmd
 	stdout *bufio.Reader
-	text   bytes.Buffer // what it has printed
+	text   bytes.Buffer // what it has printed there besides
+	stderr bytes.Buffer // package exec writes to it until Wait
 }
 
 // begin starts a job and returns when it has given its sample.
@@ -53,7 +54,7 @@ func (b *binary) begin(ctx context.Context, j suite.Job) (*measuring, suite.Samp
 		return nil, s, err
 	}
 	m := &measuring{cmd: exec.CommandContext(ctx, b.path, b.args()[1:]...)}
-	m.cmd.Dir, m.cmd.Env, m.cmd.Stderr = b.dir, env, &m.text
+	m.cmd.Dir, m.cmd.Env, m.cmd.Stderr = b.dir, env, &m.stderr
 	stdout, err := m.cmd.StdoutPipe()
 	if err != nil {
 		return nil, s, err
@@ -72,7 +73,7 @@ func (b *binary) begin(ctx context.Context, j suite.Job) (*measuring, suite.Samp
 		if err != nil {
 			err := m.wait()
 			if err == nil {
-				err = fmt.Errorf("it gave no sample\n%s", m.text.Bytes())
+				err = fmt.Errorf("it gave no sample\n%s%s", m.text.Bytes(), m.stderr.Bytes())
 			}
 			return nil, s, err
 		}
@@ -82,7 +83,7 @@ func (b *binary) begin(ctx context.Context, j suite.Job) (*measuring, suite.Samp
 func (m *measuring) wait() error {
 	io.Copy(&m.text, m.stdout)
 	if err := m.cmd.Wait(); err != nil {
-		return fmt.Errorf("the measuring process: %w\n%s", err, m.text.Bytes())
+		return fmt.Errorf("the measuring process: %w\n%s%s", err, m.text.Bytes(), m.stderr.Bytes())
 	}
 	return nil
 }
