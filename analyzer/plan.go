@@ -43,7 +43,7 @@ func (s *scan) planTest(fn *function, calls []*reached) Test {
 	if fn.directive != nil {
 		stated = fn.directive.Requirement
 	}
-	t := Test{Test: requirement.Test{Name: fn.decl.Name.Name}}
+	t := Test{Test: requirement.Test{Name: fn.decl.Name.Name}, Constraint: fn.file.constraint}
 	var decided *reached
 	usedDefault := false
 	for i, call := range calls {

@@ -20,8 +20,9 @@ type Result struct {
 // A Test is one entry of the plan with its origin.
 type Test struct {
 	requirement.Test
-	Pos token.Pos // the directive or the requirement call that decided it
-	Why string    // "//dist:nodes=3", "calls dist.Require", "calls newCluster, which calls dist.Require(t, dist.Nodes(5))"
+	Pos        token.Pos // the directive or the requirement call that decided it
+	Constraint string    // build constraint of the file that declares it, as an expression; "" if none
+	Why        string    // "//dist:nodes=3", "calls dist.Require", "calls newCluster, which calls dist.Require(t, dist.Nodes(5))"
 }
 
 // A Function is a package-level function that the tests name as a node function.

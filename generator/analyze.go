@@ -167,6 +167,16 @@ func (g *generation) bootstrapPlan(p *packages.Package, r *analyzer.Result) *boo
 	if b.plan.Package == "" {
 		b.plan.Package = p.PkgPath
 	}
+	b.plan.Tests = nil
+	for i := range r.Tests {
+		t := &r.Tests[i]
+		guard, err := parseGuard(t.Constraint)
+		if err != nil {
+			g.errors.add(p.Fset.Position(t.Pos), err.Error())
+			continue
+		}
+		b.tests = append(b.tests, plannedTest{t.Test, guard})
+	}
 	g.checkMain(p, r, otherMain)
 	for _, f := range r.Functions {
 		pos := p.Fset.Position(f.Pos)

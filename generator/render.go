@@ -28,7 +28,8 @@ type rendering struct {
 
 // A bootstrapPlan is what the bootstraps of one package say.
 type bootstrapPlan struct {
-	plan      requirement.Plan
+	plan      requirement.Plan // without its tests
+	tests     []plannedTest
 	functions []nodeFunction
 	testMain  bool // one of them holds the TestMain of the binary
 	external  bool // the package is p_test
@@ -37,6 +38,12 @@ type bootstrapPlan struct {
 	importer  string            // the path of p, by which internal packages decide who may import them
 	declared  map[string]bool   // package-level identifiers, which an import must not hide
 	imports   map[string]string // names of the packages that functions come from, by path
+}
+
+// A plannedTest is one line of the plan.
+type plannedTest struct {
+	requirement.Test
+	guard guard
 }
 
 // A nodeFunction is one line of the table.
@@ -61,10 +68,17 @@ func (f *nodeFunction) wireName() string {
 }
 
 // render returns the bootstraps of one package: the main one, and one for each
-// constraint that functions are declared behind.
+// constraint that tests or functions are declared behind: without the tag,
+// nobody knows of them, and what is written must not depend on who writes it.
 func (p *bootstrapPlan) render() ([]rendering, error) {
 	byGuard := map[string][]nodeFunction{"": nil}
+	tests := make(map[string][]requirement.Test)
 	guards := map[string]guard{"": {}}
+	for _, t := range p.tests {
+		k := t.guard.key()
+		tests[k] = append(tests[k], t.Test)
+		guards[k] = t.guard
+	}
 	for _, f := range p.functions {
 		k := f.guard.key()
 		byGuard[k] = append(byGuard[k], f)
@@ -72,7 +86,7 @@ func (p *bootstrapPlan) render() ([]rendering, error) {
 	}
 	var out []rendering
 	for k, g := range guards {
-		r, err := p.renderFile(g, byGuard[k])
+		r, err := p.renderFile(g, tests[k], byGuard[k])
 		if err != nil {
 			return nil, err
 		}
@@ -83,7 +97,7 @@ func (p *bootstrapPlan) render() ([]rendering, error) {
 }
 
 // renderFile renders the bootstrap behind g.
-func (p *bootstrapPlan) renderFile(g guard, functions []nodeFunction) (rendering, error) {
+func (p *bootstrapPlan) renderFile(g guard, tests []requirement.Test, functions []nodeFunction) (rendering, error) {
 	main := g.expr == nil
 	f := jen.NewFilePathName(p.path, p.name)
 	f.HeaderComment(g.buildLine() + "\n")
@@ -91,8 +105,13 @@ func (p *bootstrapPlan) renderFile(g guard, functions []nodeFunction) (rendering
 	p.nameImports(f)
 
 	var statements []jen.Code
-	if main {
-		statements = append(statements, jen.Qual(runtimePath, "Load").Call(planLiteral(&p.plan)))
+	if main || len(tests) > 0 {
+		plan := p.plan
+		plan.Tests = tests
+		if !main {
+			plan.Digest = "" // it is for what every build has
+		}
+		statements = append(statements, jen.Qual(runtimePath, "Load").Call(planLiteral(&plan)))
 	}
 	slices.SortFunc(functions, func(a, b nodeFunction) int { return cmp.Compare(a.wireName(), b.wireName()) })
 	for i := range functions {
