@@ -476,6 +476,9 @@ func TestNothingOutlivesTheTestProcess(t *testing.T) {
 			}
 			for what, list := range all {
 				for _, w := range list {
+					if what == "child that left the group" {
+						w.gone(30 * time.Second) // the reaper has to be scheduled
+					}
 					mustGo(t, what, w)
 				}
 			}
