@@ -294,7 +294,6 @@ func (c *Conn) serve(ctx context.Context, id uint64, method string, body []byte,
 			}
 			err = &PanicError{Value: value, Stack: string(debug.Stack())}
 		}
-		release()
 		c.mu.Lock()
 		delete(c.serving, id)
 		c.mu.Unlock()
@@ -309,6 +308,8 @@ func (c *Conn) serve(ctx context.Context, id uint64, method string, body []byte,
 		putHeader(head, kind, id, len(result))
 		// Only the connection's own end keeps an answer back.
 		c.write.frame(c.closed, head, result)
+		// Only now: what waits for the context to end may end the process.
+		release()
 	}()
 	if c.handler == nil {
 		err = fmt.Errorf("nobody here answers %q", method)
