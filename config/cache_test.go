@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -52,7 +53,7 @@ func TestGoTestCache(t *testing.T) {
 	copyFile("go.sum", func(s string) string { return s })
 	copyFile("go.mod", func(s string) string {
 		s = strings.Replace(s, "module github.com/distkit/dist", "module example.com/m", 1)
-		return s + "\nrequire github.com/distkit/dist v0.0.0\nreplace github.com/distkit/dist => " + repo + "\n"
+		return s + "\nrequire github.com/distkit/dist v0.0.0\nreplace github.com/distkit/dist => " + strconv.Quote(repo) + "\n"
 	})
 	put(filepath.Join(root, "p/p_test.go"), `package p
 
