@@ -35,6 +35,10 @@ type Spec struct {
 	Env     []string     // of the node, as os.Environ gives it
 	Log     string       // file its output is appended to; "": the engine makes one
 	Handler wire.Handler // answers what the node asks of the test side; may be nil
+
+	// Spawned, if not nil, is called when the node has been started and before
+	// it has answered. What is asked of it then waits in its control channel.
+	Spawned func(Node)
 }
 
 // A Node is one running node.

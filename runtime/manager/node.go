@@ -89,18 +89,23 @@ func (e *LostError) Error() string {
 	return fmt.Sprintf("%s: the node is gone: %s", e.Op, e.Reason)
 }
 
-// adopt makes a process this node: waits for it, and tells it who it is.
+// adopt makes a process this node: tells it who it is, and waits until it has
+// heard. A process that is still starting is told all the same: it reads that
+// first, and answers with its name.
 func (n *Node) adopt(ctx context.Context, c *candidate) error {
-	select {
-	case <-c.ready:
-	case <-ctx.Done():
-		return &engine.Error{Failure: diagnostics.Failure{Phase: diagnostics.PhaseHandshake, Op: "start a node", Err: ctx.Err()}}
+	late := func() error {
+		return &engine.Error{Failure: diagnostics.Failure{Phase: diagnostics.PhaseHandshake, Op: "start a node", Err: ctx.Err(), Log: engine.Tail(n.Log, tailLines)}}
 	}
-	if c.err != nil {
+	select {
+	case <-c.spawned:
+	case <-ctx.Done():
+		return late()
+	}
+	if c.process == nil {
 		return c.err
 	}
-	if c.node.LogFile() != n.Log {
-		if err := c.node.MoveLog(n.Log); err != nil {
+	if c.process.LogFile() != n.Log {
+		if err := c.process.MoveLog(n.Log); err != nil {
 			return &engine.Error{Failure: diagnostics.Failure{Phase: diagnostics.PhasePrepare, Op: "give the log its place", Path: n.Log, Err: err}}
 		}
 		c.assigned = true
@@ -109,7 +114,15 @@ func (n *Node) adopt(ctx context.Context, c *candidate) error {
 	if err != nil {
 		return err
 	}
-	if _, err := c.node.Conn().Call(ctx, MethodAssign, body); err != nil {
+	_, err = c.process.Conn().Call(ctx, MethodAssign, body)
+	if err != nil && ctx.Err() != nil {
+		return late()
+	}
+	<-c.ready // the engine knows by now, or in a moment
+	if c.err != nil {
+		return c.err
+	}
+	if err != nil {
 		f := diagnostics.Failure{Phase: diagnostics.PhaseHandshake, Op: "start a node", Err: err, Log: engine.Tail(n.Log, tailLines)}
 		if errors.Is(err, wire.ErrClosed) {
 			<-c.node.Done()
@@ -417,14 +430,14 @@ func (n *Node) Restart(ctx context.Context) error {
 	timeout := n.lease.request.Config.StartTimeout()
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	c := &candidate{ready: make(chan struct{}), stop: func() {}}
 	pool := &n.lease.m.pool
-	c.node, c.err = pool.engine.Start(ctx, engine.Spec{Env: pool.env(), Log: n.Log})
-	close(c.ready)
-	if err := n.adopt(ctx, c); err != nil {
-		if c.node != nil {
-			c.node.Kill()
+	p, err := pool.engine.Start(ctx, engine.Spec{Env: pool.env(), Log: n.Log})
+	if err == nil {
+		if err = n.adopt(ctx, there(p)); err != nil {
+			p.Kill()
 		}
+	}
+	if err != nil {
 		f := diagnostics.Failure{Phase: diagnostics.PhaseExec, Err: err}
 		if e := (*engine.Error)(nil); errors.As(err, &e) {
 			f = e.Failure

@@ -19,12 +19,21 @@ type candidate struct {
 	env      uint64        // fingerprint of the environment it was started with
 	used     bool          // served an earlier lease, and was found clean
 	assigned bool          // its log is named after a cluster
+	spawned  chan struct{} // closed when process is set, or ready is closed without it
+	process  engine.Node   // started, but it may not have answered yet
 	ready    chan struct{} // closed when node or err is set
 	node     engine.Node
 	err      error
 	stop     context.CancelFunc // gives up a start in progress
 	taken    bool               // somebody has it, or waits for it; guarded by the pool
 	settled  chan struct{}      // closed when nothing happens to it any more in the background
+}
+
+// there is the candidate of a node that has answered.
+func there(n engine.Node) *candidate {
+	done := make(chan struct{})
+	close(done)
+	return &candidate{spawned: done, process: n, ready: done, node: n, stop: func() {}, settled: done}
 }
 
 func (c *candidate) isReady() bool {
@@ -86,12 +95,19 @@ func fingerprint(env []string) uint64 {
 // start begins the start of one node in the background.
 func (p *pool) start(env []string, print uint64, timeout time.Duration) *candidate {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
-	c := &candidate{env: print, ready: make(chan struct{}), stop: cancel, settled: make(chan struct{})}
+	c := &candidate{env: print, spawned: make(chan struct{}), ready: make(chan struct{}), stop: cancel, settled: make(chan struct{})}
 	p.going.Go(func() {
 		defer cancel()
 		defer close(c.settled)
-		c.node, c.err = p.engine.Start(ctx, engine.Spec{Env: env})
+		c.node, c.err = p.engine.Start(ctx, engine.Spec{Env: env, Spawned: func(n engine.Node) {
+			c.process = n
+			close(c.spawned)
+		}})
 		close(c.ready)
+		if c.process == nil { // not started, or by an engine that does not tell
+			c.process = c.node
+			close(c.spawned)
+		}
 		p.rehearse(ctx, c)
 	})
 	return c
@@ -235,8 +251,8 @@ func (p *pool) countClean() int {
 
 // keep takes back a used node that is clean.
 func (p *pool) keep(n engine.Node, print uint64) {
-	c := &candidate{env: print, used: true, ready: make(chan struct{}), node: n, stop: func() {}}
-	close(c.ready)
+	c := there(n)
+	c.env, c.used = print, true
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {

@@ -67,8 +67,9 @@ type run struct {
 	id  string
 	dir string
 
-	entered chan struct{} // closed when entry is set
-	entry   *entry        // nil if the state directory cannot be used
+	enterOnce sync.Once
+	entered   chan struct{} // closed when entry is set
+	entry     *entry        // nil if the state directory cannot be used
 
 	guard   sync.Once
 	guarded chan struct{} // closed when the reaper is started, or cannot be
@@ -90,13 +91,18 @@ func (r *run) answered() {
 	<-r.guarded
 }
 
-// enter makes the run's entry, while the first nodes start.
+// enter makes the run's entry in the background, once the first node has been
+// started: it goes through its initialisation meanwhile.
 func (r *run) enter() {
-	// Without an entry the next run cannot clean up after this one; the reaper
-	// can. It is no reason to have no cluster.
-	r.entry, _ = newEntry(r.id, r.dir)
-	close(r.entered)
-	sweepDeadRuns()
+	r.enterOnce.Do(func() {
+		go func() {
+			// Without an entry the next run cannot clean up after this one; the
+			// reaper can. It is no reason to have no cluster.
+			r.entry, _ = newEntry(r.id, r.dir)
+			close(r.entered)
+			sweepDeadRuns()
+		}()
+	})
 }
 
 // open makes the run, once. A failure is tried again by the next caller: a
@@ -118,13 +124,13 @@ func (e *Engine) open() (*run, error) {
 	}
 	r := &run{id: id, dir: dir, entered: make(chan struct{}), guarded: make(chan struct{})}
 	watchParent()
-	go r.enter()
 	e.run = r
 	return r, nil
 }
 
 func (r *run) close() error {
 	err := os.RemoveAll(r.dir)
+	r.enterOnce.Do(func() { close(r.entered) }) // no node was ever started
 	<-r.entered
 	if r.entry != nil {
 		r.entry.remove()

@@ -68,11 +68,15 @@ func (e *Engine) Start(ctx context.Context, s engine.Spec) (engine.Node, error) 
 	if err != nil {
 		return nil, err
 	}
+	if s.Spawned != nil {
+		s.Spawned(n)
+	}
+	r.enter()
 	fail := func(err error) error {
 		n.Kill()
 		return &engine.Error{Failure: diagnostics.Failure{
 			Phase: diagnostics.PhaseHandshake, Op: "start a node", Err: err,
-			Log: engine.Tail(n.log, 40), Elapsed: time.Since(begin),
+			Log: engine.Tail(n.LogFile(), 40), Elapsed: time.Since(begin),
 		}}
 	}
 	select {
@@ -81,7 +85,8 @@ func (e *Engine) Start(ctx context.Context, s engine.Spec) (engine.Node, error) 
 		return n, nil
 	case <-n.done:
 		err := fail(nil).(*engine.Error)
-		err.Exit = &n.exit
+		exit := n.Exit()
+		err.Exit = &exit
 		return nil, err
 	case <-ctx.Done():
 		return nil, fail(ctx.Err())
