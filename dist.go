@@ -148,7 +148,7 @@ func (n *Node) Dir() string {
 // Log returns the name of the file with all that the node has printed. It is
 // removed when the test ends; if the test has failed, its last lines are shown
 // with it.
-func (n *Node) Log() string { return n.node.Log }
+func (n *Node) Log() string { return n.node.Log() }
 
 // Running reports whether the node's process exists, paused or not.
 func (n *Node) Running() bool { return n.node.Running() }

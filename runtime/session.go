@@ -90,7 +90,7 @@ func (s *session) begin() {
 // warm has spares started for the tests that are still to come.
 func (s *session) warm(c *config.Config, short bool, warm func(n int, c *config.Config)) {
 	n := s.forecast.next(func(r requirement.Requirement) int {
-		return s.manager.Decide(manager.Request{Requirement: r, Config: c, Short: short}).Nodes
+		return manager.SizeOf(r, c, short)
 	})
 	if n > 0 {
 		warm(n, c)

@@ -45,13 +45,12 @@ type Spec struct {
 type Node interface {
 	PID() int
 	Conn() *wire.Conn
-	LogFile() string         // where its output goes
-	MoveLog(to string) error // gives the log another path, on the same file system
-	Done() <-chan struct{}   // closed when the process is gone and so is its process group
-	Exit() diagnostics.Exit  // how it ended; valid after Done
-	Kill() error             // SIGKILL to all of it; returns when it is gone
-	Pause() error            // SIGSTOP to all of it; returns when it has stopped
-	Resume() error           // SIGCONT
+	LogFile() string        // where its output goes
+	Done() <-chan struct{}  // closed when the process is gone and so is its process group
+	Exit() diagnostics.Exit // how it ended; valid after Done
+	Kill() error            // SIGKILL to all of it; returns when it is gone
+	Pause() error           // SIGSTOP to all of it; returns when it has stopped
+	Resume() error          // SIGCONT
 }
 
 // An Error is a Failure as an error: what an engine knows when it could not do

@@ -146,31 +146,23 @@ func (m *Manager) Release(ctx context.Context, l *Lease, keep bool, wantLogs fun
 	if wantLogs(len(r.Problems) > 0) {
 		r.Logs = make(map[string][]string)
 		for _, n := range l.Nodes {
-			if tail := engine.Tail(n.Log, shownLines); len(tail) > 0 {
+			if tail := engine.Tail(n.Log(), shownLines); len(tail) > 0 {
 				r.Logs[n.Name] = tail
 			}
 		}
 	}
 	for i, n := range l.Nodes {
 		if stays[i] {
-			// Under a name of its own: the cluster's files go now.
-			n.cur.MoveLog(spareLog(n.cur))
-			os.Truncate(n.cur.LogFile(), 0)
+			os.Truncate(n.Log(), 0) // the next test's begins here
 			l.m.pool.keep(n.cur, n.env)
+		} else {
+			os.Remove(n.Log())
 		}
 	}
 	l.addrs.Release()
-	l.remove()
+	os.RemoveAll(l.dir)
 	l.m.mu.Lock()
 	l.m.stats.Replaced += r.Replaced
 	l.m.mu.Unlock()
 	return r
-}
-
-// remove removes the cluster's files.
-func (l *Lease) remove() {
-	for _, n := range l.Nodes {
-		os.Remove(n.Log)
-	}
-	os.RemoveAll(l.dir)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -110,6 +111,12 @@ func (u *Unavailable) Skip() bool { return u.Decision.Action == Skip }
 // Decide is the decision that Acquire would take now.
 func (m *Manager) Decide(r Request) Decision {
 	return Decide(Situation{Requirement: r.Requirement, Config: r.Config, Short: r.Short, Machine: machine(), Clean: m.pool.countClean()})
+}
+
+// SizeOf is the size of the cluster that a requirement comes to; 0 if it gets
+// none.
+func SizeOf(r requirement.Requirement, c *config.Config, short bool) int {
+	return Decide(Situation{Requirement: r, Config: c, Short: short, Machine: machine()}).Nodes
 }
 
 // Acquire leases a cluster, or returns an *Unavailable. ctx bounds the wait,
@@ -268,7 +275,7 @@ func (m *Manager) buildOnce(ctx context.Context, r Request, d Decision, size int
 			}
 			if l != nil {
 				l.addrs.Release()
-				l.remove()
+				os.RemoveAll(l.dir)
 			}
 		}
 	}()
@@ -356,7 +363,7 @@ func (m *Manager) Close(ctx context.Context) []Problem {
 	}
 	for _, c := range clean {
 		wg.Go(func() {
-			n := &Node{Name: "a reused node", Log: c.node.LogFile(), cur: c.node}
+			n := &Node{Name: "a reused node", log: c.node.LogFile(), cur: c.node}
 			n.end(ctx)
 			mu.Lock()
 			problems = append(problems, n.problems...)

@@ -28,7 +28,6 @@ type Node struct {
 	Name  string // "node-1"
 	Index int    // from 0
 	Dir   string // for the node's data; not there before MakeDir
-	Log   string // file
 
 	lease *Lease
 	used  bool
@@ -38,6 +37,7 @@ type Node struct {
 	acting sync.Mutex
 
 	mu       sync.Mutex
+	log      string
 	cur      engine.Node // the process, also when it has ended
 	past     []engine.Node
 	asked    string // why the process is expected to have ended: "killed by the test"; "": it is not
@@ -59,7 +59,7 @@ func newNode(l *Lease, index int) *Node {
 	name := fmt.Sprintf("node-%d", index+1)
 	return &Node{
 		Name: name, Index: index, lease: l,
-		Dir: filepath.Join(l.dir, name), Log: l.dir + "." + name + ".log",
+		Dir: filepath.Join(l.dir, name),
 	}
 }
 
@@ -94,7 +94,7 @@ func (e *LostError) Error() string {
 // first, and answers with its name.
 func (n *Node) adopt(ctx context.Context, c *candidate) error {
 	late := func() error {
-		return &engine.Error{Failure: diagnostics.Failure{Phase: diagnostics.PhaseHandshake, Op: "start a node", Err: ctx.Err(), Log: engine.Tail(n.Log, tailLines)}}
+		return &engine.Error{Failure: diagnostics.Failure{Phase: diagnostics.PhaseHandshake, Op: "start a node", Err: ctx.Err(), Log: engine.Tail(n.Log(), tailLines)}}
 	}
 	select {
 	case <-c.spawned:
@@ -104,12 +104,9 @@ func (n *Node) adopt(ctx context.Context, c *candidate) error {
 	if c.process == nil {
 		return c.err
 	}
-	if c.process.LogFile() != n.Log {
-		if err := c.process.MoveLog(n.Log); err != nil {
-			return &engine.Error{Failure: diagnostics.Failure{Phase: diagnostics.PhasePrepare, Op: "give the log its place", Path: n.Log, Err: err}}
-		}
-		c.assigned = true
-	}
+	n.mu.Lock()
+	n.log = c.process.LogFile()
+	n.mu.Unlock()
 	body, err := wire.Marshal(n.identity())
 	if err != nil {
 		return err
@@ -123,7 +120,7 @@ func (n *Node) adopt(ctx context.Context, c *candidate) error {
 		return c.err
 	}
 	if err != nil {
-		f := diagnostics.Failure{Phase: diagnostics.PhaseHandshake, Op: "start a node", Err: err, Log: engine.Tail(n.Log, tailLines)}
+		f := diagnostics.Failure{Phase: diagnostics.PhaseHandshake, Op: "start a node", Err: err, Log: engine.Tail(n.Log(), tailLines)}
 		if errors.Is(err, wire.ErrClosed) {
 			<-c.node.Done()
 			exit := c.node.Exit()
@@ -179,6 +176,14 @@ func alive(p engine.Node) bool {
 	}
 }
 
+// Log is the file with all that the node has printed; "" before it has a
+// process.
+func (n *Node) Log() string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.log
+}
+
 // Used reports whether the node had served an earlier lease.
 func (n *Node) Used() bool {
 	n.mu.Lock()
@@ -219,9 +224,9 @@ func (n *Node) lost(ctx context.Context, p engine.Node, op string, cause error) 
 		reason = "restarted by the test"
 	}
 	n.mu.Unlock()
-	e := &LostError{Node: n.Name, Op: op, Reason: reason, Exit: p.Exit(), Log: engine.Tail(n.Log, tailLines)}
+	e := &LostError{Node: n.Name, Op: op, Reason: reason, Exit: p.Exit(), Log: engine.Tail(n.Log(), tailLines)}
 	if reason == "" {
-		f := diagnostics.Failure{Phase: diagnostics.PhaseCall, Op: op, Node: n.Name, Err: cause, Exit: &e.Exit, Log: e.Log, PID: p.PID(), Path: n.Log}
+		f := diagnostics.Failure{Phase: diagnostics.PhaseCall, Op: op, Node: n.Name, Err: cause, Exit: &e.Exit, Log: e.Log, PID: p.PID(), Path: n.Log()}
 		gather(&f)
 		e.Diagnosis = diagnostics.Diagnose(f)
 	}
@@ -365,7 +370,7 @@ func (n *Node) problem(f diagnostics.Failure, fails bool) {
 		}
 	}
 	if f.Log == nil {
-		f.Log = engine.Tail(n.Log, tailLines)
+		f.Log = engine.Tail(n.Log(), tailLines)
 	}
 	gather(&f)
 	d := diagnostics.Diagnose(f)
@@ -383,10 +388,10 @@ func (n *Node) examine(p engine.Node, asked bool) {
 	exit := p.Exit()
 	f := diagnostics.Failure{Phase: diagnostics.PhaseStop, Exit: &exit, PID: p.PID()}
 	switch {
-	case RaceEnabled && (exit.Code == raceExit || exit.Signal != "" && hasRace(n.Log)):
+	case RaceEnabled && (exit.Code == raceExit || exit.Signal != "" && hasRace(n.Log())):
 		f.Phase = diagnostics.PhaseCall
 		f.Code = diagnostics.NodeRace
-		f.Log = raceReport(n.Log)
+		f.Log = raceReport(n.Log())
 		n.problem(f, true)
 	case asked && exit.Code != 0 && exit.Signal == "":
 		f.Phase = diagnostics.PhaseCall
@@ -431,7 +436,7 @@ func (n *Node) Restart(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	pool := &n.lease.m.pool
-	p, err := pool.engine.Start(ctx, engine.Spec{Env: pool.env(), Log: n.Log})
+	p, err := pool.engine.Start(ctx, engine.Spec{Env: pool.env(), Log: n.Log()})
 	if err == nil {
 		if err = n.adopt(ctx, there(p)); err != nil {
 			p.Kill()
@@ -480,7 +485,7 @@ func (n *Node) end(ctx context.Context) {
 		n.asked = "its lease has ended"
 		n.mu.Unlock()
 		if err := n.shutDown(ctx, p); err != nil {
-			n.problem(diagnostics.Failure{Phase: diagnostics.PhaseStop, Code: diagnostics.NodeHung, Err: err, Log: engine.Tail(n.Log, tailLines)}, true)
+			n.problem(diagnostics.Failure{Phase: diagnostics.PhaseStop, Code: diagnostics.NodeHung, Err: err, Log: engine.Tail(n.Log(), tailLines)}, true)
 		}
 		return
 	}
@@ -496,7 +501,7 @@ func (n *Node) end(ctx context.Context) {
 	}
 	f := diagnostics.Failure{Phase: diagnostics.PhaseStop, Code: diagnostics.NodeExitUnnoticed, Exit: &exit, PID: p.PID()}
 	if RaceEnabled && exit.Code == raceExit {
-		f.Code, f.Phase, f.Log = diagnostics.NodeRace, diagnostics.PhaseCall, raceReport(n.Log)
+		f.Code, f.Phase, f.Log = diagnostics.NodeRace, diagnostics.PhaseCall, raceReport(n.Log())
 	}
 	n.problem(f, true)
 }

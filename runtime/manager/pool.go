@@ -2,9 +2,7 @@ package manager
 
 import (
 	"context"
-	"fmt"
 	"hash/maphash"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -16,17 +14,16 @@ import (
 
 // A candidate is a node that nobody has yet: starting, ready, or failed.
 type candidate struct {
-	env      uint64        // fingerprint of the environment it was started with
-	used     bool          // served an earlier lease, and was found clean
-	assigned bool          // its log is named after a cluster
-	spawned  chan struct{} // closed when process is set, or ready is closed without it
-	process  engine.Node   // started, but it may not have answered yet
-	ready    chan struct{} // closed when node or err is set
-	node     engine.Node
-	err      error
-	stop     context.CancelFunc // gives up a start in progress
-	taken    bool               // somebody has it, or waits for it; guarded by the pool
-	settled  chan struct{}      // closed when nothing happens to it any more in the background
+	env     uint64        // fingerprint of the environment it was started with
+	used    bool          // served an earlier lease, and was found clean
+	spawned chan struct{} // closed when process is set, or ready is closed without it
+	process engine.Node   // started, but it may not have answered yet
+	ready   chan struct{} // closed when node or err is set
+	node    engine.Node
+	err     error
+	stop    context.CancelFunc // gives up a start in progress
+	taken   bool               // somebody has it, or waits for it; guarded by the pool
+	settled chan struct{}      // closed when nothing happens to it any more in the background
 }
 
 // there is the candidate of a node that has answered.
@@ -272,14 +269,6 @@ func (p *pool) giveBack(c *candidate) {
 		p.discard(c)
 		return
 	}
-	if c.isReady() {
-		// Under a name of its own: the cluster's files go now.
-		if c.assigned && c.node.MoveLog(spareLog(c.node)) != nil {
-			p.discard(c)
-			return
-		}
-		c.assigned = false
-	}
 	if c.used {
 		p.clean = append(p.clean, c)
 	} else {
@@ -301,11 +290,6 @@ func (p *pool) await(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// spareLog is where a node's log is while it is not leased.
-func spareLog(n engine.Node) string {
-	return filepath.Join(filepath.Dir(n.LogFile()), fmt.Sprintf("spare-%d.log", n.PID()))
 }
 
 // drain hands out all candidates, and lets none in any more.

@@ -36,10 +36,10 @@ type node struct {
 	id       string
 	conn     *wire.Conn
 	lifeline *os.File // its write end: closed when the node has ended
+	log      string
 	done     chan struct{}
 
 	mu     sync.Mutex
-	log    string
 	reaped bool // the process id may belong to somebody else
 	exit   diagnostics.Exit
 }
@@ -224,21 +224,7 @@ func (n *node) Exit() diagnostics.Exit {
 	return n.exit
 }
 
-func (n *node) LogFile() string {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.log
-}
-
-func (n *node) MoveLog(to string) error {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if err := os.Rename(n.log, to); err != nil {
-		return err
-	}
-	n.log = to
-	return nil
-}
+func (n *node) LogFile() string { return n.log }
 
 func (n *node) Kill() error {
 	if err := n.signal(unix.SIGKILL); err != nil && !errors.Is(err, os.ErrProcessDone) {
