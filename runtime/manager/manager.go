@@ -110,7 +110,11 @@ func (u *Unavailable) Skip() bool { return u.Decision.Action == Skip }
 
 // Decide is the decision that Acquire would take now.
 func (m *Manager) Decide(r Request) Decision {
-	return Decide(Situation{Requirement: r.Requirement, Config: r.Config, Short: r.Short, Machine: machine(), Clean: m.pool.countClean()})
+	s := Situation{Requirement: r.Requirement, Config: r.Config, Short: r.Short, Machine: machine()}
+	if reusable(r.Requirement, r.Config) {
+		s.Clean = m.pool.countClean()
+	}
+	return Decide(s)
 }
 
 // SizeOf is the size of the cluster that a requirement comes to; 0 if it gets
