@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -72,7 +73,7 @@ func (r *run) clean(t *testing.T) {
 		for deadline := time.Now().Add(10 * time.Second); ; {
 			left, _ := filepath.Glob(filepath.Join(dir, "*"))
 			// The go command's own.
-			left = slicesDelete(left, func(s string) bool { return strings.HasPrefix(filepath.Base(s), "go-build") })
+			left = slices.DeleteFunc(left, func(s string) bool { return strings.HasPrefix(filepath.Base(s), "go-build") })
 			if len(left) == 0 {
 				break
 			}
@@ -83,15 +84,6 @@ func (r *run) clean(t *testing.T) {
 			time.Sleep(time.Millisecond)
 		}
 	}
-}
-
-func slicesDelete(list []string, drop func(string) bool) (kept []string) {
-	for _, s := range list {
-		if !drop(s) {
-			kept = append(kept, s)
-		}
-	}
-	return kept
 }
 
 // check runs the suite, and fails unless it exits as it should and prints what

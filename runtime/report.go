@@ -50,9 +50,8 @@ func openReport() *report {
 	}
 	os.Unsetenv(EnvReport) // a nested go test is not part of this run
 	r := new(report)
-	for _, p := range theSession.plans {
-		r.r.Package = p.Package
-		break
+	if plans := theSession.plans; len(plans) > 0 {
+		r.r.Package = plans[0].Package
 	}
 	if f, err := os.CreateTemp(dir, "report-"); err == nil {
 		f.Close()

@@ -65,17 +65,16 @@ func (m *Manager) Waits() []time.Duration {
 }
 
 // Warm has n spare nodes started in the background, less those that are there.
-func (m *Manager) Warm(n int, c *config.Config) {
-	limit, _ := Situation{Config: c, Machine: machine()}.limit()
-	m.pool.warm(min(n, limit.Nodes), c.StartTimeout(), false)
-}
+func (m *Manager) Warm(n int, c *config.Config) { m.warm(n, c, false) }
 
 // WarmSoon is Warm a moment later, for when a test has just got its cluster:
 // the new processes would compete with its first calls. The end of a lease
 // makes it now.
-func (m *Manager) WarmSoon(n int, c *config.Config) {
+func (m *Manager) WarmSoon(n int, c *config.Config) { m.warm(n, c, true) }
+
+func (m *Manager) warm(n int, c *config.Config, soon bool) {
 	limit, _ := Situation{Config: c, Machine: machine()}.limit()
-	m.pool.warm(min(n, limit.Nodes), c.StartTimeout(), true)
+	m.pool.warm(min(n, limit.Nodes), c.StartTimeout(), soon)
 }
 
 // Prepare looks at the machine in the background, which a first decision
@@ -352,8 +351,8 @@ func (m *Manager) allocator(c *config.Config) (*network.Allocator, error) {
 }
 
 // Close ends all nodes that are not leased, and gives back what the engine
-// holds. Leases must have been released; those that were not are ended too. It
-// returns what used nodes said at their end, for somebody to hear.
+// holds. Leases must have been released. It returns what used nodes said at
+// their end, for somebody to hear.
 func (m *Manager) Close(ctx context.Context) []Problem {
 	spares, clean := m.pool.drain()
 	var (

@@ -68,7 +68,7 @@ func ours(v string) bool {
 
 // verify checks that the descriptors are what a test process passes to a node.
 func verify() error {
-	if domain, err := socketDomain(fdControl); err != nil || domain != unix.AF_UNIX {
+	if !isUnixSocket(fdControl) {
 		return fmt.Errorf("descriptor %d is not its control channel", fdControl)
 	}
 	if err := checkPeer(fdControl); err != nil {
@@ -83,15 +83,10 @@ func verify() error {
 	return nil
 }
 
-func socketDomain(fd int) (int, error) {
+func isUnixSocket(fd int) bool {
 	sa, err := unix.Getsockname(fd)
-	if err != nil {
-		return 0, err
-	}
-	if _, ok := sa.(*unix.SockaddrUnix); ok {
-		return unix.AF_UNIX, nil
-	}
-	return 0, nil
+	_, ok := sa.(*unix.SockaddrUnix)
+	return err == nil && ok
 }
 
 // Serve tells the test side that this process leads a node's life, and answers
