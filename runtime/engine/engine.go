@@ -18,6 +18,10 @@ type Engine interface {
 	// Start starts a node of the test binary and returns when it has answered.
 	// Its error is an *Error, unless ctx ended.
 	Start(ctx context.Context, s Spec) (Node, error)
+	// Run starts a command as a node and returns when its process runs, which is
+	// long before it is ready for anything. Its error is an *Error, unless ctx
+	// had ended. What comes back has no control channel: its Conn is nil.
+	Run(ctx context.Context, c Command) (Node, error)
 	// Root is the directory of this run, where logs and the nodes' directories
 	// are. It is there until Close.
 	Root() (string, error)
@@ -41,16 +45,31 @@ type Spec struct {
 	Spawned func(Node)
 }
 
+// A Command is what an engine must know to start a program.
+type Command struct {
+	Path string   // of the executable, absolute
+	Args []string // without the program's own name
+	Env  []string // as os.Environ gives it
+	Dir  string   // the working directory, which must be there
+	Log  string   // file its output is appended to; "": the engine makes one
+}
+
 // A Node is one running node.
 type Node interface {
 	PID() int
-	Conn() *wire.Conn
+	Conn() *wire.Conn       // nil if it runs a command
 	LogFile() string        // where its output goes
 	Done() <-chan struct{}  // closed when the process is gone and so is its process group
 	Exit() diagnostics.Exit // how it ended; valid after Done
 	Kill() error            // SIGKILL to all of it; returns when it is gone
 	Pause() error           // SIGSTOP to all of it; returns when it has stopped
 	Resume() error          // SIGCONT
+
+	// Interrupt sends a signal by its name, "SIGTERM", to the node's first
+	// process alone, which knows how to end what it has started. It does not wait.
+	// A node that has ended is os.ErrProcessDone; one that is paused gets the
+	// signal when it is resumed.
+	Interrupt(signal string) error
 }
 
 // An Error is a Failure as an error: what an engine knows when it could not do

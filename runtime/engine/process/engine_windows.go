@@ -17,6 +17,11 @@ func (e *Engine) Start(context.Context, engine.Spec) (engine.Node, error) {
 	return nil, &engine.Error{Failure: diagnostics.Failure{Phase: diagnostics.PhaseExec, Op: "start the test binary as a node", Err: errUnsupported}}
 }
 
+// Run implements engine.Engine.
+func (e *Engine) Run(_ context.Context, c engine.Command) (engine.Node, error) {
+	return nil, &engine.Error{Failure: diagnostics.Failure{Phase: diagnostics.PhaseExec, Op: "start " + c.Path, Path: c.Path, Err: errUnsupported}}
+}
+
 // Sweep implements engine.Engine.
 func (e *Engine) Sweep([]engine.Node) []string { return nil }
 
