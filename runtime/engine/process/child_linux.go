@@ -58,16 +58,8 @@ func hungUp(fd int) bool {
 // of the lifeline is closed, that is, when the test process ends. It works for
 // stopped processes too, and does not depend on any goroutine of ours.
 func holdLifeline() {
-	fd := uintptr(fdLifeline)
 	pgid := unix.Getpgrp()
-	_, err := unix.FcntlInt(fd, unix.F_SETOWN, -pgid)
-	if err == nil {
-		_, err = unix.FcntlInt(fd, unix.F_SETSIG, int(unix.SIGKILL))
-	}
-	if err == nil {
-		_, err = unix.FcntlInt(fd, unix.F_SETFL, unix.O_ASYNC|unix.O_NONBLOCK)
-	}
-	if err != nil { // a kernel that only resembles Linux
+	if arm(fdLifeline, pgid) != nil { // a kernel that only resembles Linux
 		go readLifeline()
 	}
 	if hungUp(fdLifeline) { // the end came before we listened
@@ -75,11 +67,41 @@ func holdLifeline() {
 	}
 }
 
+// armLifeline does for a program what holdLifeline does for a node of the test
+// binary. The settings are those of the open file, which the program inherits,
+// and so do its children; whoever closes what it does not know is left to the
+// reaper.
+func armLifeline(read *os.File, pgid int) {
+	if raw, err := read.SyscallConn(); err == nil {
+		raw.Control(func(fd uintptr) { arm(fd, pgid) })
+	}
+}
+
+func arm(fd uintptr, pgid int) error {
+	_, err := unix.FcntlInt(fd, unix.F_SETOWN, -pgid)
+	if err == nil {
+		_, err = unix.FcntlInt(fd, unix.F_SETSIG, int(unix.SIGKILL))
+	}
+	if err == nil {
+		_, err = unix.FcntlInt(fd, unix.F_SETFL, unix.O_ASYNC|unix.O_NONBLOCK)
+	}
+	return err
+}
+
 // closeForeign closes what the test process had inherited itself and passed on
 // without wanting to (go test -fuzz gives its workers such descriptors). All
 // that this process has opened so far is marked close-on-exec; what came
 // through an exec cannot be.
 func closeForeign() {
+	eachForeign(fdLifeline+1, func(fd int) { unix.Close(fd) })
+}
+
+// keepForeign is for a child that will not close them itself.
+func keepForeign() { eachForeign(3, unix.CloseOnExec) }
+
+// eachForeign calls f for each descriptor from first on that a child would
+// inherit.
+func eachForeign(first int, f func(fd int)) {
 	dir, err := os.Open("/proc/self/fd")
 	if err != nil {
 		return
@@ -88,11 +110,11 @@ func closeForeign() {
 	names, _ := dir.Readdirnames(-1)
 	for _, name := range names {
 		fd, err := strconv.Atoi(name)
-		if err != nil || fd <= fdLifeline {
+		if err != nil || fd < first {
 			continue
 		}
 		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil && flags&unix.FD_CLOEXEC == 0 {
-			unix.Close(fd)
+			f(fd)
 		}
 	}
 }

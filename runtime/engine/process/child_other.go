@@ -29,7 +29,13 @@ func checkPeer(int) error { return nil }
 // cannot do that: on this system it outlives a test process that is killed.
 func holdLifeline() { go readLifeline() }
 
+// armLifeline has nothing to arm: on this system a program outlives a test
+// process that is killed.
+func armLifeline(*os.File, int) {}
+
 func closeForeign() {}
+
+func keepForeign() {}
 
 func sysProcAttr(*int) *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 

@@ -76,12 +76,12 @@ type run struct {
 	reaper  *reaper       // nil if it could not be started
 }
 
-// answered is called when a node has answered. The first one has the run's
-// reaper started, which costs as much to start as a node and had better not
-// compete with the first; all wait until it is started, so that there is no
-// cluster without a reaper, and the next run has to clean up only if none can
-// be had.
-func (r *run) answered() {
+// awaitReaper has the run's reaper started, the first time, and returns when it
+// is, so that there is no cluster without a reaper, and the next run has to
+// clean up only if none can be had. A node of the test binary is started before
+// and answers before: the reaper costs as much to start and had better not
+// compete with it.
+func (r *run) awaitReaper() {
 	r.guard.Do(func() {
 		go func() {
 			defer close(r.guarded)

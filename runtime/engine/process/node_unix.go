@@ -81,7 +81,7 @@ func (e *Engine) Start(ctx context.Context, s engine.Spec) (engine.Node, error) 
 	}
 	select {
 	case <-hello:
-		r.answered()
+		r.awaitReaper()
 		return n, nil
 	case <-n.done:
 		err := fail(nil).(*engine.Error)

@@ -44,6 +44,8 @@ func TestMain(m *testing.M) {
 	switch os.Getenv("DIST_TEST_ROLE") {
 	case "sleeper":
 		<-time.After(time.Hour)
+	case "program":
+		program()
 	case "driver":
 		drive()
 	}
@@ -405,7 +407,10 @@ func drive() {
 	ctx := context.Background()
 	e := New()
 	var c crew
-	for i := range 3 {
+	if os.Getenv("DIST_TEST_PROGRAMS") != "" {
+		c = drivePrograms(e, fail)
+	}
+	for i := range 3 - len(c.Nodes) {
 		n, err := e.Start(ctx, engine.Spec{Env: os.Environ()})
 		fail(err)
 		c.Nodes = append(c.Nodes, n.PID())
