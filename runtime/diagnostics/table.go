@@ -8,7 +8,8 @@ import (
 // The codes. The word after DIST says which part of the world is concerned:
 // EXEC starting a file, NODE a node's process, ADDR addresses, LIMIT what the
 // system allows, DIR directories, CONFIG and MODE what the configuration says,
-// BOOTSTRAP the generated file and TestMain, SIZE how many nodes, ENGINE what
+// BOOTSTRAP the generated file and TestMain, SIZE how many nodes, CLUSTER those
+// that others own or that run already, PROGRAM nodes that run one, ENGINE what
 // starts nodes, TIME deadlines, USE how the library is called, LEFT what a test
 // left behind. A code never changes its meaning.
 const (
@@ -65,6 +66,13 @@ const (
 	ModeOff    Code = "DIST-MODE-OFF"
 	ModeManual Code = "DIST-MODE-MANUAL"
 	ModeShort  Code = "DIST-MODE-SHORT"
+
+	ClusterBusy        Code = "DIST-CLUSTER-BUSY"
+	ClusterGone        Code = "DIST-CLUSTER-GONE"
+	ClusterSize        Code = "DIST-CLUSTER-SIZE"
+	ClusterUnreachable Code = "DIST-CLUSTER-UNREACHABLE"
+
+	ProgramStop Code = "DIST-PROGRAM-STOP"
 
 	EnginePrograms Code = "DIST-ENGINE-PROGRAMS"
 	EnginePlatform Code = "DIST-ENGINE-PLATFORM"
@@ -721,6 +729,57 @@ var table = []*row{
 		evidence: "the flag, the setting and where it comes from",
 		remedies: always("to run them: leave out -short, or set DIST_CLUSTER_SHORT=run"),
 		skip:     true,
+	},
+
+	// CLUSTER
+
+	{
+		code:     ClusterBusy,
+		title:    "other tests have the cluster",
+		problem:  "other tests had the cluster all the time",
+		causes:   []string{"its turn had not come after {elapsed}", "its turn did not come in time"},
+		explain:  "A program's cluster is leased to one test at a time, unless all of them say `shared`. Leases are given in the order in which they are asked for.",
+		evidence: "who has the cluster, for how long, and who else waits",
+		remedies: always("let tests that can live with each other's data have it together: the word shared in their directives", "give the tests longer: go test -timeout 30m ./...", "see who has it: dist ps"),
+		retry:    time.Second,
+	}, {
+		code:     ClusterGone,
+		title:    "the owner of the cluster has ended",
+		problem:  "the cluster is gone",
+		causes:   []string{"the process that owned it has ended: {err}", "the process that owned it has ended"},
+		explain:  "The cluster belonged to `dist up`, or to a `dist test`, which has ended, by `dist down`, by its idle limit or by force. Its nodes end with it.",
+		evidence: "the owner, and how the connection to it ended",
+		remedies: always("run the test again: a cluster is started if none is up", "dist up starts one that stays until dist down or its idle limit"),
+		retry:    100 * time.Millisecond,
+	}, {
+		code:     ClusterSize,
+		title:    "the cluster that runs already is too small",
+		problem:  "cluster {name} has too few nodes",
+		causes:   []string{"{asked} nodes are needed, and it has {allowed}", "it has fewer nodes than are needed"},
+		explain:  "The test asks for more nodes than an attached cluster of distributed.toml has, and nobody can start more of those.",
+		evidence: "the cluster's section in distributed.toml",
+		remedies: always("add the missing nodes to [attach.{name}] in distributed.toml", "say what the test bears, with min= in its directive"),
+	}, {
+		code:     ClusterUnreachable,
+		title:    "the cluster that runs already does not answer",
+		problem:  "cluster {name} is not healthy",
+		causes:   []string{"{err}", "a node of it does not answer"},
+		explain:  "A cluster that is attached by its addresses is used as it is: it is never started or mended by a test.",
+		evidence: "the node, its address, and what it answered",
+		remedies: always("see that the cluster runs, and that this machine can reach it", "correct the addresses in [attach.{name}] of distributed.toml"),
+		retry:    time.Second,
+	},
+
+	// PROGRAM
+
+	{
+		code:     ProgramStop,
+		title:    "the program did not stop when it was asked to",
+		problem:  "{node} did not stop and was killed",
+		causes:   []string{"program {name} did not end within {limit} of its stop signal", "the program did not end in time after its stop signal"},
+		explain:  "A program's node is asked to end by the signal of `stop` in its section, and killed if it still runs after the grace given there.",
+		evidence: "the last lines of its log",
+		remedies: always("see in the log what the program waits for", "give it longer: stop = { grace = \"30s\" } in [program.{name}]", "name the signal that it does heed: stop = { signal = \"SIGINT\" }"),
 	},
 
 	// ENGINE

@@ -1,0 +1,419 @@
+package keeper
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/distkit/dist/config"
+	"github.com/distkit/dist/runtime/diagnostics"
+	"github.com/distkit/dist/runtime/engine"
+	"github.com/distkit/dist/runtime/network"
+	"github.com/distkit/dist/runtime/program"
+)
+
+// errRetired tells those who waited for a cluster that it is gone.
+var errRetired = errors.New("the cluster is gone")
+
+// announceAfter is how long a lease waits before somebody is told why.
+const announceAfter = time.Second
+
+// A cluster is a program's cluster that somebody has asked for. It starts with
+// its first lease.
+type cluster struct {
+	k    *Keeper
+	id   string
+	key  string
+	ask  Ask    // what it was made for: what all who share it agree on
+	dir  string // of its nodes' directories and logs
+	made time.Time
+
+	mu      sync.Mutex
+	queue   []*lease // those who wait, in order
+	holders map[*lease]bool
+	retired bool
+	leases  int // so far
+
+	// acting serialises what concerns all nodes: the start, the preparation of a
+	// lease, the end.
+	acting sync.Mutex
+	fresh  bool // nobody has had it since its data were emptied
+
+	// These are set by the start, under both locks.
+	exe   *program.Executable
+	addrs *network.Lease
+	nodes []*member
+}
+
+// lease waits for the turn of an Ask, and has the cluster prepared for it.
+func (c *cluster) lease(ctx context.Context, a Ask) (*lease, error) {
+	l := &lease{c: c, who: a.Who, shared: a.Shared, turn: make(chan struct{}), since: time.Now()}
+	c.mu.Lock()
+	if c.retired {
+		c.mu.Unlock()
+		return nil, errRetired
+	}
+	c.queue = append(c.queue, l)
+	c.admit()
+	c.mu.Unlock()
+	if err := c.await(ctx, l, a.Announce); err != nil {
+		return nil, err
+	}
+	if err := c.prepare(ctx, l, &a); err != nil {
+		c.leave(l)
+		return nil, err
+	}
+	l.begin()
+	return l, nil
+}
+
+// admit lets in as many of those who wait as may have the cluster at the same
+// time. c.mu is held.
+func (c *cluster) admit() {
+	for len(c.queue) > 0 && !c.retired {
+		next := c.queue[0]
+		for l := range c.holders {
+			if !l.shared || !next.shared {
+				return
+			}
+		}
+		c.queue = c.queue[1:]
+		c.holders[next] = true
+		c.leases++
+		next.reused, next.since = c.leases > 1, time.Now()
+		close(next.turn)
+	}
+}
+
+// await returns when it is the turn of l, which is in the queue.
+func (c *cluster) await(ctx context.Context, l *lease, announce func(string)) error {
+	tell := time.NewTimer(announceAfter)
+	defer tell.Stop()
+	for {
+		select {
+		case <-l.turn:
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			if c.retired {
+				delete(c.holders, l)
+				return errRetired
+			}
+			return nil
+		case <-tell.C:
+			if announce != nil {
+				announce(c.inTheWay(l))
+			}
+		case <-ctx.Done():
+			reason := c.inTheWay(l)
+			c.leave(l)
+			return &engine.Error{Failure: diagnostics.Failure{
+				Phase: diagnostics.PhasePrepare, Code: diagnostics.ClusterBusy, Op: "lease cluster " + c.id,
+				Name: c.id, Err: ctx.Err(), Elapsed: time.Since(l.since), Details: []string{reason},
+			}}
+		}
+	}
+}
+
+// inTheWay says who has the cluster, and who is before l.
+func (c *cluster) inTheWay(l *lease) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var who []string
+	for h := range c.holders {
+		who = append(who, fmt.Sprintf("%s has had it for %v", h.who, time.Since(h.since).Round(100*time.Millisecond)))
+	}
+	slices.Sort(who)
+	if n := slices.Index(c.queue, l); n > 0 {
+		who = append(who, fmt.Sprintf("%s before this one, first %s", count(n, "other test is", "other tests are"), c.queue[0].who))
+	}
+	return fmt.Sprintf("cluster %s is leased: %s", c.id, strings.Join(who, "; "))
+}
+
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+// leave takes a lease out of the queue, or ends its hold.
+func (c *cluster) leave(l *lease) {
+	c.mu.Lock()
+	c.queue = slices.DeleteFunc(c.queue, func(q *lease) bool { return q == l })
+	delete(c.holders, l)
+	c.admit()
+	c.mu.Unlock()
+	c.k.mu.Lock()
+	c.k.used = time.Now()
+	c.k.mu.Unlock()
+}
+
+func (c *cluster) busy() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.holders)+len(c.queue) > 0
+}
+
+// prepare makes the cluster what a lease may expect: running, healthy, and for
+// an exclusive one with fresh data.
+func (c *cluster) prepare(ctx context.Context, l *lease, a *Ask) error {
+	c.acting.Lock()
+	defer c.acting.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, a.Start)
+	defer cancel()
+	if c.nodes != nil {
+		err := c.refresh(ctx, l)
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		// It could not be mended. Others who share it have it as it is.
+		if c.shared(l) {
+			return err
+		}
+		c.stopAll(ctx)
+		c.release()
+	}
+	return c.start(ctx, a)
+}
+
+// shared reports whether somebody besides l has the cluster.
+func (c *cluster) shared(l *lease) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.holders) > 1
+}
+
+// refresh prepares a cluster that has been leased before.
+func (c *cluster) refresh(ctx context.Context, l *lease) error {
+	if !l.shared && !c.fresh {
+		if err := c.reset(ctx); err != nil {
+			return err
+		}
+	}
+	if !c.shared(l) {
+		c.fresh = false
+	}
+	err := c.restore(ctx)
+	if err == nil {
+		err = c.each(func(n *member) error { return n.health(ctx) })
+	}
+	if err == nil || ctx.Err() != nil || c.shared(l) {
+		return err
+	}
+	// A restart may do what a look could not.
+	return c.each(func(n *member) error { return n.restart(ctx, "restarted: it was not healthy") })
+}
+
+// start starts all nodes at once. Without all of them there is no cluster.
+func (c *cluster) start(ctx context.Context, a *Ask) (err error) {
+	exe, err := c.k.build(ctx, a)
+	if err != nil {
+		return err
+	}
+	alloc, err := c.k.allocator(a.Network)
+	if err != nil {
+		return err
+	}
+	addrs, err := alloc.Lease(a.Nodes, a.Program.Ports)
+	if err != nil {
+		return prepareError("find free addresses", "", err)
+	}
+	nodes := make([]*member, a.Nodes)
+	view := c.view(a, addrs)
+	for i := range nodes {
+		nodes[i] = newMember(c, a, exe, view, i)
+		if err == nil {
+			err = fresh(nodes[i].dir)
+		}
+	}
+	if err != nil {
+		addrs.Release()
+		return prepareError("create the nodes' directories", c.dir, err)
+	}
+	c.mu.Lock()
+	c.exe, c.addrs, c.nodes = exe, addrs, nodes
+	c.mu.Unlock()
+	if err := c.each(func(n *member) error { return n.start(ctx) }); err != nil {
+		c.stopAll(ctx)
+		c.release()
+		return err
+	}
+	c.fresh = false // its first lease has it now
+	c.k.tell()
+	return nil
+}
+
+func prepareError(op, path string, err error) error {
+	return &engine.Error{Failure: diagnostics.Failure{Phase: diagnostics.PhasePrepare, Op: op, Path: path, Err: err}}
+}
+
+// view is what templates see, with the node left open.
+func (c *cluster) view(a *Ask, addrs *network.Lease) config.View {
+	v := config.View{Cluster: c.id}
+	for i := range a.Nodes {
+		name := fmt.Sprintf("node-%d", i+1)
+		n := config.NodeView{Name: name, Dir: filepath.Join(c.dir, name), Listen: make(map[string]string), Addr: make(map[string]string)}
+		for _, p := range a.Program.Ports {
+			n.Listen[p], n.Addr[p] = addrs.Addr(i, p), addrs.Addr(i, p)
+		}
+		v.Nodes = append(v.Nodes, n)
+	}
+	return v
+}
+
+// each does something to all nodes at once, and returns the error of the first
+// one, by index, that it failed on.
+func (c *cluster) each(act func(*member) error) error {
+	errs := make([]error, len(c.nodes))
+	var wg sync.WaitGroup
+	for i, n := range c.nodes {
+		wg.Go(func() { errs[i] = act(n) })
+	}
+	wg.Wait()
+	// What was only given up because another one failed is not the cause.
+	slices.SortStableFunc(errs, func(a, b error) int {
+		return rank(a) - rank(b)
+	})
+	return errs[0]
+}
+
+// rank orders errors by how much they say.
+func rank(err error) int {
+	switch {
+	case err == nil:
+		return 2
+	case errors.Is(err, context.Canceled):
+		return 1
+	}
+	return 0
+}
+
+// reset gives an exclusive lease fresh data, in the program's way.
+func (c *cluster) reset(ctx context.Context) error {
+	switch c.ask.Program.Reset.Mode {
+	case "none":
+		return nil
+	case "exec":
+		if err := c.restore(ctx); err != nil {
+			return err
+		}
+		for _, n := range c.nodes { // one after the other: commands may concern all of the cluster
+			if err := program.Reset(ctx, c.k.engine, n.spec); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err := c.each(func(n *member) error { return n.stop(ctx, "stopped: its cluster begins anew") }); err != nil {
+		return err
+	}
+	c.sweep()
+	return c.each(func(n *member) error {
+		if err := n.clear(); err != nil {
+			return err
+		}
+		return n.start(ctx)
+	})
+}
+
+// restore has all nodes run that a lease has left paused or ended.
+func (c *cluster) restore(ctx context.Context) error {
+	return c.each(func(n *member) error { return n.restore(ctx) })
+}
+
+// sweep ends what ended nodes have left outside their process groups.
+func (c *cluster) sweep() []string {
+	var ended []engine.Node
+	for _, n := range c.nodes {
+		ended = append(ended, n.ended()...)
+	}
+	if len(ended) == 0 {
+		return nil
+	}
+	return c.k.engine.Sweep(ended)
+}
+
+// stopAll ends all nodes; those that do not by themselves are killed.
+func (c *cluster) stopAll(ctx context.Context) {
+	c.each(func(n *member) error {
+		n.stop(ctx, "stopped: its cluster has ended")
+		return nil
+	})
+	c.sweep()
+}
+
+// release gives back what a stopped cluster holds.
+func (c *cluster) release() {
+	c.mu.Lock()
+	nodes, addrs := c.nodes, c.addrs
+	c.nodes, c.addrs = nil, nil
+	c.mu.Unlock()
+	for _, n := range nodes {
+		n.remove()
+	}
+	if addrs != nil {
+		addrs.Release()
+	}
+	removeAll(c.dir)
+}
+
+// retire turns everybody away from now on.
+func (c *cluster) retire() {
+	c.k.forget(c)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.retired = true
+	for _, l := range c.queue {
+		close(l.turn)
+	}
+	c.queue = nil
+}
+
+// retireIfIdle is retire where nobody has the cluster or waits for it.
+func (c *cluster) retireIfIdle() bool {
+	c.mu.Lock()
+	idle := len(c.holders)+len(c.queue) == 0 && !c.retired
+	c.retired = c.retired || idle
+	c.mu.Unlock()
+	if idle {
+		c.k.forget(c)
+	}
+	return idle
+}
+
+// end stops a retired cluster.
+func (c *cluster) end(ctx context.Context) {
+	c.acting.Lock()
+	defer c.acting.Unlock()
+	if c.nodes != nil {
+		c.stopAll(ctx)
+		c.release()
+		c.k.tell()
+	}
+}
+
+// info describes the cluster; without nodes while it has not been started.
+func (c *cluster) info() Info {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i := Info{ID: c.id, Program: c.ask.Program.Name, Started: c.made, Leases: []LeaseInfo{}}
+	if c.exe != nil {
+		i.Build, i.Inputs = c.exe.Key, c.exe.Inputs
+	}
+	for _, n := range c.nodes {
+		i.Nodes = append(i.Nodes, n.info())
+	}
+	for l := range c.holders {
+		i.Leases = append(i.Leases, LeaseInfo{l.who, l.since, l.shared})
+	}
+	slices.SortFunc(i.Leases, func(a, b LeaseInfo) int { return a.Since.Compare(b.Since) })
+	for _, l := range c.queue {
+		i.Waiting = append(i.Waiting, l.who)
+	}
+	return i
+}

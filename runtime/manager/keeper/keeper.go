@@ -1,0 +1,209 @@
+package keeper
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/distkit/dist/config"
+	"github.com/distkit/dist/runtime/diagnostics"
+	"github.com/distkit/dist/runtime/engine"
+	"github.com/distkit/dist/runtime/network"
+	"github.com/distkit/dist/runtime/program"
+)
+
+// A Keeper owns clusters of programs. It is safe for concurrent use, and an
+// Owner.
+type Keeper struct {
+	engine engine.Engine
+	seq    atomic.Int64
+
+	mu       sync.Mutex
+	clusters map[string]*cluster // by key
+	closed   bool
+	used     time.Time // when the last lease ended
+	nets     map[config.Network]*network.Allocator
+	changed  func([]Info) // told whenever there is another set of clusters
+}
+
+// New returns a Keeper that starts nodes by an engine, which it does not close.
+func New(e engine.Engine) *Keeper {
+	return &Keeper{
+		engine: e, used: time.Now(),
+		clusters: make(map[string]*cluster),
+		nets:     make(map[config.Network]*network.Allocator),
+	}
+}
+
+// Lease implements Owner. Leases are given in the order in which they were
+// asked for: an exclusive one when the one before has ended, shared ones that
+// follow each other together.
+func (k *Keeper) Lease(ctx context.Context, a Ask) (Lease, error) {
+	for {
+		c, err := k.cluster(&a)
+		if err != nil {
+			return nil, err
+		}
+		l, err := c.lease(ctx, a)
+		if err == errRetired { // while we waited for it; there is a new one, or will be
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		return l, nil
+	}
+}
+
+// cluster finds the cluster that an Ask is about, or makes one.
+func (k *Keeper) cluster(a *Ask) (*cluster, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.closed {
+		return nil, &diagnostics.Diagnosis{Code: diagnostics.TimeCanceled, Title: "the owner of the cluster is ending", Problem: "cannot lease a cluster of " + a.Program.Name, Cause: "its owner is ending", Retry: true}
+	}
+	if a.Cluster != "" {
+		for _, c := range k.clusters {
+			if c.id == a.Cluster {
+				return c, nil
+			}
+		}
+		return nil, fmt.Errorf("lease cluster %s: it is gone", a.Cluster)
+	}
+	key := a.key()
+	if c := k.clusters[key]; c != nil {
+		return c, nil
+	}
+	root, err := k.engine.Root()
+	if err != nil {
+		return nil, err
+	}
+	id := fmt.Sprintf("%s-%s-%d", a.Program.Name, strings.TrimPrefix(filepath.Base(root), "dist-"), k.seq.Add(1))
+	c := &cluster{k: k, id: id, key: key, ask: *a, dir: filepath.Join(root, id), made: time.Now(), holders: make(map[*lease]bool)}
+	c.ask.Announce = nil
+	k.clusters[key] = c
+	return c, nil
+}
+
+// forget takes a cluster that is being retired off the list.
+func (k *Keeper) forget(c *cluster) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.clusters[c.key] == c {
+		delete(k.clusters, c.key)
+	}
+}
+
+// Clusters describes what there is, by id.
+func (k *Keeper) Clusters() []Info {
+	k.mu.Lock()
+	clusters := slices.Collect(maps.Values(k.clusters))
+	k.mu.Unlock()
+	var infos []Info
+	for _, c := range clusters {
+		if i := c.info(); len(i.Nodes) > 0 {
+			infos = append(infos, i)
+		}
+	}
+	slices.SortFunc(infos, func(a, b Info) int { return strings.Compare(a.ID, b.ID) })
+	return infos
+}
+
+// Idle is how long nobody has had a lease, nor waited for one.
+func (k *Keeper) Idle() time.Duration {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, c := range k.clusters {
+		if c.busy() {
+			return 0
+		}
+	}
+	return time.Since(k.used)
+}
+
+// Retire ends the clusters that nobody has or waits for and that match says yes
+// to; all of those if it is nil.
+func (k *Keeper) Retire(ctx context.Context, match func(Info) bool) {
+	k.mu.Lock()
+	clusters := slices.Collect(maps.Values(k.clusters))
+	k.mu.Unlock()
+	var wg sync.WaitGroup
+	for _, c := range clusters {
+		if match == nil || match(c.info()) {
+			wg.Go(func() {
+				if c.retireIfIdle() {
+					c.end(ctx)
+				}
+			})
+		}
+	}
+	wg.Wait()
+}
+
+// Close ends all clusters, leased or not: gracefully, or when ctx ends by
+// force. Nobody gets a lease from now on.
+func (k *Keeper) Close(ctx context.Context) {
+	k.mu.Lock()
+	k.closed = true
+	clusters := slices.Collect(maps.Values(k.clusters))
+	k.mu.Unlock()
+	var wg sync.WaitGroup
+	for _, c := range clusters {
+		wg.Go(func() {
+			c.retire()
+			c.end(ctx)
+		})
+	}
+	wg.Wait()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, a := range k.nets {
+		a.Close()
+	}
+	clear(k.nets)
+}
+
+func (k *Keeper) allocator(c config.Network) (*network.Allocator, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if a := k.nets[c]; a != nil {
+		return a, nil
+	}
+	a, err := network.New(c.Addresses, c.Range)
+	if err != nil {
+		return nil, &engine.Error{Failure: diagnostics.Failure{Phase: diagnostics.PhaseConfig, Op: "choose addresses", Code: diagnostics.ConfigInvalid, Err: err}}
+	}
+	k.nets[c] = a
+	return a, nil
+}
+
+// build has the program's executable ready. What is remembered is up to the go
+// command: it knows best whether there is anything to do.
+func (k *Keeper) build(ctx context.Context, a *Ask) (*program.Executable, error) {
+	return program.Build(ctx, a.Program, program.Options{Dir: a.Dir, Env: a.Env, Flags: a.Flags, Root: k.engine.Root})
+}
+
+// fresh empties a directory, or makes it.
+func fresh(dir string) error {
+	if err := os.RemoveAll(dir); err != nil {
+		return err
+	}
+	return os.MkdirAll(dir, 0o700)
+}
+
+// tell passes on that there is another set of clusters.
+func (k *Keeper) tell() {
+	k.mu.Lock()
+	changed := k.changed
+	k.mu.Unlock()
+	if changed != nil {
+		changed(k.Clusters())
+	}
+}

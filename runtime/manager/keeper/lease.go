@@ -1,0 +1,118 @@
+package keeper
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/distkit/dist/runtime/engine"
+)
+
+// A lease is a Lease of this process's Keeper.
+type lease struct {
+	c      *cluster
+	who    string
+	shared bool
+	turn   chan struct{} // closed when it is its turn, or the cluster is gone
+	since  time.Time     // in the queue, then as a holder
+	reused bool
+
+	info  Info
+	nodes []*member
+	marks []int64 // where the logs were
+
+	mu    sync.Mutex
+	ended bool
+	acts  sync.WaitGroup
+}
+
+// begin notes what the cluster is like.
+func (l *lease) begin() {
+	l.info = l.c.info()
+	l.info.Reused = l.reused
+	l.nodes = l.c.nodes
+	for _, n := range l.nodes {
+		l.marks = append(l.marks, n.size())
+	}
+}
+
+// Info implements Lease.
+func (l *lease) Info() Info { return l.info }
+
+// hold keeps the lease from ending while something is done in its name.
+func (l *lease) hold(node int) (release func(), err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ended {
+		return nil, fmt.Errorf("the cluster of %s has ended with its test", l.who)
+	}
+	if node < 0 || node >= len(l.nodes) {
+		return nil, fmt.Errorf("node %d of a cluster of %d", node, len(l.nodes))
+	}
+	l.acts.Add(1)
+	return l.acts.Done, nil
+}
+
+// State implements Lease.
+func (l *lease) State(_ context.Context, node int) (State, error) {
+	release, err := l.hold(node)
+	if err != nil {
+		return State{}, err
+	}
+	defer release()
+	return l.nodes[node].notice(), nil
+}
+
+// Act implements Lease.
+func (l *lease) Act(ctx context.Context, node int, a Action) (State, error) {
+	release, err := l.hold(node)
+	if err != nil {
+		return State{}, err
+	}
+	defer release()
+	if l.shared {
+		return State{}, fmt.Errorf("other tests may have the node at the same time: a test that has its nodes %s must not say shared", a.past())
+	}
+	err = l.nodes[node].act(ctx, a)
+	return l.nodes[node].state(), err
+}
+
+// Health implements Lease.
+func (l *lease) Health(ctx context.Context) ([]error, error) {
+	release, err := l.hold(0)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	errs := make([]error, len(l.nodes))
+	var wg sync.WaitGroup
+	for i, n := range l.nodes {
+		wg.Go(func() { errs[i] = n.health(ctx) })
+	}
+	wg.Wait()
+	return errs, nil
+}
+
+// Release implements Lease. The cluster is mended in the background, so that
+// the next lease need not wait for that.
+func (l *lease) Release(ctx context.Context) (Report, error) {
+	l.mu.Lock()
+	if l.ended {
+		l.mu.Unlock()
+		return Report{}, nil
+	}
+	l.ended = true
+	l.mu.Unlock()
+	l.acts.Wait()
+	r := Report{Logs: make(map[string][]string)}
+	for i, n := range l.nodes {
+		r.Problems = append(r.Problems, n.settle(l.who, l.marks[i])...)
+		if tail := engine.Tail(n.spec.Log, tailLines); len(tail) > 0 {
+			r.Logs[n.name] = tail
+		}
+	}
+	r.Left = l.c.sweep()
+	l.c.leave(l)
+	return r, nil
+}

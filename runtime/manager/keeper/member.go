@@ -1,0 +1,366 @@
+package keeper
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/distkit/dist/config"
+	"github.com/distkit/dist/runtime/diagnostics"
+	"github.com/distkit/dist/runtime/engine"
+	"github.com/distkit/dist/runtime/program"
+)
+
+// tailLines is how much of a node's log goes into a diagnosis, or is shown with
+// a test that failed.
+const tailLines = 40
+
+// A member is one node of a cluster. It keeps its name, addresses, directory
+// and log while processes come and go.
+type member struct {
+	c    *cluster
+	spec program.Spec
+	name string
+	dir  string
+
+	// acting serialises what changes the process.
+	acting sync.Mutex
+
+	mu       sync.Mutex
+	cur      engine.Node // the process, also when it has ended; nil before the first
+	past     []engine.Node
+	asked    string // why the process is expected to have ended; "": it is not
+	told     bool   // somebody has been told that it ended
+	paused   bool
+	problems []Problem // of the lease that there is
+}
+
+func newMember(c *cluster, a *Ask, exe *program.Executable, v config.View, index int) *member {
+	v.Index = index
+	n := v.Nodes[index]
+	env := a.Env
+	if env == nil {
+		env = os.Environ()
+	}
+	return &member{
+		c: c, name: n.Name, dir: n.Dir,
+		spec: program.Spec{
+			Program: a.Program, Executable: exe, View: v, Env: env,
+			Log: filepath.Join(c.dir, n.Name+".log"), Ready: a.Ready, Grace: a.Grace,
+		},
+	}
+}
+
+// running reports whether there is a process, and which.
+func (n *member) running() (engine.Node, bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.cur, n.cur != nil && alive(n.cur)
+}
+
+func alive(p engine.Node) bool {
+	select {
+	case <-p.Done():
+		return false
+	default:
+		return true
+	}
+}
+
+// start starts a process, where none runs, and returns when it is ready.
+func (n *member) start(ctx context.Context) error {
+	n.acting.Lock()
+	defer n.acting.Unlock()
+	return n.startLocked(ctx)
+}
+
+func (n *member) startLocked(ctx context.Context) error {
+	p, err := program.Start(ctx, n.c.k.engine, n.spec)
+	if err != nil {
+		if e, ok := errors.AsType[*engine.Error](err); ok && e.Node == "" {
+			e.Node = n.name
+		}
+		return err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.cur != nil {
+		n.past = append(n.past, n.cur)
+	}
+	n.cur, n.asked, n.told, n.paused = p, "", false, false
+	return nil
+}
+
+// expect notes that the process is going to end because somebody wants it to.
+func (n *member) expect(reason string) (p engine.Node, running bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.cur == nil || !alive(n.cur) {
+		n.told = true // whoever wants it to end does not mind that it has
+		return n.cur, false
+	}
+	n.asked = reason
+	return n.cur, true
+}
+
+// stop ends the process, as its program says it is to be ended.
+func (n *member) stop(ctx context.Context, reason string) error {
+	n.acting.Lock()
+	defer n.acting.Unlock()
+	return n.stopLocked(ctx, reason)
+}
+
+func (n *member) stopLocked(ctx context.Context, reason string) error {
+	p, running := n.expect(reason)
+	if !running {
+		return nil
+	}
+	n.resumeLocked()
+	killed, err := program.Stop(ctx, n.spec, p)
+	if err == nil && killed && ctx.Err() == nil {
+		n.problem(diagnostics.Failure{
+			Phase: diagnostics.PhaseStop, Code: diagnostics.ProgramStop, Op: "stop " + n.name, Name: n.spec.Program.Name,
+			Limit: n.spec.Grace, PID: p.PID(),
+		}, false)
+	}
+	return err
+}
+
+func (n *member) resumeLocked() error {
+	n.mu.Lock()
+	p, paused := n.cur, n.paused
+	n.paused = false
+	n.mu.Unlock()
+	if !paused || p == nil {
+		return nil
+	}
+	return p.Resume()
+}
+
+// restart is stop and start.
+func (n *member) restart(ctx context.Context, reason string) error {
+	n.acting.Lock()
+	defer n.acting.Unlock()
+	if err := n.stopLocked(ctx, reason); err != nil {
+		return err
+	}
+	return n.startLocked(ctx)
+}
+
+// restore makes a node run that does not, for whatever reason.
+func (n *member) restore(ctx context.Context) error {
+	n.acting.Lock()
+	defer n.acting.Unlock()
+	if _, running := n.running(); running {
+		return n.resumeLocked()
+	}
+	return n.startLocked(ctx)
+}
+
+// health tries the node once.
+func (n *member) health(ctx context.Context) error {
+	p, running := n.running()
+	n.mu.Lock()
+	paused := n.paused
+	n.mu.Unlock()
+	switch {
+	case p == nil:
+		return fmt.Errorf("%s has not been started", n.name)
+	case !running:
+		n.mu.Lock()
+		n.told = true
+		n.mu.Unlock()
+		return fmt.Errorf("%s does not run: %s", n.name, n.state().Reason)
+	case paused:
+		return fmt.Errorf("%s is paused", n.name)
+	}
+	return program.Healthy(ctx, n.spec, p)
+}
+
+// act is what the holder of a lease wants done.
+func (n *member) act(ctx context.Context, a Action) error {
+	n.acting.Lock()
+	defer n.acting.Unlock()
+	switch a {
+	case Kill:
+		if p, running := n.expect("killed by the test"); running {
+			return p.Kill()
+		}
+		return nil
+	case Stop:
+		if err := n.stopLocked(ctx, "stopped by the test"); err != nil {
+			return err
+		}
+		return ctx.Err()
+	case Restart:
+		if err := n.stopLocked(ctx, "restarted by the test"); err != nil {
+			return err
+		}
+		return n.startLocked(ctx)
+	case Pause, Resume:
+		p, running := n.running()
+		if !running {
+			n.mu.Lock()
+			n.told = true
+			n.mu.Unlock()
+			return fmt.Errorf("the node is not running: %s", n.state().Reason)
+		}
+		signal := p.Pause
+		if a == Resume {
+			signal = p.Resume
+		}
+		if err := signal(); err != nil {
+			return err
+		}
+		n.mu.Lock()
+		n.paused = a == Pause
+		n.mu.Unlock()
+		return nil
+	}
+	return fmt.Errorf("unknown action %q", a)
+}
+
+// state is what the node is doing. Whoever asks has been told.
+func (n *member) state() State {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	s := State{}
+	if n.cur == nil {
+		s.Reason = "it has not been started"
+		return s
+	}
+	s.PID, s.Up, s.Paused = n.cur.PID(), alive(n.cur), n.paused
+	if !s.Up {
+		s.Paused = false
+		if s.Reason = n.asked; s.Reason == "" {
+			exit := n.cur.Exit()
+			s.Reason = exit.String()
+		}
+	}
+	return s
+}
+
+// notice is state for the holder of a lease: an end that it sees is no surprise
+// to it any more.
+func (n *member) notice() State {
+	s := n.state()
+	if !s.Up {
+		n.mu.Lock()
+		n.told = true
+		n.mu.Unlock()
+	}
+	return s
+}
+
+func (n *member) info() NodeInfo {
+	return NodeInfo{Name: n.name, Addr: n.spec.View.Nodes[n.spec.View.Index].Addr, Dir: n.dir, Log: n.spec.Log, State: n.state()}
+}
+
+// ended hands over the processes that have ended, for their leftovers to be
+// looked for.
+func (n *member) ended() []engine.Node {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	ended := n.past
+	n.past = nil
+	if n.cur != nil && !alive(n.cur) {
+		ended = append(ended, n.cur)
+	}
+	return ended
+}
+
+// clear empties the node's directory and log, where no process runs.
+func (n *member) clear() error {
+	if err := fresh(n.dir); err != nil {
+		return prepareError("empty the directory of "+n.name, n.dir, err)
+	}
+	if err := os.Truncate(n.spec.Log, 0); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return prepareError("empty the log of "+n.name, n.spec.Log, err)
+	}
+	return nil
+}
+
+func (n *member) remove() {
+	removeAll(n.dir)
+	os.Remove(n.spec.Log)
+}
+
+// removeAll tries more than once: a process that is just dying may still write.
+func removeAll(dir string) {
+	for range 5 {
+		if os.RemoveAll(dir) == nil {
+			return
+		}
+	}
+}
+
+// raceMark begins the race detector's report.
+const raceMark = "WARNING: DATA RACE"
+
+// settle is the end of a lease: what went wrong on the node that its holder did
+// not see. mark is where its log was when the lease began.
+func (n *member) settle(who string, mark int64) []Problem {
+	n.mu.Lock()
+	p, asked, told := n.cur, n.asked, n.told
+	n.mu.Unlock()
+	if p != nil && !alive(p) && asked == "" && !told {
+		exit := p.Exit()
+		n.problem(diagnostics.Failure{
+			Phase: diagnostics.PhaseStop, Code: diagnostics.NodeExitUnnoticed, Op: "end the lease of " + n.name + " by " + who,
+			Exit: &exit, PID: p.PID(),
+		}, exit.Code != 0)
+	}
+	if slices.Contains(n.c.ask.Flags.Args, "-race") {
+		if report := raceReport(n.spec.Log, mark); report != nil {
+			n.problem(diagnostics.Failure{Phase: diagnostics.PhaseCall, Code: diagnostics.NodeRace, Op: "end the lease of " + n.name + " by " + who, Log: report}, true)
+		}
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	problems := n.problems
+	n.problems, n.told = nil, true
+	return problems
+}
+
+func (n *member) problem(f diagnostics.Failure, fails bool) {
+	f.Node = n.name
+	if f.Log == nil {
+		f.Log = engine.Tail(n.spec.Log, tailLines)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
+	defer cancel()
+	diagnostics.Gather(ctx, &f)
+	d := diagnostics.Diagnose(f)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.problems = append(n.problems, Problem{Node: n.name, Diagnosis: d, Fails: fails})
+}
+
+// size is how long the log is.
+func (n *member) size() int64 {
+	info, err := os.Stat(n.spec.Log)
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
+// raceReport is the first race that a log tells of from mark on; nil if none.
+func raceReport(log string, mark int64) []string {
+	b, err := os.ReadFile(log)
+	if err != nil || int64(len(b)) <= mark {
+		return nil
+	}
+	_, report, ok := strings.Cut(string(b[mark:]), raceMark)
+	if !ok {
+		return nil
+	}
+	report, _, _ = strings.Cut(report, "==================")
+	return strings.Split(raceMark+strings.TrimRight(report, "\n"), "\n")
+}
