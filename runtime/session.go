@@ -328,7 +328,7 @@ func describeNodes(l *manager.Lease) string {
 	}
 	names := make([]string, 0, l.Size())
 	for _, n := range l.Nodes {
-		names = append(names, fmt.Sprintf("%s (pid %d)", n.Name, n.PID()))
+		names = append(names, fmt.Sprintf("%s (pid %d)", n.Name(), n.PID()))
 	}
 	return verb + " " + strings.Join(names, ", ")
 }
@@ -447,8 +447,8 @@ func (s *session) release(h *Held) {
 		t.Logf("dist: left its node's process group, and was ended: %s", what)
 	}
 	for _, n := range h.Nodes {
-		if tail := r.Logs[n.Name]; len(tail) > 0 {
-			t.Logf("%s's last log lines:\n%s", n.Name, prefixed(n.Name, tail))
+		if tail := r.Logs[n.Name()]; len(tail) > 0 {
+			t.Logf("%s's last log lines:\n%s", n.Name(), prefixed(n.Name(), tail))
 		}
 	}
 	h.mu.Lock()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -191,7 +190,7 @@ func (m *Manager) Acquire(ctx context.Context, r Request) (*Lease, error) {
 		m.stats.Reduced++
 	}
 	for _, n := range l.Nodes {
-		if n.used {
+		if n.Used() {
 			m.stats.Reused++
 		} else {
 			m.stats.Started++
@@ -270,15 +269,14 @@ func (m *Manager) buildOnce(ctx context.Context, r Request, d Decision, size int
 		return e
 	}
 	candidates := m.pool.take(size, d.Action == Reuse, timeout)
-	var l *Lease
+	var cluster *binaryCluster
 	defer func() {
 		if err != nil {
 			for _, c := range candidates {
 				m.pool.giveBack(c)
 			}
-			if l != nil {
-				l.addrs.Release()
-				os.RemoveAll(l.dir)
+			if cluster != nil {
+				cluster.discard()
 			}
 		}
 	}()
@@ -294,17 +292,20 @@ func (m *Manager) buildOnce(ctx context.Context, r Request, d Decision, size int
 	if err != nil {
 		return nil, size, prepare("find free addresses", "", err)
 	}
-	l = &Lease{
-		m: m, request: r, Decision: d, addrs: addrs,
-		ID: fmt.Sprintf("%s-%d", strings.TrimPrefix(filepath.Base(root), "dist-"), m.seq.Add(1)),
+	l := &Lease{
+		ID:      fmt.Sprintf("%s-%d", strings.TrimPrefix(filepath.Base(root), "dist-"), m.seq.Add(1)),
+		request: r, Decision: d,
 	}
-	l.dir = filepath.Join(root, l.ID)
+	cluster = &binaryCluster{Lease: l, m: m, addrs: addrs, dir: filepath.Join(root, l.ID)}
+	l.cluster = cluster
 	for i := range size {
-		l.Nodes = append(l.Nodes, newNode(l, i))
+		n := newNode(cluster, i)
+		cluster.nodes = append(cluster.nodes, n)
+		l.Nodes = append(l.Nodes, n)
 	}
 	errs := make([]error, size)
 	var wg sync.WaitGroup
-	for i, n := range l.Nodes {
+	for i, n := range cluster.nodes {
 		wg.Go(func() {
 			c := candidates[i]
 			errs[i] = n.adopt(ctx, c)
@@ -326,7 +327,7 @@ func (m *Manager) buildOnce(ctx context.Context, r Request, d Decision, size int
 		if err == nil {
 			var ee *engine.Error
 			if errors.As(e, &ee) && ee.Node == "" {
-				ee.Node = l.Nodes[i].Name
+				ee.Node = cluster.nodes[i].name
 			}
 			err = e
 		}
@@ -366,7 +367,7 @@ func (m *Manager) Close(ctx context.Context) []Problem {
 	}
 	for _, c := range clean {
 		wg.Go(func() {
-			n := &Node{Name: "a reused node", log: c.node.LogFile(), cur: c.node}
+			n := &binaryNode{name: "a reused node", log: c.node.LogFile(), cur: c.node}
 			n.end(ctx)
 			mu.Lock()
 			problems = append(problems, n.problems...)
