@@ -19,6 +19,7 @@ import (
 	"github.com/distkit/dist/runtime/diagnostics"
 	"github.com/distkit/dist/runtime/engine/process"
 	"github.com/distkit/dist/runtime/manager"
+	"github.com/distkit/dist/runtime/program"
 )
 
 // A session is the test side of one test binary.
@@ -138,6 +139,14 @@ func (s *session) expected() string {
 		if p.Config != "" {
 			return p.Config
 		}
+	}
+	return ""
+}
+
+// packagePath is the import path of the package under test.
+func (s *session) packagePath() string {
+	for _, p := range s.plans {
+		return strings.TrimSuffix(p.Package, "_test")
 	}
 	return ""
 }
@@ -298,7 +307,9 @@ func (s *session) require(t testing.TB, options requirement.Requirement, at stri
 	}
 	defer cancel()
 	lease, err := m.Acquire(ctx, manager.Request{
-		Test: t.Name(), Requirement: need, Config: c, Short: testing.Short(), OwnTestMain: ownMain,
+		Test: t.Name(), Package: s.packagePath(), Requirement: need, Config: c, Short: testing.Short(), OwnTestMain: ownMain,
+		Flags:    program.TestFlags(testing.CoverMode()),
+		Announce: func(reason string) { t.Logf("dist: waiting: %s", reason) },
 	})
 	s.mu.Lock()
 	s.forecast.asked(t.Name())
@@ -328,7 +339,11 @@ func describeNodes(l *manager.Lease) string {
 	}
 	names := make([]string, 0, l.Size())
 	for _, n := range l.Nodes {
-		names = append(names, fmt.Sprintf("%s (pid %d)", n.Name(), n.PID()))
+		if pid := n.PID(); pid > 0 {
+			names = append(names, fmt.Sprintf("%s (pid %d)", n.Name(), pid))
+		} else {
+			names = append(names, n.Name())
+		}
 	}
 	return verb + " " + strings.Join(names, ", ")
 }

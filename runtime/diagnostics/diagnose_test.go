@@ -121,6 +121,8 @@ func TestDiagnose(t *testing.T) {
 		{ConfigMissing, Failure{Phase: PhaseConfig, Path: "/m/distributed.toml", Err: fs.ErrNotExist}, "generated with /m/distributed.toml"},
 		{ConfigProgram, Failure{Phase: PhaseConfig, Code: ConfigProgram, Name: "etcd"}, "neither [program.etcd] nor [attach.etcd] is in distributed.toml"},
 
+		{ConfigPort, Failure{Phase: PhaseLimits, Code: ConfigPort, Name: "etcd", Err: errors.New(`the test asks for port "raft", and etcd has client, peer`)}, "etcd has client, peer"},
+
 		{BootstrapMissing, Failure{Phase: PhaseBootstrap}, "no dist_gen_test.go beside the test"},
 		{BootstrapStale, Failure{Phase: PhaseBootstrap, Name: "TestX"}, "before TestX needed a cluster"},
 		{BootstrapTestMain, Failure{Phase: PhaseBootstrap, OwnTestMain: true}, "must hand over to dist.Main"},
@@ -137,7 +139,6 @@ func TestDiagnose(t *testing.T) {
 		{ClusterSize, Failure{Code: ClusterSize, Phase: PhaseLimits, Name: "staging", Asked: 5, Allowed: 3}, "5 nodes are needed, and it has 3"},
 		{ClusterUnreachable, Failure{Code: ClusterUnreachable, Phase: PhasePrepare, Name: "staging", Err: errors.New("connection refused")}, "connection refused"},
 		{ProgramStop, Failure{Code: ProgramStop, Phase: PhaseStop, Node: "node-1", Name: "etcd", Limit: 5 * time.Second}, "program etcd did not end within 5s"},
-		{EnginePrograms, Failure{Phase: PhasePrepare, Code: EnginePrograms, Name: "etcd", Source: "process"}, "the engine process starts nodes of the test binary only"},
 		{EnginePlatform, Failure{Phase: PhasePrepare, Err: errors.ErrUnsupported}, "unsupported operation"},
 		{TimeDeadline, Failure{Phase: PhaseLimits, Limit: 2 * time.Second}, "2s is left until -timeout"},
 		{TimeCanceled, Failure{Phase: PhaseHandshake, Err: context.Canceled}, "context canceled"},

@@ -54,6 +54,7 @@ const (
 	ConfigInvalid Code = "DIST-CONFIG-INVALID"
 	ConfigMissing Code = "DIST-CONFIG-MISSING"
 	ConfigProgram Code = "DIST-CONFIG-PROGRAM"
+	ConfigPort    Code = "DIST-CONFIG-PORT"
 
 	BootstrapMissing  Code = "DIST-BOOTSTRAP-MISSING"
 	BootstrapStale    Code = "DIST-BOOTSTRAP-STALE"
@@ -74,7 +75,6 @@ const (
 
 	ProgramStop Code = "DIST-PROGRAM-STOP"
 
-	EnginePrograms Code = "DIST-ENGINE-PROGRAMS"
 	EnginePlatform Code = "DIST-ENGINE-PLATFORM"
 
 	TimeDeadline Code = "DIST-TIME-DEADLINE"
@@ -640,6 +640,14 @@ var table = []*row{
 		explain:  "The test asks for nodes that run a program, and distributed.toml does not describe one by that name.",
 		evidence: "the name asked for, the names there are",
 		remedies: always("add [program.{name}] to distributed.toml, with `package` or `command`, `ports` and `ready`", "check the name after program= for a misspelling"),
+	}, {
+		code:     ConfigPort,
+		title:    "the program has no such port",
+		problem:  "the test asks for a port that its program does not have",
+		causes:   []string{"{err}", "the test's ports= and the program's ports disagree"},
+		explain:  "The ports of a program are those of its section in distributed.toml; a test names none, or some of them.",
+		evidence: "the port asked for, the ports there are",
+		remedies: always("add the port to ports in [program.{name}], and to its arguments", "take the port out of the test's ports=, or correct its name"),
 	},
 
 	// BOOTSTRAP
@@ -785,14 +793,6 @@ var table = []*row{
 	// ENGINE
 
 	{
-		code:     EnginePrograms,
-		title:    "this engine cannot run programs",
-		problem:  "the engine cannot run the program {name}",
-		causes:   []string{"the engine {source} starts nodes of the test binary only", "the engine starts nodes of the test binary only"},
-		explain:  "The test asks for nodes that run a program of distributed.toml, and the engine in use starts only nodes of the test binary.",
-		evidence: "the engine and the program",
-		remedies: always("choose an engine that can: engine in [cluster] of distributed.toml", "or start the program in a function that the nodes run, with os/exec and Local.Cleanup"),
-	}, {
 		code:     EnginePlatform,
 		title:    "this cannot be done on this platform",
 		problem:  "{platform} cannot do this",

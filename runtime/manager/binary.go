@@ -84,6 +84,17 @@ func (c *binaryCluster) release(ctx context.Context, keep bool, wantLogs func(pr
 	return r
 }
 
+// health implements cluster.
+func (c *binaryCluster) health(ctx context.Context) []error {
+	errs := make([]error, len(c.nodes))
+	var wg sync.WaitGroup
+	for i, n := range c.nodes {
+		wg.Go(func() { errs[i] = n.ping(ctx) })
+	}
+	wg.Wait()
+	return errs
+}
+
 // discard gives back what the cluster has besides its nodes.
 func (c *binaryCluster) discard() {
 	c.addrs.Release()
@@ -493,8 +504,8 @@ func (n *binaryNode) Restart(ctx context.Context) error {
 	return nil
 }
 
-// Ping implements Node.
-func (n *binaryNode) Ping(ctx context.Context) error {
+// ping returns nil if the node answers before ctx ends.
+func (n *binaryNode) ping(ctx context.Context) error {
 	n.mu.Lock()
 	paused := n.paused
 	n.mu.Unlock()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -23,6 +22,8 @@ type Lease struct {
 
 // A cluster is what a lease is of.
 type cluster interface {
+	// health returns what is wrong by node, when ctx ends or nothing is.
+	health(ctx context.Context) []error
 	// release gives the cluster back. keep = false lets nothing stay that could
 	// serve another test. wantLogs is asked last, when it is known whether there
 	// are problems.
@@ -61,18 +62,12 @@ func (l *Lease) endedError() error {
 	return fmt.Errorf("the cluster of %s has ended with its test", l.request.Test)
 }
 
-// WaitHealthy returns when every node answers, or names those that do not when
-// ctx ends.
+// WaitHealthy returns when every node is healthy, or names those that are not
+// when ctx ends.
 func (l *Lease) WaitHealthy(ctx context.Context) error {
-	errs := make([]error, len(l.Nodes))
-	var wg sync.WaitGroup
-	for i, n := range l.Nodes {
-		wg.Go(func() { errs[i] = n.Ping(ctx) })
-	}
-	wg.Wait()
 	var lines []string
 	var first error
-	for i, err := range errs {
+	for i, err := range l.cluster.health(ctx) {
 		if err != nil {
 			if first == nil {
 				first = err
@@ -84,7 +79,7 @@ func (l *Lease) WaitHealthy(ctx context.Context) error {
 		return nil
 	}
 	return &unhealthyError{
-		text:  fmt.Sprintf("cluster %s: %d of %d nodes do not answer\n%s", l.ID, len(lines), len(l.Nodes), strings.Join(lines, "\n")),
+		text:  fmt.Sprintf("cluster %s: %d of %d nodes are not healthy\n%s", l.ID, len(lines), len(l.Nodes), strings.Join(lines, "\n")),
 		first: first,
 	}
 }

@@ -17,18 +17,22 @@ import (
 	"github.com/distkit/dist/requirement"
 	"github.com/distkit/dist/runtime/diagnostics"
 	"github.com/distkit/dist/runtime/engine"
+	"github.com/distkit/dist/runtime/manager/keeper"
 	"github.com/distkit/dist/runtime/network"
+	"github.com/distkit/dist/runtime/program"
 )
 
 // A Manager has the clusters of one test binary. It is safe for concurrent use.
 type Manager struct {
 	engine engine.Engine
+	env    func() []string // of nodes
 	pool   pool
 	seq    atomic.Int64
 
 	mu      sync.Mutex
 	network *network.Allocator
 	netConf config.Network // what network was made of
+	keeper  *keeper.Keeper // of programs' clusters; nil until one is asked for
 	stats   Stats
 	starts  []time.Duration
 }
@@ -46,7 +50,17 @@ type Stats struct {
 // New returns a Manager that starts nodes by an engine, with the environment
 // that env returns at the time.
 func New(e engine.Engine, env func() []string) *Manager {
-	return &Manager{engine: e, pool: pool{engine: e, env: func() []string { return nodeEnv(env()) }}}
+	return &Manager{engine: e, env: env, pool: pool{engine: e, env: func() []string { return nodeEnv(env()) }}}
+}
+
+// ownKeeper has the clusters of programs that this test binary owns.
+func (m *Manager) ownKeeper() *keeper.Keeper {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.keeper == nil {
+		m.keeper = keeper.New(m.engine)
+	}
+	return m.keeper
 }
 
 // Stats returns the counts so far.
@@ -87,10 +101,16 @@ func (m *Manager) AwaitSpares(ctx context.Context) error { return m.pool.await(c
 // A Request is one test's wish for a cluster.
 type Request struct {
 	Test        string
+	Package     string // the test's import path, for those who wait behind it
 	Requirement requirement.Requirement
 	Config      *config.Config
 	Short       bool
-	OwnTestMain bool // the package has a TestMain of its own, for the diagnosis
+	OwnTestMain bool          // the package has a TestMain of its own, for the diagnosis
+	Flags       program.Flags // to build a program with
+
+	// Announce, if not nil, is told what the test waits for, where that takes
+	// longer than a second.
+	Announce func(reason string)
 }
 
 // Unavailable is returned by Acquire where there is no cluster for the test.
@@ -115,9 +135,11 @@ func (m *Manager) Decide(r Request) Decision {
 	return Decide(s)
 }
 
-// SizeOf is the size of the cluster that a requirement comes to; 0 if it gets
-// none.
+// SizeOf is how many nodes of the test binary a requirement comes to.
 func SizeOf(r requirement.Requirement, c *config.Config, short bool) int {
+	if r.Program != "" {
+		return 0
+	}
 	return Decide(Situation{Requirement: r, Config: c, Short: short, Machine: machine()}).Nodes
 }
 
@@ -127,11 +149,17 @@ func (m *Manager) Acquire(ctx context.Context, r Request) (*Lease, error) {
 	begin := time.Now()
 	d := m.Decide(r)
 	op := fmt.Sprintf("have a cluster for %s", r.Test)
-	if d.Nodes > 0 {
+	switch {
+	case r.Requirement.Program != "":
+		op = fmt.Sprintf("have a cluster of %s for %s", r.Requirement.Program, r.Test)
+	case d.Nodes > 0:
 		op = fmt.Sprintf("start %s for %s", count(d.Nodes, "node"), r.Test)
 	}
 	refuse := func(d Decision, f diagnostics.Failure) error {
-		f.Op, f.Name, f.OwnTestMain = op, r.Test, r.OwnTestMain
+		f.Op, f.OwnTestMain = op, r.OwnTestMain
+		if f.Name == "" {
+			f.Name = r.Test
+		}
 		gather(&f)
 		u := &Unavailable{Decision: d, Diagnosis: diagnostics.Diagnose(f)}
 		return u
@@ -143,8 +171,8 @@ func (m *Manager) Acquire(ctx context.Context, r Request) (*Lease, error) {
 			f.Source = r.Config.Source("cluster.mode")
 		case "short":
 			f.Source = r.Config.Source("cluster.short")
-		case "program":
-			op = fmt.Sprintf("run program %q for %s", r.Requirement.Program, r.Test)
+		case "unknown-program", "unknown-port", "attached-small":
+			f.Name = r.Requirement.Program
 		case "too-large":
 			op = fmt.Sprintf("start %s for %s", count(f.Asked, "node"), r.Test)
 		}
@@ -154,10 +182,23 @@ func (m *Manager) Acquire(ctx context.Context, r Request) (*Lease, error) {
 	if r.Requirement.Timeout > 0 {
 		timeout = r.Requirement.Timeout
 	}
-	startCtx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-
-	l, tried, err := m.build(startCtx, r, d, timeout)
+	startCtx := ctx
+	attempt := m.startBinary
+	switch {
+	case d.Row == "attached":
+		attempt = m.attach
+	case r.Requirement.Program != "":
+		attempt = m.leaseProgram
+	}
+	// Others may have a program's cluster for as long as their tests take, and it
+	// may have to be built: unless the test says how long it waits, only what is
+	// done when it is its turn is bounded.
+	if r.Requirement.Program == "" || r.Requirement.Timeout > 0 {
+		var cancel context.CancelFunc
+		startCtx, cancel = context.WithTimeout(ctx, timeout)
+		defer cancel()
+	}
+	l, tried, err := build(startCtx, r, d, timeout, attempt)
 	if err != nil {
 		unavailable := Decision{Action: Fail, Row: d.Row, Reason: "the cluster did not start"}
 		instead := []string{}
@@ -173,7 +214,12 @@ func (m *Manager) Acquire(ctx context.Context, r Request) (*Lease, error) {
 		if errors.As(err, &e) {
 			f = e.Failure
 		}
-		f.Limit, f.Elapsed = timeout, time.Since(begin)
+		if f.Limit == 0 {
+			f.Limit = timeout
+		}
+		if f.Elapsed == 0 {
+			f.Elapsed = time.Since(begin)
+		}
 		f.Fallback = strings.Join(instead, "; ")
 		switch ctx.Err() { // the test's own time was up, not ours
 		case context.DeadlineExceeded:
@@ -212,9 +258,12 @@ func gather(f *diagnostics.Failure) {
 	diagnostics.Gather(ctx, f)
 }
 
+// An attempt is one try at a lease of size nodes. It returns how many failed.
+type attempt func(ctx context.Context, r Request, d Decision, size int, timeout time.Duration) (l *Lease, failed int, err error)
+
 // build has the nodes ready and makes a lease of them. It tries again after
 // causes that can pass, and takes fewer nodes where the test bears them.
-func (m *Manager) build(ctx context.Context, r Request, d Decision, timeout time.Duration) (l *Lease, tried []time.Duration, err error) {
+func build(ctx context.Context, r Request, d Decision, timeout time.Duration, try attempt) (l *Lease, tried []time.Duration, err error) {
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval = r.Config.Fallback.Backoff
 	pause.Multiplier = 2
@@ -222,7 +271,7 @@ func (m *Manager) build(ctx context.Context, r Request, d Decision, timeout time
 	size, decision := d.Nodes, d
 	for {
 		var failed int
-		l, failed, err = m.buildOnce(ctx, r, decision, size, timeout)
+		l, failed, err = try(ctx, r, decision, size, timeout)
 		if err == nil {
 			return l, tried, nil
 		}
@@ -249,16 +298,16 @@ func (m *Manager) build(ctx context.Context, r Request, d Decision, timeout time
 
 // mayPass reports whether a start is worth trying again.
 func mayPass(err error) bool {
-	var e *engine.Error
-	if !errors.As(err, &e) {
-		return false
+	f := diagnostics.Failure{Err: err}
+	if e := (*engine.Error)(nil); errors.As(err, &e) {
+		f = e.Failure
 	}
-	return diagnostics.Diagnose(e.Failure).Retry
+	return diagnostics.Diagnose(f).Retry
 }
 
-// buildOnce starts or takes size nodes, all at once, and gives each its place
-// in a new lease. It returns how many failed, and the first error by index.
-func (m *Manager) buildOnce(ctx context.Context, r Request, d Decision, size int, timeout time.Duration) (_ *Lease, failed int, err error) {
+// startBinary is an attempt at a cluster of the test binary. It starts or takes
+// size nodes, all at once, and gives each its place in a new lease. It returns how many failed, and the first error by index.
+func (m *Manager) startBinary(ctx context.Context, r Request, d Decision, size int, timeout time.Duration) (_ *Lease, failed int, err error) {
 	prepare := func(op, path string, err error) error {
 		var e *engine.Error
 		if errors.As(err, &e) {
@@ -378,6 +427,12 @@ func (m *Manager) Close(ctx context.Context) []Problem {
 	wg.Wait()
 	m.pool.going.Wait()
 	m.engine.Sweep(ended)
+	m.mu.Lock()
+	keeper := m.keeper
+	m.mu.Unlock()
+	if keeper != nil {
+		keeper.Close(ctx)
+	}
 	m.mu.Lock()
 	if m.network != nil {
 		m.network.Close()

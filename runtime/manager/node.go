@@ -32,8 +32,6 @@ type Node interface {
 	// wire.Conn.Call it returns a *LostError if the node was gone before it
 	// answered. op says what is done, for errors: "call startReplica on node-2".
 	Call(ctx context.Context, op, method string, body []byte) ([]byte, error)
-	// Ping returns nil if the node is healthy before ctx ends.
-	Ping(ctx context.Context) error
 
 	// Kill ends the node's whole process group by SIGKILL, and returns when the
 	// node is gone. A node that has ended already is no error.
