@@ -136,6 +136,7 @@ func TestDiagnose(t *testing.T) {
 		{ClusterGone, Failure{Code: ClusterGone, Phase: PhaseCall, Err: errors.New("EOF")}, "has ended: EOF"},
 		{ClusterGone, Failure{Code: ClusterGone, Phase: PhasePrepare, Name: "etcd-1"}, "cluster etcd-1 has been ended"},
 		{ClusterSize, Failure{Code: ClusterSize, Phase: PhaseLimits, Name: "staging", Asked: 5, Allowed: 3}, "5 nodes are needed, and it has 3"},
+		{ClusterUnfit, Failure{Code: ClusterUnfit, Phase: PhaseLimits, Name: "etcd-1", Err: errors.New("too small: 3 nodes, 5 asked for")}, "it is too small: 3 nodes"},
 		{ClusterUnreachable, Failure{Code: ClusterUnreachable, Phase: PhasePrepare, Name: "staging", Err: errors.New("connection refused")}, "connection refused"},
 		{ClusterVersion, Failure{Code: ClusterVersion, Phase: PhasePrepare, Err: errors.New("protocol 2 here, 1 there")}, "protocol 2 here"},
 		{ProgramStop, Failure{Code: ProgramStop, Phase: PhaseStop, Node: "node-1", Name: "etcd", Limit: 5 * time.Second}, "program etcd did not end within 5s"},

@@ -70,6 +70,7 @@ const (
 	ClusterBusy        Code = "DIST-CLUSTER-BUSY"
 	ClusterGone        Code = "DIST-CLUSTER-GONE"
 	ClusterSize        Code = "DIST-CLUSTER-SIZE"
+	ClusterUnfit       Code = "DIST-CLUSTER-UNFIT"
 	ClusterUnreachable Code = "DIST-CLUSTER-UNREACHABLE"
 	ClusterVersion     Code = "DIST-CLUSTER-VERSION"
 
@@ -760,6 +761,14 @@ var table = []*row{
 		explain:  "The test asks for more nodes than an attached cluster of distributed.toml has, and nobody can start more of those.",
 		evidence: "the cluster's section in distributed.toml",
 		remedies: always("add the missing nodes to [attach.{name}] in distributed.toml", "say what the test bears, with min= in its directive"),
+	}, {
+		code:     ClusterUnfit,
+		title:    "the cluster that is up is not what the test asks for",
+		problem:  "the cluster does not fit",
+		causes:   []string{"it is {err}", "it has another size, or another configuration or build of its program"},
+		explain:  "A test was to have one cluster in particular, which has another number of nodes than it asks for, or runs the program from another section of distributed.toml or another build.",
+		evidence: "what differs",
+		remedies: always("end the cluster and start it again from what is there now: dist down, dist up", "or let the test have a cluster of its own"),
 	}, {
 		code:     ClusterUnreachable,
 		title:    "the cluster that runs already does not answer",
