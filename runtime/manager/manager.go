@@ -26,6 +26,7 @@ import (
 type Manager struct {
 	engine engine.Engine
 	env    func() []string // of nodes
+	envAt  uint64          // fingerprint of it when the run began
 	pool   pool
 	seq    atomic.Int64
 
@@ -33,6 +34,7 @@ type Manager struct {
 	network *network.Allocator
 	netConf config.Network // what network was made of
 	keeper  *keeper.Keeper // of programs' clusters; nil until one is asked for
+	finder  keeper.Finder  // of those that others own
 	stats   Stats
 	starts  []time.Duration
 }
@@ -50,8 +52,18 @@ type Stats struct {
 // New returns a Manager that starts nodes by an engine, with the environment
 // that env returns at the time.
 func New(e engine.Engine, env func() []string) *Manager {
-	return &Manager{engine: e, env: env, pool: pool{engine: e, env: func() []string { return nodeEnv(env()) }}}
+	m := &Manager{engine: e, env: env, envAt: fingerprint(env())}
+	m.pool.engine, m.pool.env = e, func() []string { return nodeEnv(env()) }
+	if e != nil { // nil only decides
+		m.finder.Root = e.Root
+	}
+	return m
 }
+
+// LeaseFrom has clusters of programs leased from the owner with a registry
+// file, which starts those that there are not. It must be called before any is
+// acquired.
+func (m *Manager) LeaseFrom(file string) { m.finder.Run = file }
 
 // ownKeeper has the clusters of programs that this test binary owns.
 func (m *Manager) ownKeeper() *keeper.Keeper {
@@ -128,11 +140,30 @@ func (u *Unavailable) Skip() bool { return u.Decision.Action == Skip }
 
 // Decide is the decision that Acquire would take now.
 func (m *Manager) Decide(r Request) Decision {
+	d, _, _ := m.decide(context.Background(), r)
+	return d
+}
+
+// decide looks at the situation and decides. found says where to lease a
+// program's cluster. The error is about what such clusters are looked for with:
+// the program's build.
+func (m *Manager) decide(ctx context.Context, r Request) (Decision, keeper.Found, error) {
 	s := Situation{Requirement: r.Requirement, Config: r.Config, Short: r.Short, Machine: machine()}
-	if reusable(r.Requirement, r.Config) {
-		s.Clean = m.pool.countClean()
+	if r.Requirement.Program == "" {
+		if reusable(r.Requirement, r.Config) {
+			s.Clean = m.pool.countClean()
+		}
+		return Decide(s), keeper.Found{}, nil
 	}
-	return Decide(s)
+	found, err := m.find(ctx, s, r)
+	if found.Ask.Cluster != "" {
+		s.Up = []Up{{found.Ask.Cluster, found.Ask.Nodes, found.Kind}}
+	}
+	d := Decide(s)
+	if d.Row == "start" || d.Row == "reduced" || d.Row == "manual" {
+		d.Reason = strings.Join(append([]string{d.Reason}, found.Passed...), "; ")
+	}
+	return d, found, err
 }
 
 // SizeOf is how many nodes of the test binary a requirement comes to.
@@ -147,7 +178,7 @@ func SizeOf(r requirement.Requirement, c *config.Config, short bool) int {
 // and so does the requirement's timeout or, without one, the configuration's.
 func (m *Manager) Acquire(ctx context.Context, r Request) (*Lease, error) {
 	begin := time.Now()
-	d := m.Decide(r)
+	d, found, findErr := m.decide(ctx, r)
 	op := fmt.Sprintf("have a cluster for %s", r.Test)
 	switch {
 	case r.Requirement.Program != "":
@@ -188,7 +219,12 @@ func (m *Manager) Acquire(ctx context.Context, r Request) (*Lease, error) {
 	case d.Row == "attached":
 		attempt = m.attach
 	case r.Requirement.Program != "":
-		attempt = m.leaseProgram
+		attempt = func(ctx context.Context, r Request, d Decision, size int, timeout time.Duration) (*Lease, int, error) {
+			if findErr != nil {
+				return nil, size, findErr
+			}
+			return m.leaseProgram(ctx, r, d, found, size, timeout)
+		}
 	}
 	// Others may have a program's cluster for as long as their tests take, and it
 	// may have to be built: unless the test says how long it waits, only what is
@@ -433,6 +469,7 @@ func (m *Manager) Close(ctx context.Context) []Problem {
 	if keeper != nil {
 		keeper.Close(ctx)
 	}
+	m.finder.Close()
 	m.mu.Lock()
 	if m.network != nil {
 		m.network.Close()
