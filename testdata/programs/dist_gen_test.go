@@ -22,6 +22,7 @@ func init() {
 			{Name: "TestFresh2", Requirement: requirement.Requirement{Nodes: 2, Program: "kv"}},
 			{Name: "TestShared1", Requirement: requirement.Requirement{Nodes: 2, Program: "kv", Shared: true}},
 			{Name: "TestShared2", Requirement: requirement.Requirement{Nodes: 2, Program: "kv", Shared: true}},
+			{Name: "TestSharedFault", Requirement: requirement.Requirement{Nodes: 2, Program: "kv", Shared: true}},
 			{Name: "TestFaults", Requirement: requirement.Requirement{Nodes: 2, Program: "kv"}},
 			{Name: "TestCall", Requirement: requirement.Requirement{Nodes: 1, Program: "kv"}},
 			{Name: "TestMixed", Requirement: requirement.Requirement{Nodes: 2}},
@@ -34,7 +35,7 @@ func init() {
 			{Name: "TestDir", Requirement: requirement.Requirement{Nodes: 1, Program: "kv"}},
 			{Name: "TestHang", Requirement: requirement.Requirement{Nodes: 3, Program: "kv"}},
 		},
-		Digest: "4535c1f0c6c880b6",
+		Digest: "5577caac304f63b2",
 	})
 	runtime.Func("github.com/distkit/dist/testdata/programs.hello", hello) // undefined? run: go generate
 }

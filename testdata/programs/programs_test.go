@@ -106,10 +106,10 @@ func together(t *testing.T, mine, other string) {
 			t.Fatal(t.Context().Err())
 		}
 	}
-	if err := c.Node(0).Kill(); err == nil {
-		t.Error("a node that others share was killed")
-	}
 }
+
+//dist:nodes=2 program=kv shared
+func TestSharedFault(t *testing.T) { dist.Require(t).Node(0).Kill() }
 
 //dist:nodes=2 program=kv
 func TestFaults(t *testing.T) {
@@ -185,9 +185,11 @@ func TestBroken(t *testing.T) { dist.Require(t) }
 func TestDies(t *testing.T) {
 	n := dist.Require(t).Node(1)
 	try(n, "exit")
-	for n.Log() != "" && !t.Failed() {
-		if b, _ := os.ReadFile(n.Log()); strings.Contains(string(b), "asked to exit") {
+	for {
+		if c, err := net.Dial("tcp", n.Addr("kv")); err != nil {
 			return
+		} else {
+			c.Close()
 		}
 	}
 }
