@@ -1,3 +1,5 @@
+//go:build unix
+
 package keeper
 
 import (
@@ -22,16 +24,15 @@ import (
 // run.
 const envRole = "DIST_TEST_ROLE"
 
+var roles = map[string]func(){
+	"program": func() { runProgram(os.Args[1], os.Args[2]) },
+	"sleeper": func() { time.Sleep(time.Hour) },
+}
+
 func TestMain(m *testing.M) {
-	switch os.Getenv(envRole) {
-	case "program":
-		runProgram(os.Args[1], os.Args[2])
-	case "sleeper":
-		time.Sleep(time.Hour)
-		os.Exit(0)
-	case "reset": // a program's reset command
-		os.Remove(filepath.Join(os.Args[1], "data"))
-		os.Exit(0)
+	if role, ok := os.LookupEnv(envRole); ok {
+		roles[role]()
+		os.Exit(1)
 	}
 	os.Exit(m.Run())
 }
