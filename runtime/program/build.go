@@ -16,6 +16,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -131,7 +132,7 @@ func lookPath(name, dir string, env []string) (string, error) {
 		}
 		return found, nil
 	}
-	var denied error
+	denied := ""
 	for _, d := range filepath.SplitList(value(env, "PATH")) {
 		if !filepath.IsAbs(d) {
 			continue // the working directory is whose it happens to be
@@ -140,16 +141,21 @@ func lookPath(name, dir string, env []string) (string, error) {
 		switch {
 		case err == nil:
 			return found, nil
-		case errors.Is(err, fs.ErrPermission) && denied == nil:
-			denied, found = unwrap(err), filepath.Join(d, name)
-			return found, denied
+		case errors.Is(err, fs.ErrPermission) && denied == "":
+			denied = filepath.Join(d, name)
 		}
+	}
+	if denied != "" {
+		return denied, fs.ErrPermission
 	}
 	return name, exec.ErrNotFound
 }
 
-// unwrap gives what the system said, without the name.
+// unwrap gives what the system said, or would say, without the name.
 func unwrap(err error) error {
+	if errors.Is(err, syscall.EISDIR) {
+		return fs.ErrPermission
+	}
 	if e, ok := errors.AsType[*exec.Error](err); ok {
 		return e.Err
 	}
