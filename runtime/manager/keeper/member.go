@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/distkit/dist/config"
@@ -320,6 +321,26 @@ func (n *member) begin() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.told = n.cur == nil || !alive(n.cur)
+}
+
+// witness waits for the end of a process that is just ending: the kernel closes
+// its ports a moment before it tells how it has ended.
+func (n *member) witness(ctx context.Context) {
+	p, running := n.running()
+	n.mu.Lock()
+	paused := n.paused
+	n.mu.Unlock()
+	if !running || paused || len(n.spec.Program.Ready.Exec) > 0 { // a command is too much for a look
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
+	defer cancel()
+	if err := program.Healthy(ctx, n.c.k.engine, n.spec, p); errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET) {
+		select {
+		case <-p.Done():
+		case <-ctx.Done():
+		}
+	}
 }
 
 // settle is the end of a lease: what went wrong on the node that its holder did
