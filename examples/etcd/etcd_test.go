@@ -1,6 +1,7 @@
 package etcd
 
 import (
+	"sync"
 	"testing"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -46,9 +47,11 @@ func TestAllCrash(t *testing.T) {
 	for _, n := range c.Nodes() {
 		n.Kill()
 	}
+	var restarts sync.WaitGroup // a member alone is not ready: it takes two to have a leader
 	for _, n := range c.Nodes() {
-		n.Restart(c.ctx)
+		restarts.Go(func() { n.Restart(c.ctx) })
 	}
+	restarts.Wait()
 	r, err := c.client.Get(c.ctx, "colour")
 	if err != nil {
 		t.Fatal(err)

@@ -466,7 +466,7 @@ func (c *cluster) reset(ctx context.Context) error {
 		}
 		return nil
 	}
-	if err := c.each(func(n *member) error { return n.stop(ctx, "stopped: its cluster begins anew") }); err != nil {
+	if err := c.each(func(n *member) error { return n.discard(ctx) }); err != nil {
 		return err
 	}
 	c.sweep()
