@@ -299,6 +299,14 @@ func TestBroken(t *testing.T) {
 				l := mustLease(t, o, testAsk(t, 2))
 				mustTalk(t, l.Info().Nodes[0], "put kept")
 				broke(t, l)
+				if name == "crashed" || name == "killed by a stranger" {
+					eventually(t, func() string {
+						if s := k.Clusters()[0].Nodes[0].State; s.Up {
+							return fmt.Sprintf("the state is %+v", s)
+						}
+						return ""
+					})
+				}
 				mustRelease(t, l)
 				a := testAsk(t, 2)
 				a.Shared = true // takes the data as they are
