@@ -296,9 +296,18 @@ func TestBroken(t *testing.T) {
 	for name, broke := range breaks {
 		t.Run(name, func(t *testing.T) {
 			bothWays(t, func(t *testing.T, o Owner, k *Keeper) {
+				k.settle = 100 * time.Millisecond
 				l := mustLease(t, o, testAsk(t, 2))
 				mustTalk(t, l.Info().Nodes[0], "put kept")
 				broke(t, l)
+				if name == "crashed" || name == "killed by a stranger" {
+					eventually(t, func() string {
+						if s := k.Clusters()[0].Nodes[0].State; s.Up {
+							return fmt.Sprintf("the state is %+v", s)
+						}
+						return ""
+					})
+				}
 				mustRelease(t, l)
 				a := testAsk(t, 2)
 				a.Shared = true // takes the data as they are

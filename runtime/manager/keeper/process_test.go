@@ -523,7 +523,8 @@ func TestOtherUser(t *testing.T) {
 	if err := os.Chmod(s.record.Socket, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	if got := stranger(); got != "can list the registry\ngreeted: EOF" && !strings.Contains(got, "connection reset") {
+	// How a closed connection shows itself is a matter of timing.
+	if got := stranger(); !strings.HasPrefix(got, "can list the registry\ngreeted: ") || strings.HasSuffix(got, "<nil>") || strings.Contains(got, "can read") {
 		t.Errorf("another user, with the doors open: %s", got)
 	}
 	if err := os.Chmod(dir, 0o700); err != nil {
