@@ -2,54 +2,29 @@ package process
 
 import (
 	"encoding/json"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 
-	"github.com/gofrs/flock"
+	"github.com/distkit/dist/runtime/lockfile"
 )
 
 // An entry says, in the user's state directory, that a run exists and where
-// its files are. Its file is locked as long as the run's process lives; a file
-// that can be locked belongs to a run that was killed.
-type entry struct {
-	file string
-	lock *flock.Flock
-}
-
+// its files are. One that is not locked belongs to a run that was killed.
 type entryData struct {
 	Version int
 	Run     string
 	Dir     string
 }
 
-const entrySuffix = ".run"
+const (
+	entries     = "runs" // the state directory's name
+	entrySuffix = ".run"
+	entryMost   = 64 << 10 // bytes
+)
 
-// stateDir is where entries are: in the user's cache directory, so that all
-// runs of a user find each other's whatever TMPDIR says.
-func stateDir() (string, error) {
-	cache, err := os.UserCacheDir()
-	if err == nil {
-		dir := filepath.Join(cache, "dist", "runs")
-		if err = os.MkdirAll(dir, 0o700); err == nil {
-			return dir, nil
-		}
-	}
-	// A read-only home, as in many containers.
-	dir := filepath.Join(os.TempDir(), fmt.Sprintf("dist-runs-%d", os.Getuid()))
-	if mkErr := os.Mkdir(dir, 0o700); mkErr != nil && !os.IsExist(mkErr) {
-		return "", err
-	}
-	// Somebody else may have made it, to be told where our files are.
-	if info, statErr := os.Lstat(dir); statErr != nil || !info.IsDir() || info.Mode().Perm() != 0o700 || !ownedByUs(info) {
-		return "", fmt.Errorf("%s is not a directory of this user alone", dir)
-	}
-	return dir, nil
-}
-
-func newEntry(run, dir string) (*entry, error) {
-	state, err := stateDir()
+func newEntry(run, dir string) (*lockfile.File, error) {
+	place, err := lockfile.Dir(entries)
 	if err != nil {
 		return nil, err
 	}
@@ -57,56 +32,33 @@ func newEntry(run, dir string) (*entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Locked before it gets its name: an entry that is seen unlocked is dead.
-	file := filepath.Join(state, run+entrySuffix)
-	temp := filepath.Join(state, "."+run)
-	if err := os.WriteFile(temp, data, 0o600); err != nil {
-		return nil, err
-	}
-	lock := flock.New(temp)
-	if ok, err := lock.TryLock(); err != nil || !ok {
-		os.Remove(temp)
-		return nil, fmt.Errorf("lock %s: %w", temp, err)
-	}
-	if err := os.Rename(temp, file); err != nil {
-		lock.Unlock()
-		os.Remove(temp)
-		return nil, err
-	}
-	return &entry{file: file, lock: lock}, nil
-}
-
-func (e *entry) remove() {
-	os.Remove(e.file)
-	e.lock.Unlock()
+	return lockfile.Create(place, run+entrySuffix, data)
 }
 
 // sweepDeadRuns finishes what runs that were killed together with their reaper
 // could not: it ends their processes and removes their files.
 func sweepDeadRuns() {
-	state, err := stateDir()
+	place, err := lockfile.Dir(entries)
 	if err != nil {
 		return
 	}
-	files, err := os.ReadDir(state)
+	files, err := lockfile.List(place, entrySuffix)
 	if err != nil {
 		return
 	}
-	for _, f := range files {
-		if filepath.Ext(f.Name()) == entrySuffix {
-			sweepDeadRun(filepath.Join(state, f.Name()))
-		}
+	for _, file := range files {
+		sweepDeadRun(file)
 	}
 }
 
 func sweepDeadRun(file string) {
-	lock := flock.New(file, flock.SetFlag(os.O_RDONLY))
-	if ok, err := lock.TryLock(); err != nil || !ok {
+	release, err := lockfile.Claim(file)
+	if err != nil || release == nil {
 		return // alive, or gone meanwhile
 	}
-	defer lock.Unlock()
+	defer release()
 	defer os.Remove(file)
-	b, err := os.ReadFile(file)
+	b, err := lockfile.Read(file, entryMost)
 	var data entryData
 	if err != nil || json.Unmarshal(b, &data) != nil {
 		return
