@@ -28,7 +28,7 @@ type Allowance struct {
 
 // New returns a process's part in the allowance kept in a directory that place
 // finds or makes, at the first use. name is what others read of it while
-// they wait: the package whose tests run. giveUp is called, on a goroutine of
+// they wait. giveUp is called, on a goroutine of
 // its own, when others need the room of idle nodes; it may be nil.
 func New(name string, place func() (string, error), giveUp func()) *Allowance {
 	if giveUp == nil {
@@ -43,10 +43,12 @@ type Request struct {
 	Total    int            // how many nodes may run at once
 	Room     func() int     // how many more the memory that is free now bears; nil: any number
 	Test     string         // who asks, for others to read
+	Package  string         // the same; "": the name that New was given
 	Holding  bool           // whoever asks has a cluster elsewhere: it must not wait
 	Kept     bool           // the cluster stays until somebody ends it: who must be alone to have room does not wait for it
 	Usable   func() int     // of the idle nodes of this process, how many the cluster is going to take; nil: none
-	Announce func(s string) // is told what it waits for; may be nil
+	Announce func(s string) // is told what it waits for, after a second and now and then; may be nil
+	Warn     func(s string) // is told if nothing is limited, once in a process; may be nil
 }
 
 // A Grant is room for a cluster. It ends with Release, or with the process.
@@ -110,6 +112,13 @@ const (
 	patience = time.Second
 )
 
+// Open has the first use behind it, while nobody waits.
+func (a *Allowance) Open() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.update(func(*table) {})
+}
+
 // Acquire returns when there is room for a cluster, or a *Busy when ctx ends. A
 // context that has ended already still gets what is free.
 func (a *Allowance) Acquire(ctx context.Context, r Request) (*Grant, error) {
@@ -130,7 +139,7 @@ func (a *Allowance) Acquire(ctx context.Context, r Request) (*Grant, error) {
 		if now.After(next) {
 			next = now.Add(announceEvery)
 			if r.Announce != nil {
-				r.Announce("waiting for room on this machine: " + busy.text())
+				r.Announce("for room on this machine: " + busy.text())
 			}
 		}
 		tick := queueTick
@@ -168,6 +177,9 @@ func (a *Allowance) try(w *waiter, usable int) (g *Grant, busy *Busy, first bool
 	}
 	var press []string
 	own := false
+	if w.Package != "" {
+		a.name = printable(w.Package)
+	}
 	err := a.update(func(t *table) {
 		q := ask{
 			nodes: w.Nodes, idle: min(usable, a.idle), ticket: w.ticket, total: w.Total, room: w.Room,
@@ -226,9 +238,9 @@ func (a *Allowance) try(w *waiter, usable int) (g *Grant, busy *Busy, first bool
 		if g == nil {
 			grant(0)
 		}
-		if !a.told && w.Announce != nil {
+		if !a.told && w.Warn != nil {
 			a.told = true
-			w.Announce(fmt.Sprintf("the number of nodes that run at once on this machine is not limited: %v", err))
+			w.Warn(fmt.Sprintf("the number of nodes that run at once on this machine is not limited: %v", err))
 		}
 		return g, nil, false
 	}

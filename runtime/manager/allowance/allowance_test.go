@@ -283,7 +283,7 @@ func TestNoPlace(t *testing.T) {
 	defer a.Close()
 	var said []string
 	for range 3 {
-		g := acquire(t, a, Request{Nodes: 600, Total: 10, Announce: func(s string) { said = append(said, s) }})
+		g := acquire(t, a, Request{Nodes: 600, Total: 10, Warn: func(s string) { said = append(said, s) }})
 		defer g.Release()
 	}
 	if !a.Reserve(20, 10, nil) {
@@ -371,7 +371,7 @@ func TestUnprivilegedUserWithReadOnlyHome(t *testing.T) {
 	a := open(t, dir, nil)
 	heard := 0
 	for range 2 {
-		acquire(t, a, Request{Nodes: 11, Total: 10, Announce: func(string) { heard++ }}).Release()
+		acquire(t, a, Request{Nodes: 11, Total: 10, Warn: func(string) { heard++ }}).Release()
 	}
 	if heard != 1 {
 		t.Errorf("said %d times that there is no limit", heard)
