@@ -162,7 +162,7 @@ func TestWaitingIsAnnounced(t *testing.T) {
 	p.say("acquire TestHolder 8")
 	p.hears("granted")
 	q.say("acquire TestWaiter 5 2500")
-	want := fmt.Sprintf("5 nodes asked for, and 8 of 10 are in use: TestHolder of example.com/p (pid %d) has 8 nodes since ", p.cmd.Process.Pid)
+	want := fmt.Sprintf("5 nodes asked for, and 8 of 10 are in use: TestHolder of example.com/p (pid %d) has had 8 nodes for ", p.cmd.Process.Pid)
 	for _, line := range []string{q.hears("announce TestWaiter"), q.hears("busy TestWaiter")} {
 		if !strings.Contains(line, want) {
 			t.Errorf("%s", line)

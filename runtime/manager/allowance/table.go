@@ -281,7 +281,7 @@ func (r *record) describe(now time.Time) string {
 		return fmt.Sprintf("%s has %s", who, count(r.spare, "spare node", "spare nodes"))
 	}
 	age := max(now.Sub(time.UnixMilli(r.since)), 0)
-	text := fmt.Sprintf("%s of %s has %s since %v ago", r.test, who, count(r.tests+r.kept, "node", "nodes"), age.Round(100*time.Millisecond))
+	text := fmt.Sprintf("%s of %s has had %s for %v", r.test, who, count(r.tests+r.kept, "node", "nodes"), age.Round(100*time.Millisecond))
 	if r.spare > 0 {
 		text += fmt.Sprintf(", and %d spare", r.spare)
 	}

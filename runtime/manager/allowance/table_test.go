@@ -154,8 +154,8 @@ func TestHolders(t *testing.T) {
 	tab := sample()
 	lines, used := tab.holders(ask{id: id(4), ticket: 9}, time.UnixMilli(3500))
 	got := strings.Join(lines, "\n")
-	want := `etcd of dist up (pid 13) has 3 nodes since 3s ago
-TestA of example.com/a (pid 11) has 5 nodes since 2.5s ago, and 2 spare
+	want := `etcd of dist up (pid 13) has had 3 nodes for 3s
+TestA of example.com/a (pid 11) has had 5 nodes for 2.5s, and 2 spare
 1 other process asked before`
 	if got != want || used != 10 {
 		t.Errorf("%d used\n%s", used, got)
