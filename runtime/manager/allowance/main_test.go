@@ -115,7 +115,7 @@ type player struct {
 func newPlayer(t *testing.T, dir, name string, total int) *player {
 	t.Helper()
 	p := &player{t: t, cmd: exec.Command(os.Args[0], name), more: make(chan struct{})}
-	p.cmd.Env = append(os.Environ(), envPlayer+"="+dir, envTotal+"="+strconv.Itoa(total))
+	p.cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0", envPlayer+"="+dir, envTotal+"="+strconv.Itoa(total))
 	p.cmd.Stderr = os.Stderr
 	p.in, _ = p.cmd.StdinPipe()
 	out, err := p.cmd.StdoutPipe()
