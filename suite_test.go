@@ -160,6 +160,7 @@ func TestSuite(t *testing.T) {
 		{"mistakes", "", []string{"-test.run=Mistakes"}, 1, []string{`closure: .*DIST-USE-CLOSURE`, `method value: .*DIST-USE-METHOD-VALUE`, `unregistered: .*DIST-USE-UNREGISTERED`, `channel: .*DIST-USE-VALUE`, `Addrs\("nowhere"\)`, `Addr\("nowhere"\)`}},
 		{"before Parallel", "", []string{"-test.run=BeforeParallel"}, 1, []string{`DIST-USE-PARALLEL`, `suite_test.go:\d+`}},
 		{"seeds", "", []string{"-test.run=FuzzSeeds", "-test.v"}, 0, []string{`PASS: FuzzSeeds/seed#1`}},
+		{"fuzzing, with more workers than there is room for", "DIST_RESOURCES_MAX_NODES_ON_MACHINE=3", []string{"-test.run=^$", "-test.fuzz=FuzzSeeds", "-test.fuzztime=20x", "-test.parallel=3", "-test.fuzzcachedir=fuzz", "-test.timeout=60s"}, 0, []string{`fuzz: elapsed`, `PASS`}},
 		{"inside Fuzz", "", []string{"-test.run=FuzzInside"}, 1, []string{`DIST-USE-FUZZ`}},
 		{"benchmark", "", []string{"-test.run=^$", "-test.bench=Call", "-test.benchtime=20x", "-test.count=2"}, 0, []string{`BenchmarkCall.*ns/op`}},
 		{"panic", "SUITE_PANIC=1", []string{"-test.run=Hang"}, 2, []string{`the test panics`}},

@@ -321,7 +321,7 @@ func (s *session) require(t testing.TB, options requirement.Requirement, at stri
 	lease, err := m.Acquire(ctx, manager.Request{
 		Test: t.Name(), Package: s.packagePath(), Requirement: need, Config: c, Short: testing.Short(), OwnTestMain: ownMain,
 		Flags:    program.TestFlags(testing.CoverMode()),
-		Announce: func(reason string) { t.Logf("dist: waiting: %s", reason) },
+		Announce: func(reason string) { t.Helper(); announce(t, reason) },
 	})
 	s.mu.Lock()
 	s.forecast.asked(t.Name())
@@ -342,6 +342,16 @@ func (s *session) require(t testing.TB, options requirement.Requirement, at stri
 		t.Logf("dist: cluster %s: %s in %v (%s)", lease.ID, describeNodes(lease), lease.Wait.Round(10*time.Microsecond), lease.Decision.Reason)
 	}
 	return h, nil
+}
+
+// announce tells what a test waits for, now: without -v a test's log is shown
+// only when it has ended, and failed.
+func announce(t testing.TB, reason string) {
+	t.Helper()
+	t.Logf("dist: waiting: %s", reason)
+	if !testing.Verbose() {
+		fmt.Fprintf(os.Stderr, "dist: %s waits: %s\n", t.Name(), reason)
+	}
 }
 
 func describeNodes(l *manager.Lease) string {

@@ -111,6 +111,7 @@ func TestDiagnose(t *testing.T) {
 		{LimitPIDs, Failure{Phase: PhaseExec, Err: syscall.EAGAIN, Facts: full("pids.max")}, "the control group has 100 of the 100"},
 		{LimitMemory, Failure{Phase: PhaseExec, Err: syscall.ENOMEM, Facts: Facts{Limits: []Limit{{Name: "cgroup memory", Max: 64 << 20, Used: 64 << 20, Unit: "B"}}}}, "the control group has used 64.0 MiB of 64.0 MiB"},
 		{LimitMemory, Failure{Phase: PhaseHandshake, Exit: &Exit{Code: 2}, Log: []string{"fatal error: runtime: out of memory"}}, "no memory to give"},
+		{LimitMachine, Failure{Phase: PhaseLimits, Code: LimitMachine, Asked: 5, Allowed: 10, Source: "2 cores, at 5 nodes each", Elapsed: 3 * time.Second, Details: []string{"TestX of p (pid 7) has had 10 nodes for 3s"}}, "after 3s there was still no room for 5 nodes: 10 run at once, by 2 cores"},
 
 		{DirPermission, Failure{Phase: PhasePrepare, Path: "/d", Err: syscall.EACCES}, "permission denied"},
 		{DirFull, Failure{Phase: PhasePrepare, Path: "/d", Err: syscall.ENOSPC, Facts: Facts{Dir: &Directory{Asked: "/d", Path: "/d", IsDir: true, NoInodes: true}}}, "the file system of /d has no inode left"},

@@ -45,6 +45,7 @@ const (
 	LimitProcesses   Code = "DIST-LIMIT-PROCESSES"
 	LimitPIDs        Code = "DIST-LIMIT-PIDS-CGROUP"
 	LimitMemory      Code = "DIST-LIMIT-MEMORY"
+	LimitMachine     Code = "DIST-LIMIT-MACHINE"
 
 	DirPermission Code = "DIST-DIR-PERMISSION"
 	DirFull       Code = "DIST-DIR-FULL"
@@ -556,6 +557,15 @@ var table = []*row{
 		},
 		retry:  time.Second,
 		reduce: true,
+	}, {
+		code:     LimitMachine,
+		title:    "other tests use all that this machine may run at once",
+		problem:  "other tests used all that this machine may run at once",
+		causes:   []string{"after {elapsed} there was still no room for {asked} nodes: {allowed} run at once, by {source}", "there was no room in time"},
+		explain:  "Test binaries that run at the same time share an allowance of nodes, so that they do not take the machine from each other. Room is given to whole clusters in the order in which it is asked for. A busy machine only delays a test, until the test's own time is up.",
+		evidence: "how long it waited, how many nodes may run at once and what says so, and who has them",
+		remedies: always("give the tests longer: go test -timeout 30m ./...", "run fewer packages at once: go test -p 1 ./...", "if the machine can take more, say so: max_nodes_on_machine in [resources] of distributed.toml, or DIST_RESOURCES_MAX_NODES_ON_MACHINE=N", "if what has the nodes hangs, end it: its process id is in the evidence"),
+		retry:    time.Second,
 	},
 
 	// DIR

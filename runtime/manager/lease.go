@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/distkit/dist/runtime/manager/allowance"
 )
 
 // A Lease is one test's hold on a cluster, from Acquire to Release.
@@ -17,6 +19,7 @@ type Lease struct {
 
 	request Request
 	cluster cluster
+	room    *allowance.Grant // nil if nobody counts its nodes here
 	ended   atomic.Bool
 }
 
@@ -109,6 +112,9 @@ func (m *Manager) Release(ctx context.Context, l *Lease, keep bool, wantLogs fun
 	ctx, cancel := context.WithTimeout(ctx, l.request.Config.StopTimeout())
 	defer cancel()
 	r := l.cluster.release(ctx, keep, wantLogs)
+	if l.room != nil {
+		l.room.Release()
+	}
 	m.mu.Lock()
 	m.stats.Replaced += r.Replaced
 	m.mu.Unlock()

@@ -17,6 +17,7 @@ import (
 	"github.com/distkit/dist/requirement"
 	"github.com/distkit/dist/runtime/diagnostics"
 	"github.com/distkit/dist/runtime/engine"
+	"github.com/distkit/dist/runtime/manager/allowance"
 	"github.com/distkit/dist/runtime/manager/keeper"
 	"github.com/distkit/dist/runtime/network"
 	"github.com/distkit/dist/runtime/program"
@@ -28,6 +29,7 @@ type Manager struct {
 	env    func() []string // of nodes
 	envAt  uint64          // fingerprint of it when the run began
 	pool   pool
+	room   *allowance.Allowance // of this machine, over all test binaries; nil: somebody else has asked for us
 	seq    atomic.Int64
 
 	mu      sync.Mutex
@@ -47,6 +49,9 @@ type Stats struct {
 	Replaced int // used nodes that could not be kept, though reuse was asked for
 	Retried  int // starts that were tried again
 	Reduced  int // leases of fewer nodes than asked for
+
+	Waited        int // leases that waited for room on this machine
+	Overcommitted int // leases beyond what may run on this machine, to tests that must not wait
 }
 
 // New returns a Manager that starts nodes by an engine, with the environment
@@ -57,6 +62,8 @@ func New(e engine.Engine, env func() []string) *Manager {
 	if e != nil { // nil only decides
 		m.finder.Root = e.Root
 	}
+	m.room = newAllowance(m.pool.giveUp)
+	m.pool.room = m.room
 	return m
 }
 
@@ -99,12 +106,18 @@ func (m *Manager) WarmSoon(n int, c *config.Config) { m.warm(n, c, true) }
 
 func (m *Manager) warm(n int, c *config.Config, soon bool) {
 	limit, _ := Situation{Config: c, Machine: machine()}.limit()
-	m.pool.warm(min(n, limit.Nodes), c.StartTimeout(), soon)
+	m.pool.warm(min(n, limit.Nodes), allowed(c).Nodes, c.StartTimeout(), soon)
 }
 
 // Prepare looks at the machine in the background, which a first decision
 // depends on, while its caller has other things to read.
-func (m *Manager) Prepare() { go machine() }
+func (m *Manager) Prepare() {
+	go machine()
+	go machineAtOnce()
+	if m.room != nil {
+		go m.room.Open()
+	}
+}
 
 // AwaitSpares returns when no spare node is on its way any more, or with ctx's
 // error. Measurements need it; a lease does not.
@@ -213,8 +226,32 @@ func (m *Manager) Acquire(ctx context.Context, r Request) (*Lease, error) {
 	if r.Requirement.Timeout > 0 {
 		timeout = r.Requirement.Timeout
 	}
-	startCtx := ctx
-	attempt := m.startBinary
+	startCtx, startBegin := ctx, begin
+	var room *allowance.Grant
+	if d.Row != "attached" && r.Requirement.Program == "" {
+		var err error
+		if room, err = m.wait(ctx, r, d); err != nil {
+			f := diagnostics.Failure{Phase: diagnostics.PhaseLimits, Err: err}
+			if e := (*engine.Error)(nil); errors.As(err, &e) {
+				f = e.Failure
+			}
+			unavailable := Decision{Action: Fail, Row: d.Row, Reason: "other tests used all that this machine may run at once"}
+			if skip, why := skips(r.Requirement, r.Config); skip {
+				unavailable.Action = Skip
+				f.Fallback = "skipped, because " + why
+			}
+			return nil, refuse(unavailable, f)
+		}
+		if r.Requirement.Timeout == 0 {
+			startBegin = time.Now() // a busy machine is no slow start
+		}
+		if room != nil && room.Over > 0 {
+			d.Reason += fmt.Sprintf("; %d more than this machine is to run at once: the process has a cluster already, and must not wait", room.Over)
+		}
+	}
+	attempt := func(ctx context.Context, r Request, d Decision, size int, timeout time.Duration) (*Lease, int, error) {
+		return m.startBinary(ctx, r, d, size, timeout, room)
+	}
 	switch {
 	case d.Row == "attached":
 		attempt = m.attach
@@ -231,11 +268,14 @@ func (m *Manager) Acquire(ctx context.Context, r Request) (*Lease, error) {
 	// done when it is its turn is bounded.
 	if r.Requirement.Program == "" || r.Requirement.Timeout > 0 {
 		var cancel context.CancelFunc
-		startCtx, cancel = context.WithTimeout(ctx, timeout)
+		startCtx, cancel = context.WithDeadline(ctx, startBegin.Add(timeout))
 		defer cancel()
 	}
 	l, tried, err := build(startCtx, r, d, timeout, attempt)
 	if err != nil {
+		if room != nil {
+			room.Release()
+		}
 		unavailable := Decision{Action: Fail, Row: d.Row, Reason: "the cluster did not start"}
 		instead := []string{}
 		if len(tried) > 0 {
@@ -265,6 +305,7 @@ func (m *Manager) Acquire(ctx context.Context, r Request) (*Lease, error) {
 		}
 		return nil, refuse(unavailable, f)
 	}
+	l.room = room
 	m.mu.Lock()
 	m.stats.Leases++
 	m.stats.Retried += len(tried)
@@ -343,7 +384,7 @@ func mayPass(err error) bool {
 
 // startBinary is an attempt at a cluster of the test binary. It starts or takes
 // size nodes, all at once, and gives each its place in a new lease. It returns how many failed, and the first error by index.
-func (m *Manager) startBinary(ctx context.Context, r Request, d Decision, size int, timeout time.Duration) (_ *Lease, failed int, err error) {
+func (m *Manager) startBinary(ctx context.Context, r Request, d Decision, size int, timeout time.Duration, room *allowance.Grant) (_ *Lease, failed int, err error) {
 	prepare := func(op, path string, err error) error {
 		var e *engine.Error
 		if errors.As(err, &e) {
@@ -353,7 +394,7 @@ func (m *Manager) startBinary(ctx context.Context, r Request, d Decision, size i
 		gather(&e.Failure) // now: what has filled the disk is removed in a moment
 		return e
 	}
-	candidates := m.pool.take(size, d.Action == Reuse, timeout)
+	candidates := m.pool.take(size, d.Action == Reuse, timeout, room)
 	var cluster *binaryCluster
 	defer func() {
 		if err != nil {
@@ -476,6 +517,9 @@ func (m *Manager) Close(ctx context.Context) []Problem {
 	}
 	m.mu.Unlock()
 	m.engine.Close()
+	if m.room != nil {
+		m.room.Close()
+	}
 	return problems
 }
 
