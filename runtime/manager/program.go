@@ -60,7 +60,13 @@ func (r *Request) who() string {
 }
 
 // leaseProgram is an attempt at a cluster of a program.
-func (m *Manager) leaseProgram(ctx context.Context, r Request, d Decision, found keeper.Found, size int, timeout time.Duration) (_ *Lease, failed int, err error) {
+func (m *Manager) leaseProgram(found keeper.Found) attempt {
+	return func(ctx context.Context, r Request, d Decision, size int, timeout time.Duration) (*Lease, int, error) {
+		return m.leaseFrom(ctx, r, d, found, size, timeout)
+	}
+}
+
+func (m *Manager) leaseFrom(ctx context.Context, r Request, d Decision, found keeper.Found, size int, timeout time.Duration) (_ *Lease, failed int, err error) {
 	owner, ask := found.Owner, m.ask(r, size, timeout)
 	if owner == nil {
 		owner = m.ownKeeper()
