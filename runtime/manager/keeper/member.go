@@ -166,14 +166,13 @@ func (n *member) stopLocked(ctx context.Context, reason string) error {
 	return err
 }
 
+// resumeLocked has a process run on, whoever has stopped it: not all signals
+// are ours, and whether it is stopped would cost more to find out.
 func (n *member) resumeLocked() error {
 	n.mu.Lock()
-	p, paused := n.cur, n.paused
+	p := n.cur
 	n.paused = false
 	n.mu.Unlock()
-	if !paused || p == nil {
-		return nil
-	}
 	return p.Resume()
 }
 
@@ -191,8 +190,12 @@ func (n *member) restart(ctx context.Context, reason string) error {
 func (n *member) restore(ctx context.Context) error {
 	n.acting.Lock()
 	defer n.acting.Unlock()
-	if _, running := n.running(); running {
-		return n.resumeLocked()
+	if p, running := n.running(); running {
+		err := n.resumeLocked()
+		if !errors.Is(err, os.ErrProcessDone) {
+			return err
+		}
+		<-p.Done() // just now
 	}
 	return n.startLocked(ctx)
 }
