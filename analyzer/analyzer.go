@@ -30,7 +30,7 @@ var Analyzer = &analysis.Analyzer{
 	URL:        "https://github.com/distkit/dist/blob/main/docs/findings.md",
 	Run:        run,
 	ResultType: reflect.TypeFor[*Result](),
-	FactTypes:  []analysis.Fact{new(requires), new(isRegistered), new(undiverted)},
+	FactTypes:  []analysis.Fact{new(requires), new(isRegistered), new(undiverted), new(disturbs)},
 }
 
 // wantBootstrap is a flag for those who know that the bootstrap is elsewhere,

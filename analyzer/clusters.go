@@ -1,10 +1,12 @@
 package analyzer
 
 import (
+	"fmt"
 	"go/ast"
 	"go/constant"
 	"go/token"
 	"go/types"
+	"strings"
 
 	"golang.org/x/tools/go/analysis"
 	"golang.org/x/tools/go/types/typeutil"
@@ -243,6 +245,36 @@ func (s *scan) faultIn(body *ast.BlockStmt) (at *ast.CallExpr, what string) {
 	return at, what
 }
 
+// A fault is where a function disturbs a cluster: in its body, or by a call of
+// a function of another package.
+type fault struct {
+	analysis.Range
+	what string // "kills a node"
+	by   string // the other package's function, and where it is; "" if none
+}
+
+// faultOf returns the first fault of fn, what it calls in its package left
+// aside; nil if it has none.
+func (s *scan) faultOf(fn *function) *fault {
+	if fn.decl.Body == nil {
+		return nil
+	}
+	if call, what := s.faultIn(fn.decl.Body); call != nil {
+		return &fault{call, what, ""}
+	}
+	for i := range fn.edges {
+		e := &fn.edges[i]
+		if e.need != nil || e.callee.Pkg() == nil || e.callee.Pkg() == s.pass.Pkg {
+			continue
+		}
+		fact := new(disturbs)
+		if s.pass.ImportObjectFact(e.callee, fact) {
+			return &fault{e, fact.What, fmt.Sprintf("%s (%s)", s.nameOf(e, false), s.nearby(fact.At))}
+		}
+	}
+	return nil
+}
+
 // checkFaults reports what would disturb those that a test shares its cluster
 // with.
 func (s *scan) checkFaults(fn *function, t *Test) {
@@ -250,19 +282,23 @@ func (s *scan) checkFaults(fn *function, t *Test) {
 		return
 	}
 	s.each(fn, nil, func(at *function, first *edge) {
-		var pos analysis.Range
-		var what, by string
-		if at.decl.Body != nil {
-			var call *ast.CallExpr
-			if call, what = s.faultIn(at.decl.Body); call == nil {
-				return
-			}
-			pos = call
+		f := s.faultOf(at)
+		if f == nil {
+			return
 		}
+		var in []string
 		if first != nil {
-			pos, by = first, " in "+at.decl.Name.Name
+			f.Range = first
+			in = append(in, at.decl.Name.Name)
 		}
-		s.reportOnce(SharedFault, pos, "%s %s%s of a cluster that it shares: others that use it now would see that, too", fn.decl.Name.Name, what, by)
+		if f.by != "" {
+			in = append(in, f.by)
+		}
+		by := ""
+		if len(in) > 0 {
+			by = " in " + strings.Join(in, ", which calls ")
+		}
+		s.reportOnce(SharedFault, f, "%s %s%s of a cluster that it shares: others that use it now would see that, too", fn.decl.Name.Name, f.what, by)
 	})
 }
 

@@ -54,6 +54,15 @@ type undiverted struct{}
 func (*undiverted) AFact()         {}
 func (*undiverted) String() string { return "undiverted" }
 
+// disturbs is the fact that a function injects a fault into a cluster.
+type disturbs struct {
+	At   string // where the function is declared, see step
+	What string // see faults
+}
+
+func (*disturbs) AFact()           {}
+func (d *disturbs) String() string { return d.What }
+
 func (s *scan) exportFacts() {
 	for _, fn := range s.funcs {
 		if fn.kind != 0 || fn.obj == nil || isDistPath(s.pass.Pkg.Path()) {
@@ -74,6 +83,15 @@ func (s *scan) exportFacts() {
 		if fact.Needs != nil {
 			fact.At = s.declaredAt(fn)
 			s.pass.ExportObjectFact(fn.obj, &fact)
+		}
+		var first *fault
+		s.each(fn, nil, func(at *function, _ *edge) {
+			if first == nil {
+				first = s.faultOf(at)
+			}
+		})
+		if first != nil {
+			s.pass.ExportObjectFact(fn.obj, &disturbs{s.declaredAt(fn), first.what})
 		}
 	}
 	for _, u := range s.uses {

@@ -30,6 +30,7 @@ func (*Cluster) Node(i int) *Node           { return nil }
 func (*Cluster) Addrs(port string) []string { return nil }
 func (*Cluster) Nodes() []*Node             { return nil }
 func (*Cluster) Size() int                  { return 0 }
+func (*Cluster) Isolate(n *Node) error      { return nil }
 
 func (*Node) Kill() error                    { return nil }
 func (*Node) Stop(ctx context.Context) error { return nil }
