@@ -50,3 +50,5 @@ func Register[In, Out any](fn func(context.Context, In) (Out, error)) {}
 func Main(m interface{ Run() int }) int { return m.Run() }
 
 func Self(ctx context.Context) *Local { return nil }
+
+func (*Local) Context() context.Context { return nil }
