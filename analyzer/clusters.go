@@ -6,6 +6,7 @@ import (
 	"go/constant"
 	"go/token"
 	"go/types"
+	"slices"
 	"strings"
 
 	"golang.org/x/tools/go/analysis"
@@ -232,19 +233,6 @@ var faults = map[string]string{
 	"Cluster.Isolate":   "isolates a node",
 }
 
-// faultIn returns the first call in body that disturbs a cluster.
-func (s *scan) faultIn(body *ast.BlockStmt) (at *ast.CallExpr, what string) {
-	ast.Inspect(body, func(n ast.Node) bool {
-		if call, ok := n.(*ast.CallExpr); ok && at == nil {
-			if recv, method := s.distMethod(call); faults[recv+"."+method] != "" {
-				at, what = call, faults[recv+"."+method]
-			}
-		}
-		return at == nil
-	})
-	return at, what
-}
-
 // A fault is where a function disturbs a cluster: in its body, or by a call of
 // a function of another package.
 type fault struct {
@@ -256,11 +244,8 @@ type fault struct {
 // faultOf returns the first fault of fn, what it calls in its package left
 // aside; nil if it has none.
 func (s *scan) faultOf(fn *function) *fault {
-	if fn.decl.Body == nil {
-		return nil
-	}
-	if call, what := s.faultIn(fn.decl.Body); call != nil {
-		return &fault{call, what, ""}
+	if fn.fault != nil {
+		return fn.fault
 	}
 	for i := range fn.edges {
 		e := &fn.edges[i]
@@ -286,9 +271,10 @@ func (s *scan) checkFaults(fn *function, t *Test) {
 		if f == nil {
 			return
 		}
+		pos := f.Range
 		var in []string
 		if first != nil {
-			f.Range = first
+			pos = first
 			in = append(in, at.decl.Name.Name)
 		}
 		if f.by != "" {
@@ -298,7 +284,7 @@ func (s *scan) checkFaults(fn *function, t *Test) {
 		if len(in) > 0 {
 			by = " in " + strings.Join(in, ", which calls ")
 		}
-		s.reportOnce(SharedFault, f, "%s %s%s of a cluster that it shares: others that use it now would see that, too", fn.decl.Name.Name, f.what, by)
+		s.reportOnce(SharedFault, pos, "%s %s%s of a cluster that it shares: others that use it now would see that, too", fn.decl.Name.Name, f.what, by)
 	})
 }
 
@@ -367,6 +353,9 @@ func (s *scan) checkLeft(fn *function, lit *ast.FuncLit, run *ast.CallExpr, set 
 // checkStored reports clusters in package variables that a test uses although
 // it is another test that has leased them.
 func (s *scan) checkStored() {
+	if !slices.ContainsFunc(s.packageVars(), func(v *types.Var) bool { return isHeld(v.Type()) }) {
+		return
+	}
 	type write struct {
 		fn *function
 		id *ast.Ident

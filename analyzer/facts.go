@@ -64,6 +64,7 @@ func (*disturbs) AFact()           {}
 func (d *disturbs) String() string { return d.What }
 
 func (s *scan) exportFacts() {
+	disturbing := s.leadingTo(func(fn *function) bool { return s.faultOf(fn) != nil })
 	for _, fn := range s.funcs {
 		if fn.kind != 0 || fn.obj == nil || isDistPath(s.pass.Pkg.Path()) {
 			continue
@@ -84,15 +85,16 @@ func (s *scan) exportFacts() {
 			fact.At = s.declaredAt(fn)
 			s.pass.ExportObjectFact(fn.obj, &fact)
 		}
+		if !disturbing[fn] {
+			continue
+		}
 		var first *fault
 		s.each(fn, nil, func(at *function, _ *edge) {
 			if first == nil {
 				first = s.faultOf(at)
 			}
 		})
-		if first != nil {
-			s.pass.ExportObjectFact(fn.obj, &disturbs{s.declaredAt(fn), first.what})
-		}
+		s.pass.ExportObjectFact(fn.obj, &disturbs{s.declaredAt(fn), first.what})
 	}
 	for _, u := range s.uses {
 		if u.name != "Register" || len(u.call.Args) != 1 {
