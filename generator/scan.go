@@ -47,10 +47,11 @@ type scanner struct {
 	dir     string   // absolute; what patterns are relative to
 	env     []string // environment of the go command
 	dirs    map[string]*directory
-	modules map[string]*module // by directory; nil where there is none
-	reaches map[string]*reach  // by directory
-	paths   map[string]string  // import path of what is imported, by directory
-	buffer  []byte             // see read
+	modules map[string]*module       // by directory; nil where there is none
+	reaches map[string]*reach        // by directory
+	paths   map[string]string        // import path of what is imported, by directory
+	lists   map[string][]fs.DirEntry // see list
+	buffer  []byte                   // see read
 
 	workspace *[]*module // see members
 }
@@ -63,6 +64,7 @@ func newScanner(dir string, env []string) *scanner {
 		modules: make(map[string]*module),
 		reaches: make(map[string]*reach),
 		paths:   make(map[string]string),
+		lists:   make(map[string][]fs.DirEntry),
 	}
 }
 
@@ -116,7 +118,7 @@ func (s *scanner) scan(ctx context.Context, env, patterns []string) error {
 	if len(paths) == 0 {
 		return nil
 	}
-	dirs, err := s.list(ctx, env, paths)
+	dirs, err := s.find(ctx, env, paths)
 	if err != nil {
 		return err
 	}
@@ -134,9 +136,9 @@ func isLocal(pattern string) bool {
 	return p == "." || p == ".." || strings.HasPrefix(p, "./") || strings.HasPrefix(p, "../") || filepath.IsAbs(pattern)
 }
 
-// list asks the go command for the directories of import paths. Only packages
+// find asks the go command for the directories of import paths. Only packages
 // of the main modules count: what lies in the module cache is not ours to write.
-func (s *scanner) list(ctx context.Context, env, paths []string) ([]string, error) {
+func (s *scanner) find(ctx context.Context, env, paths []string) ([]string, error) {
 	args := append([]string{"list", "-find", "-tags=" + generateTag,
 		"-f", "{{with .Module}}{{if .Main}}{{$.Dir}}{{end}}{{end}}", "--"}, paths...)
 	cmd := exec.CommandContext(ctx, "go", args...)
@@ -182,30 +184,43 @@ func (s *scanner) walk(pattern string) error {
 	if _, err := os.Stat(root); err != nil {
 		return fmt.Errorf("pattern %s: directory %s not found", pattern, relative(s.dir, root))
 	}
-	// As for the go command, a symbolic link is followed where it is the root:
-	// the separator makes it the directory behind it.
-	return filepath.WalkDir(root+string(filepath.Separator), func(p string, e fs.DirEntry, err error) error {
+	// As for the go command, a symbolic link is followed where it is the root.
+	var visit func(dir, rel string) error
+	visit = func(dir, rel string) error {
+		if match.MatchString(filepath.ToSlash(rel)) {
+			if err := s.readDir(dir, false); err != nil {
+				return err
+			}
+		}
+		entries, err := s.list(dir)
 		if err != nil {
 			return fmt.Errorf("scan for tests: %w", err)
 		}
-		p = filepath.Clean(p)
-		if !e.IsDir() {
-			return nil
+		for _, e := range entries {
+			if !e.IsDir() {
+				continue
+			}
+			if sub := filepath.Join(dir, e.Name()); !s.skip(sub, e.Name()) {
+				if err := visit(sub, filepath.Join(rel, e.Name())); err != nil {
+					return err
+				}
+			}
 		}
-		rel, err := filepath.Rel(root, p)
-		if err != nil {
-			return fmt.Errorf("scan for tests: %w", err)
-		}
-		if rel == "." {
-			rel = ""
-		} else if s.skip(p, e.Name()) {
-			return fs.SkipDir
-		}
-		if !match.MatchString(filepath.ToSlash(rel)) {
-			return nil
-		}
-		return s.readDir(p, false)
-	})
+		return nil
+	}
+	return visit(root, "")
+}
+
+// list returns what is in a directory. Each is asked about several times.
+func (s *scanner) list(dir string) ([]fs.DirEntry, error) {
+	if entries, ok := s.lists[dir]; ok {
+		return entries, nil
+	}
+	entries, err := os.ReadDir(dir)
+	if err == nil {
+		s.lists[dir] = entries
+	}
+	return entries, err
 }
 
 // explicit scans the one directory that a pattern without wildcard names.
@@ -259,7 +274,7 @@ func (s *scanner) readDir(dir string, explicit bool) error {
 	}
 	d := &directory{path: dir, explicit: explicit}
 	s.dirs[dir] = d
-	entries, err := os.ReadDir(dir)
+	entries, err := s.list(dir)
 	if err != nil {
 		return fmt.Errorf("scan for tests: %w", err)
 	}
@@ -335,7 +350,7 @@ func (s *scanner) reach(dir string) bool {
 // sourceImports returns what the Go files in dir import, tests left aside. What
 // cannot be read or parsed imports nothing: if it matters, loading it will tell.
 func (s *scanner) sourceImports(dir string) []string {
-	entries, err := os.ReadDir(dir)
+	entries, err := s.list(dir)
 	if err != nil || s.module(dir) == nil {
 		return nil
 	}
