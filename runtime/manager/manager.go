@@ -78,6 +78,9 @@ func (m *Manager) ownKeeper() *keeper.Keeper {
 	defer m.mu.Unlock()
 	if m.keeper == nil {
 		m.keeper = keeper.New(m.engine)
+		if m.room != nil {
+			m.keeper.Room = RoomFor(m.room)
+		}
 	}
 	return m.keeper
 }

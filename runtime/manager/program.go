@@ -29,7 +29,7 @@ func (m *Manager) ask(r Request, size int, timeout time.Duration) keeper.Ask {
 	return keeper.Ask{
 		Who: r.who(), Program: p, Dir: filepath.Dir(r.Config.File), Flags: r.Flags,
 		Nodes: size, Shared: r.Requirement.Shared, Network: r.Config.Network, Env: m.env(),
-		Start: timeout, Ready: r.Config.ReadyTimeout(p.Ready), Grace: r.Config.Grace(p.Stop),
+		Start: timeout, AtOnce: r.Config.Resources.MaxNodesOnMachine, Ready: r.Config.ReadyTimeout(p.Ready), Grace: r.Config.Grace(p.Stop),
 		Announce: r.Announce,
 	}
 }
