@@ -31,11 +31,18 @@ type run struct {
 
 func newRun(t *testing.T, env string, args ...string) *run {
 	t.Helper()
-	bin, err := suite()
+	return newRunOf(t, suite, env, args...)
+}
+
+func newRunOf(t *testing.T, b *binary, env string, args ...string) *run {
+	t.Helper()
+	bin, err := b.path()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return prepare(t, env, exec.Command(bin, args...))
+	r := prepare(t, env, exec.Command(bin, args...))
+	r.cmd.Dir = b.dir
+	return r
 }
 
 func prepare(t *testing.T, env string, cmd *exec.Cmd) *run {
@@ -115,7 +122,7 @@ func (r *run) check(t *testing.T, status int, want ...string) string {
 const good = "^Test(Plain|Three|Two|Parallel.)$"
 
 func TestSuite(t *testing.T) {
-	if _, err := suite(); err != nil {
+	if _, err := suite.path(); err != nil {
 		t.Fatal(err)
 	}
 	for _, test := range []struct {
@@ -248,7 +255,7 @@ func TestKillGoCommand(t *testing.T) {
 
 // A binary that is run by hand and loses its parent goes on.
 func TestDetachedBinaryGoesOn(t *testing.T) {
-	bin, err := suite()
+	bin, err := suite.path()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/distkit/dist/runtime/diagnostics"
 	"github.com/distkit/dist/runtime/engine/process"
 	"github.com/distkit/dist/runtime/manager"
+	"github.com/distkit/dist/runtime/manager/keeper"
 	"github.com/distkit/dist/runtime/program"
 )
 
@@ -69,8 +70,10 @@ func (s *session) begin() {
 	}
 	s.began = true
 	s.dir, _ = os.Getwd()
-	s.manager = manager.New(process.New(), os.Environ)
 	s.report = openReport()
+	owner := runsOwner()
+	s.manager = manager.New(process.New(), os.Environ)
+	s.manager.LeaseFrom(owner)
 	var tests []requirement.Test
 	for _, p := range s.plans {
 		tests = append(tests, p.Tests...)
@@ -86,6 +89,15 @@ func (s *session) begin() {
 	if c, err := config.Load(s.dir, config.Expect(s.expected())); err == nil {
 		s.warm(c, selection.short, s.manager.Warm)
 	}
+}
+
+// runsOwner is the registry file of the owner of this run's clusters; "" if
+// there is none. Like a report it is of no concern to Go's test cache, nor to a
+// nested go test.
+func runsOwner() string {
+	file := os.Getenv(keeper.EnvOwner)
+	os.Unsetenv(keeper.EnvOwner)
+	return file
 }
 
 // warm has spares started for the tests that are still to come.

@@ -118,9 +118,11 @@ func List(dir, suffix string) ([]string, error) {
 	return files, nil
 }
 
-// ErrForeign is returned for what is in the place of a file and is none of this
-// user's.
-var ErrForeign = errors.New("not a file of this user")
+// Errors of Read.
+var (
+	ErrForeign   = errors.New("not a file") // a link, a pipe, a directory
+	ErrOtherUser = errors.New("a file of another user")
+)
 
 // Claim takes over a file of somebody who has ended: nobody else gets it until
 // release is called. Release is nil if its owner lives, or it cannot be had.
@@ -150,6 +152,9 @@ func Claim(file string) (release func(), err error) {
 func Read(file string, max int64) ([]byte, error) {
 	f, err := os.OpenFile(file, openFlags, 0)
 	if err != nil {
+		if info, statErr := os.Lstat(file); statErr == nil && !info.Mode().IsRegular() {
+			return nil, fmt.Errorf("%s: %w but a %s", file, ErrForeign, kind(info.Mode()))
+		}
 		return nil, err
 	}
 	defer f.Close()
@@ -158,9 +163,9 @@ func Read(file string, max int64) ([]byte, error) {
 	case err != nil:
 		return nil, err
 	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("%s: %w: a %s", file, ErrForeign, kind(info.Mode()))
+		return nil, fmt.Errorf("%s: %w but a %s", file, ErrForeign, kind(info.Mode()))
 	case !ownedByUs(info):
-		return nil, fmt.Errorf("%s: %w", file, ErrForeign)
+		return nil, fmt.Errorf("%s: %w", file, ErrOtherUser)
 	case info.Size() > max:
 		return nil, fmt.Errorf("%s has %d bytes: at most %d make sense", file, info.Size(), max)
 	}

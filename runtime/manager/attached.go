@@ -16,6 +16,7 @@ import (
 // it is, and nothing is done to it.
 type attachedCluster struct {
 	*Lease
+	m      *Manager
 	attach *config.Attach
 	view   config.View
 }
@@ -24,7 +25,7 @@ type attachedCluster struct {
 func (m *Manager) attach(ctx context.Context, r Request, d Decision, size int, timeout time.Duration) (_ *Lease, failed int, err error) {
 	a := r.Config.Attach[r.Requirement.Program]
 	l := &Lease{ID: a.Name, request: r, Decision: d}
-	c := &attachedCluster{Lease: l, attach: a, view: config.View{Cluster: a.Name}}
+	c := &attachedCluster{Lease: l, m: m, attach: a, view: config.View{Cluster: a.Name}}
 	l.cluster = c
 	for i, addrs := range a.Nodes[:size] {
 		c.view.Nodes = append(c.view.Nodes, config.NodeView{Name: nodeName(i), Addr: addrs})
@@ -55,7 +56,7 @@ func (c *attachedCluster) health(ctx context.Context) []error {
 			wg.Go(func() {
 				v := c.view
 				v.Index = i
-				errs[i] = program.Attached(ctx, c.attach, v)
+				errs[i] = program.Attached(ctx, c.m.engine, c.attach, v)
 			})
 		}
 		wg.Wait()

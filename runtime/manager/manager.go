@@ -27,6 +27,7 @@ import (
 type Manager struct {
 	engine engine.Engine
 	env    func() []string // of nodes
+	envAt  uint64          // fingerprint of it when the run began
 	pool   pool
 	room   *allowance.Allowance // of this machine, over all test binaries; nil: somebody else has asked for us
 	seq    atomic.Int64
@@ -35,6 +36,7 @@ type Manager struct {
 	network *network.Allocator
 	netConf config.Network // what network was made of
 	keeper  *keeper.Keeper // of programs' clusters; nil until one is asked for
+	finder  keeper.Finder  // of those that others own
 	stats   Stats
 	starts  []time.Duration
 }
@@ -55,11 +57,20 @@ type Stats struct {
 // New returns a Manager that starts nodes by an engine, with the environment
 // that env returns at the time.
 func New(e engine.Engine, env func() []string) *Manager {
-	m := &Manager{engine: e, env: env, pool: pool{engine: e, env: func() []string { return nodeEnv(env()) }}}
+	m := &Manager{engine: e, env: env, envAt: fingerprint(env())}
+	m.pool.engine, m.pool.env = e, func() []string { return nodeEnv(env()) }
+	if e != nil { // nil only decides
+		m.finder.Root = e.Root
+	}
 	m.room = newAllowance(m.pool.giveUp)
 	m.pool.room = m.room
 	return m
 }
+
+// LeaseFrom has clusters of programs leased from the owner with a registry
+// file, which starts those that there are not. It must be called before any is
+// acquired.
+func (m *Manager) LeaseFrom(file string) { m.finder.Run = file }
 
 // ownKeeper has the clusters of programs that this test binary owns.
 func (m *Manager) ownKeeper() *keeper.Keeper {
@@ -142,11 +153,30 @@ func (u *Unavailable) Skip() bool { return u.Decision.Action == Skip }
 
 // Decide is the decision that Acquire would take now.
 func (m *Manager) Decide(r Request) Decision {
+	d, _, _ := m.decide(context.Background(), r)
+	return d
+}
+
+// decide looks at the situation and decides. found says where to lease a
+// program's cluster. The error is about what such clusters are looked for with:
+// the program's build.
+func (m *Manager) decide(ctx context.Context, r Request) (Decision, keeper.Found, error) {
 	s := Situation{Requirement: r.Requirement, Config: r.Config, Short: r.Short, Machine: machine()}
-	if reusable(r.Requirement, r.Config) {
-		s.Clean = m.pool.countClean()
+	if r.Requirement.Program == "" {
+		if reusable(r.Requirement, r.Config) {
+			s.Clean = m.pool.countClean()
+		}
+		return Decide(s), keeper.Found{}, nil
 	}
-	return Decide(s)
+	found, err := m.find(ctx, s, r)
+	if found.Ask.Cluster != "" {
+		s.Up = []Up{{found.Ask.Cluster, found.Ask.Nodes, found.Kind}}
+	}
+	d := Decide(s)
+	if d.Row == "start" || d.Row == "reduced" || d.Row == "manual" {
+		d.Reason = strings.Join(append([]string{d.Reason}, found.Passed...), "; ")
+	}
+	return d, found, err
 }
 
 // SizeOf is how many nodes of the test binary a requirement comes to.
@@ -161,120 +191,66 @@ func SizeOf(r requirement.Requirement, c *config.Config, short bool) int {
 // and so does the requirement's timeout or, without one, the configuration's.
 func (m *Manager) Acquire(ctx context.Context, r Request) (*Lease, error) {
 	begin := time.Now()
-	d := m.Decide(r)
-	op := fmt.Sprintf("have a cluster for %s", r.Test)
-	switch {
-	case r.Requirement.Program != "":
-		op = fmt.Sprintf("have a cluster of %s for %s", r.Requirement.Program, r.Test)
-	case d.Nodes > 0:
-		op = fmt.Sprintf("start %s for %s", count(d.Nodes, "node"), r.Test)
-	}
-	refuse := func(d Decision, f diagnostics.Failure) error {
-		f.Op, f.OwnTestMain = op, r.OwnTestMain
-		if f.Name == "" {
-			f.Name = r.Test
-		}
-		gather(&f)
-		u := &Unavailable{Decision: d, Diagnosis: diagnostics.Diagnose(f)}
-		return u
-	}
+	d, found, err := m.decide(ctx, r)
 	if d.Action == Skip || d.Action == Fail {
-		f := diagnostics.Failure{Phase: diagnostics.PhaseLimits, Code: d.Code, Err: errors.New(d.Reason), Allowed: d.Limit.Nodes, Source: d.Limit.Source, Asked: max(r.Requirement.Nodes, r.Requirement.Min)}
-		switch d.Row {
-		case "off", "manual":
-			f.Source = r.Config.Source("cluster.mode")
-		case "short":
-			f.Source = r.Config.Source("cluster.short")
-		case "unknown-program", "unknown-port", "attached-small":
-			f.Name = r.Requirement.Program
-		case "too-large":
-			op = fmt.Sprintf("start %s for %s", count(f.Asked, "node"), r.Test)
-		}
-		return nil, refuse(d, f)
+		return nil, r.refused(d)
+	}
+	if err != nil {
+		return nil, r.failed(ctx, d, err, nil, begin)
 	}
 	timeout := r.Config.StartTimeout()
 	if r.Requirement.Timeout > 0 {
 		timeout = r.Requirement.Timeout
 	}
-	startCtx, startBegin := ctx, begin
 	var room *allowance.Grant
-	if d.Row != "attached" && r.Requirement.Program == "" {
-		var err error
-		if room, err = m.wait(ctx, r, d); err != nil {
-			f := diagnostics.Failure{Phase: diagnostics.PhaseLimits, Err: err}
-			if e := (*engine.Error)(nil); errors.As(err, &e) {
-				f = e.Failure
-			}
-			unavailable := Decision{Action: Fail, Row: d.Row, Reason: "other tests used all that this machine may run at once"}
-			if skip, why := skips(r.Requirement, r.Config); skip {
-				unavailable.Action = Skip
-				f.Fallback = "skipped, because " + why
-			}
-			return nil, refuse(unavailable, f)
+	var try attempt
+	startCtx, cancel := ctx, context.CancelFunc(func() {})
+	switch {
+	case d.Row == "attached":
+		try = m.attach
+	case r.Requirement.Program != "":
+		// Others may have the cluster for as long as their tests take, and it may
+		// have to be built: unless the test says how long it waits, only what is
+		// done when it is its turn is bounded.
+		if r.Requirement.Timeout > 0 {
+			startCtx, cancel = context.WithTimeout(ctx, timeout)
 		}
-		if r.Requirement.Timeout == 0 {
-			startBegin = time.Now() // a busy machine is no slow start
+		try = m.leaseProgram(found)
+	default:
+		if room, err = m.wait(ctx, r, d); err != nil {
+			return nil, r.failed(ctx, d, err, nil, begin)
 		}
 		if room != nil && room.Over > 0 {
 			d.Reason += fmt.Sprintf("; %d more than this machine is to run at once: the process has a cluster already, and must not wait", room.Over)
 		}
+		deadline := time.Now() // a busy machine is no slow start
+		if r.Requirement.Timeout > 0 {
+			deadline = begin
+		}
+		startCtx, cancel = context.WithDeadline(ctx, deadline.Add(timeout))
+		try = m.startBinary(room)
 	}
-	attempt := func(ctx context.Context, r Request, d Decision, size int, timeout time.Duration) (*Lease, int, error) {
-		return m.startBinary(ctx, r, d, size, timeout, room)
-	}
-	switch {
-	case d.Row == "attached":
-		attempt = m.attach
-	case r.Requirement.Program != "":
-		attempt = m.leaseProgram
-	}
-	// Others may have a program's cluster for as long as their tests take, and it
-	// may have to be built: unless the test says how long it waits, only what is
-	// done when it is its turn is bounded.
-	if r.Requirement.Program == "" || r.Requirement.Timeout > 0 {
-		var cancel context.CancelFunc
-		startCtx, cancel = context.WithDeadline(ctx, startBegin.Add(timeout))
-		defer cancel()
-	}
-	l, tried, err := build(startCtx, r, d, timeout, attempt)
+	defer cancel()
+	l, tried, err := build(startCtx, r, d, timeout, try)
 	if err != nil {
 		if room != nil {
 			room.Release()
 		}
-		unavailable := Decision{Action: Fail, Row: d.Row, Reason: "the cluster did not start"}
-		instead := []string{}
-		if len(tried) > 0 {
-			instead = append(instead, fmt.Sprintf("tried %d times, %s apart", len(tried)+1, joinDurations(tried)))
-		}
-		if skip, why := skips(r.Requirement, r.Config); skip {
-			unavailable.Action = Skip
-			instead = append(instead, "skipped, because "+why)
-		}
-		var e *engine.Error
-		f := diagnostics.Failure{Phase: diagnostics.PhasePrepare, Err: err}
-		if errors.As(err, &e) {
-			f = e.Failure
-		}
-		if f.Limit == 0 {
-			f.Limit = timeout
-		}
-		if f.Elapsed == 0 {
-			f.Elapsed = time.Since(begin)
-		}
-		f.Fallback = strings.Join(instead, "; ")
-		switch ctx.Err() { // the test's own time was up, not ours
-		case context.DeadlineExceeded:
-			f.Code = diagnostics.TimeDeadline
-		case context.Canceled:
-			f.Code = diagnostics.TimeCanceled
-		}
-		return nil, refuse(unavailable, f)
+		return nil, r.failed(ctx, d, err, tried, begin)
 	}
 	l.room = room
+	l.Wait = time.Since(begin)
+	m.count(l, len(tried))
+	return l, nil
+}
+
+// count adds a lease to the statistics.
+func (m *Manager) count(l *Lease, retried int) {
 	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.stats.Leases++
-	m.stats.Retried += len(tried)
-	if l.Size() < r.Requirement.Nodes {
+	m.stats.Retried += retried
+	if l.Size() < l.request.Requirement.Nodes {
 		m.stats.Reduced++
 	}
 	for _, n := range l.Nodes {
@@ -284,10 +260,85 @@ func (m *Manager) Acquire(ctx context.Context, r Request) (*Lease, error) {
 			m.stats.Started++
 		}
 	}
-	l.Wait = time.Since(begin)
 	m.starts = append(m.starts, l.Wait)
-	m.mu.Unlock()
-	return l, nil
+}
+
+// refused is a decision against a cluster as an error.
+func (r *Request) refused(d Decision) *Unavailable {
+	f := diagnostics.Failure{
+		Phase: diagnostics.PhaseLimits, Code: d.Code, Err: errors.New(d.Reason),
+		Allowed: d.Limit.Nodes, Source: d.Limit.Source, Asked: max(r.Requirement.Nodes, r.Requirement.Min),
+	}
+	switch d.Row {
+	case "off", "manual":
+		f.Source = r.Config.Source("cluster.mode")
+	case "short":
+		f.Source = r.Config.Source("cluster.short")
+	case "unknown-program", "unknown-port", "attached-small":
+		f.Name = r.Requirement.Program
+	case "too-large":
+		d.Nodes = f.Asked // for the operation
+	}
+	return r.unavailable(d, f)
+}
+
+// failed is an attempt, or what comes before it, that has failed as an error.
+// ctx is the test's.
+func (r *Request) failed(ctx context.Context, d Decision, err error, tried []time.Duration, begin time.Time) *Unavailable {
+	f := diagnostics.Failure{Phase: diagnostics.PhasePrepare, Err: err}
+	if e := (*engine.Error)(nil); errors.As(err, &e) {
+		f = e.Failure
+	}
+	if f.Limit == 0 {
+		f.Limit = r.Config.StartTimeout()
+		if r.Requirement.Timeout > 0 {
+			f.Limit = r.Requirement.Timeout
+		}
+	}
+	if f.Elapsed == 0 {
+		f.Elapsed = time.Since(begin)
+	}
+	// The test's own time was up, not ours. Who waited knows better what for.
+	if f.Code != diagnostics.LimitMachine && f.Code != diagnostics.ClusterBusy {
+		switch ctx.Err() {
+		case context.DeadlineExceeded:
+			f.Code = diagnostics.TimeDeadline
+		case context.Canceled:
+			f.Code = diagnostics.TimeCanceled
+		}
+	}
+	var instead []string
+	if len(tried) > 0 {
+		instead = append(instead, fmt.Sprintf("tried %d times, %s apart", len(tried)+1, joinDurations(tried)))
+	}
+	why := Decision{Action: Fail, Row: d.Row, Nodes: d.Nodes, Reason: "the cluster did not start"}
+	if f.Code == diagnostics.LimitMachine || f.Code == diagnostics.ClusterBusy {
+		why.Reason = "other tests had what it takes"
+	}
+	if skip, because := skips(r.Requirement, r.Config); skip {
+		why.Action = Skip
+		instead = append(instead, "skipped, because "+because)
+	}
+	f.Fallback = strings.Join(instead, "; ")
+	return r.unavailable(why, f)
+}
+
+// unavailable makes the diagnosis of a failure to have a cluster.
+func (r *Request) unavailable(d Decision, f diagnostics.Failure) *Unavailable {
+	switch {
+	case r.Requirement.Program != "":
+		f.Op = fmt.Sprintf("have a cluster of %s for %s", r.Requirement.Program, r.Test)
+	case d.Nodes > 0:
+		f.Op = fmt.Sprintf("start %s for %s", count(d.Nodes, "node"), r.Test)
+	default:
+		f.Op = "have a cluster for " + r.Test
+	}
+	if f.Name == "" {
+		f.Name = r.Test
+	}
+	f.OwnTestMain = r.OwnTestMain
+	gather(&f)
+	return &Unavailable{Decision: d, Diagnosis: diagnostics.Diagnose(f)}
 }
 
 // gather adds evidence to a failure that has none yet.
@@ -347,9 +398,17 @@ func mayPass(err error) bool {
 	return diagnostics.Diagnose(f).Retry
 }
 
-// startBinary is an attempt at a cluster of the test binary. It starts or takes
-// size nodes, all at once, and gives each its place in a new lease. It returns how many failed, and the first error by index.
-func (m *Manager) startBinary(ctx context.Context, r Request, d Decision, size int, timeout time.Duration, room *allowance.Grant) (_ *Lease, failed int, err error) {
+// startBinary is an attempt at a cluster of the test binary, for which there is
+// room.
+func (m *Manager) startBinary(room *allowance.Grant) attempt {
+	return func(ctx context.Context, r Request, d Decision, size int, timeout time.Duration) (*Lease, int, error) {
+		return m.startOnce(ctx, r, d, size, timeout, room)
+	}
+}
+
+// startOnce starts or takes size nodes, all at once, and gives each its place in
+// a new lease. It returns how many failed, and the first error by index.
+func (m *Manager) startOnce(ctx context.Context, r Request, d Decision, size int, timeout time.Duration, room *allowance.Grant) (_ *Lease, failed int, err error) {
 	prepare := func(op, path string, err error) error {
 		var e *engine.Error
 		if errors.As(err, &e) {
@@ -475,6 +534,7 @@ func (m *Manager) Close(ctx context.Context) []Problem {
 	if keeper != nil {
 		keeper.Close(ctx)
 	}
+	m.finder.Close()
 	m.mu.Lock()
 	if m.network != nil {
 		m.network.Close()

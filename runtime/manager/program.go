@@ -20,17 +20,35 @@ type programCluster struct {
 	m    *Manager
 	held keeper.Lease
 	info keeper.Info
+	own  bool // the cluster is this test binary's
 }
 
 // ask is what a Request for a program's cluster comes to.
-func (m *Manager) ask(r Request, d Decision, size int, timeout time.Duration) keeper.Ask {
+func (m *Manager) ask(r Request, size int, timeout time.Duration) keeper.Ask {
 	p := r.Config.Programs[r.Requirement.Program]
 	return keeper.Ask{
-		Who: r.who(), Cluster: d.Cluster, Program: p, Dir: filepath.Dir(r.Config.File), Flags: r.Flags,
+		Who: r.who(), Program: p, Dir: filepath.Dir(r.Config.File), Flags: r.Flags,
 		Nodes: size, Shared: r.Requirement.Shared, Network: r.Config.Network, Env: m.env(),
 		Start: timeout, Ready: r.Config.ReadyTimeout(p.Ready), Grace: r.Config.Grace(p.Stop),
 		Announce: r.Announce,
 	}
+}
+
+// find finds out who would lease such a cluster: nobody else if it is to be
+// fresh in every respect, or if the test has changed the environment that its
+// nodes are to have.
+func (m *Manager) find(ctx context.Context, s Situation, r Request) (keeper.Found, error) {
+	if r.Config.Programs[r.Requirement.Program] == nil || r.Config.Cluster.Reuse == "never" || fingerprint(m.env()) != m.envAt {
+		return keeper.Found{}, nil
+	}
+	whatever := *r.Config
+	whatever.Cluster.Mode = "auto" // for its size, which is not decided where it cannot be started
+	s.Config = &whatever
+	size := Decide(s).Nodes
+	if size == 0 {
+		return keeper.Found{}, nil
+	}
+	return m.finder.Find(ctx, m.ask(r, size, r.Config.StartTimeout()))
 }
 
 // who is what others are told of a test that has what they wait for.
@@ -42,8 +60,19 @@ func (r *Request) who() string {
 }
 
 // leaseProgram is an attempt at a cluster of a program.
-func (m *Manager) leaseProgram(ctx context.Context, r Request, d Decision, size int, timeout time.Duration) (_ *Lease, failed int, err error) {
-	held, err := m.ownKeeper().Lease(ctx, m.ask(r, d, size, timeout))
+func (m *Manager) leaseProgram(found keeper.Found) attempt {
+	return func(ctx context.Context, r Request, d Decision, size int, timeout time.Duration) (*Lease, int, error) {
+		return m.leaseFrom(ctx, r, d, found, size, timeout)
+	}
+}
+
+func (m *Manager) leaseFrom(ctx context.Context, r Request, d Decision, found keeper.Found, size int, timeout time.Duration) (_ *Lease, failed int, err error) {
+	owner, ask := found.Owner, m.ask(r, size, timeout)
+	if owner == nil {
+		owner = m.ownKeeper()
+	}
+	ask.Cluster = d.Cluster
+	held, err := owner.Lease(ctx, ask)
 	if err != nil {
 		failed = size
 		if e := (*engine.Error)(nil); errors.As(err, &e) && diagnostics.Diagnose(e.Failure).Reduce {
@@ -54,11 +83,11 @@ func (m *Manager) leaseProgram(ctx context.Context, r Request, d Decision, size 
 	info := held.Info()
 	program.Touch(info.Inputs)
 	l := &Lease{ID: info.ID, request: r, Decision: d}
-	if info.Reused {
+	if info.Reused && d.Action == Start {
 		l.Decision.Action = Reuse
-		l.Decision.Reason = fmt.Sprintf("cluster %s is up since %v ago", info.ID, time.Since(info.Started).Round(time.Second/10))
+		l.Decision.Reason = fmt.Sprintf("up for %v, from an earlier test", time.Since(info.Started).Round(time.Millisecond))
 	}
-	c := &programCluster{Lease: l, m: m, held: held, info: info}
+	c := &programCluster{Lease: l, m: m, held: held, info: info, own: found.Owner == nil}
 	l.cluster = c
 	for i := range info.Nodes {
 		l.Nodes = append(l.Nodes, &programNode{c: c, index: i})
@@ -84,7 +113,7 @@ func (c *programCluster) release(ctx context.Context, keep bool, wantLogs func(p
 			r.Logs[name] = lines[max(len(lines)-shownLines, 0):]
 		}
 	}
-	if !keep || c.request.Config.Cluster.Reuse == "never" {
+	if c.own && (!keep || c.request.Config.Cluster.Reuse == "never") {
 		c.m.ownKeeper().Retire(ctx, func(i keeper.Info) bool { return i.ID == c.ID })
 	}
 	return r

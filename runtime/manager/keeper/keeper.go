@@ -2,6 +2,7 @@ package keeper
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -24,19 +25,19 @@ import (
 type Keeper struct {
 	engine engine.Engine
 	seq    atomic.Int64
+	settle time.Duration // see settleTime
 
 	mu       sync.Mutex
 	clusters map[string]*cluster // by key
 	closed   bool
 	used     time.Time // when the last lease ended
 	nets     map[config.Network]*network.Allocator
-	changed  func([]Info) // told whenever there is another set of clusters
 }
 
 // New returns a Keeper that starts nodes by an engine, which it does not close.
 func New(e engine.Engine) *Keeper {
 	return &Keeper{
-		engine: e, used: time.Now(),
+		engine: e, settle: settleTime, used: time.Now(),
 		clusters: make(map[string]*cluster),
 		nets:     make(map[config.Network]*network.Allocator),
 	}
@@ -46,20 +47,55 @@ func New(e engine.Engine) *Keeper {
 // asked for: an exclusive one when the one before has ended, shared ones that
 // follow each other together.
 func (k *Keeper) Lease(ctx context.Context, a Ask) (Lease, error) {
+	l, err := k.lease(ctx, a, false)
+	if err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// Up starts the cluster that an Ask is about, if it is not up, without leasing
+// it to anybody: the first exclusive lease has it as it is.
+func (k *Keeper) Up(ctx context.Context, a Ask) (Info, error) {
+	a.Shared = false
+	l, err := k.lease(ctx, a, true)
+	if err != nil {
+		return Info{}, err
+	}
+	l.c.leave(l)
+	return l.c.info(), nil
+}
+
+// nodesMost is more than any machine carries: whoever asks for more is mistaken.
+const nodesMost = 4096
+
+func (k *Keeper) lease(ctx context.Context, a Ask, idle bool) (*lease, error) {
+	if a.Program == nil || a.Nodes < 1 || a.Nodes > nodesMost {
+		return nil, fmt.Errorf("lease a cluster for %s: a program and 1 to %d nodes are needed, not %d", a.Who, nodesMost, a.Nodes)
+	}
+	a.Env = environment(a.Env)
 	for {
 		c, err := k.cluster(&a)
 		if err != nil {
 			return nil, err
 		}
-		l, err := c.lease(ctx, a)
+		l, err := c.lease(ctx, a, idle)
 		if err == errRetired { // while we waited for it; there is a new one, or will be
 			continue
 		}
-		if err != nil {
-			return nil, err
-		}
-		return l, nil
+		return l, err
 	}
+}
+
+// environment is what nodes get of an environment: not what concerns only the
+// process that it is of.
+func environment(env []string) []string {
+	if env == nil {
+		env = os.Environ()
+	}
+	return slices.DeleteFunc(slices.Clone(env), func(v string) bool {
+		return strings.HasPrefix(v, EnvOwner+"=")
+	})
 }
 
 // cluster finds the cluster that an Ask is about, or makes one.
@@ -67,15 +103,19 @@ func (k *Keeper) cluster(a *Ask) (*cluster, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.closed {
-		return nil, &diagnostics.Diagnosis{Code: diagnostics.TimeCanceled, Title: "the owner of the cluster is ending", Problem: "cannot lease a cluster of " + a.Program.Name, Cause: "its owner is ending", Retry: true}
+		return nil, gone("lease a cluster of "+a.Program.Name, "", errors.New("it is ending"))
 	}
 	if a.Cluster != "" {
 		for _, c := range k.clusters {
-			if c.id == a.Cluster {
-				return c, nil
+			if c.id != a.Cluster {
+				continue
 			}
+			if reason := why(a, c.ask.Nodes, c.ask.shape(), "", ""); reason != "" {
+				return nil, unfit("lease cluster "+c.id, c.id, reason)
+			}
+			return c, nil
 		}
-		return nil, fmt.Errorf("lease cluster %s: it is gone", a.Cluster)
+		return nil, gone("lease cluster "+a.Cluster, a.Cluster, nil)
 	}
 	key := a.key()
 	if c := k.clusters[key]; c != nil {
@@ -86,10 +126,29 @@ func (k *Keeper) cluster(a *Ask) (*cluster, error) {
 		return nil, err
 	}
 	id := fmt.Sprintf("%s-%s-%d", a.Program.Name, strings.TrimPrefix(filepath.Base(root), "dist-"), k.seq.Add(1))
-	c := &cluster{k: k, id: id, key: key, ask: *a, dir: filepath.Join(root, id), made: time.Now(), holders: make(map[*lease]bool)}
+	c := &cluster{
+		k: k, id: id, key: key, ask: *a, dir: filepath.Join(root, id), made: time.Now(),
+		holders: make(map[*lease]bool), acting: make(chan struct{}, 1),
+	}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.ask.Announce = nil
 	k.clusters[key] = c
 	return c, nil
+}
+
+// gone is the error of whoever wants something of a cluster that has ended, or
+// whose owner has.
+func gone(op, cluster string, err error) error {
+	return &engine.Error{Failure: diagnostics.Failure{
+		Phase: diagnostics.PhasePrepare, Code: diagnostics.ClusterGone, Op: op, Name: cluster, Err: err,
+	}}
+}
+
+// unfit is the error of whoever wants a cluster in particular that will not do.
+func unfit(op, cluster, reason string) error {
+	return &engine.Error{Failure: diagnostics.Failure{
+		Phase: diagnostics.PhaseLimits, Code: diagnostics.ClusterUnfit, Op: op, Name: cluster, Err: errors.New(reason),
+	}}
 }
 
 // forget takes a cluster that is being retired off the list.
@@ -101,19 +160,33 @@ func (k *Keeper) forget(c *cluster) {
 	}
 }
 
+func (k *Keeper) list() []*cluster {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Collect(maps.Values(k.clusters))
+}
+
+func (k *Keeper) empty() bool { return len(k.list()) == 0 }
+
 // Clusters describes what there is, by id.
 func (k *Keeper) Clusters() []Info {
-	k.mu.Lock()
-	clusters := slices.Collect(maps.Values(k.clusters))
-	k.mu.Unlock()
 	var infos []Info
-	for _, c := range clusters {
+	for _, o := range k.offers() {
+		infos = append(infos, o.Info)
+	}
+	return infos
+}
+
+// offers are the clusters that are up.
+func (k *Keeper) offers() []offer {
+	offers := []offer{}
+	for _, c := range k.list() {
 		if i := c.info(); len(i.Nodes) > 0 {
-			infos = append(infos, i)
+			offers = append(offers, offer{Info: i, Size: len(i.Nodes), Shape: c.ask.shape()})
 		}
 	}
-	slices.SortFunc(infos, func(a, b Info) int { return strings.Compare(a.ID, b.ID) })
-	return infos
+	slices.SortFunc(offers, func(a, b offer) int { return strings.Compare(a.Info.ID, b.Info.ID) })
+	return offers
 }
 
 // Idle is how long nobody has had a lease, nor waited for one.
@@ -131,11 +204,8 @@ func (k *Keeper) Idle() time.Duration {
 // Retire ends the clusters that nobody has or waits for and that match says yes
 // to; all of those if it is nil.
 func (k *Keeper) Retire(ctx context.Context, match func(Info) bool) {
-	k.mu.Lock()
-	clusters := slices.Collect(maps.Values(k.clusters))
-	k.mu.Unlock()
 	var wg sync.WaitGroup
-	for _, c := range clusters {
+	for _, c := range k.list() {
 		if match == nil || match(c.info()) {
 			wg.Go(func() {
 				if c.retireIfIdle() {
@@ -152,10 +222,9 @@ func (k *Keeper) Retire(ctx context.Context, match func(Info) bool) {
 func (k *Keeper) Close(ctx context.Context) {
 	k.mu.Lock()
 	k.closed = true
-	clusters := slices.Collect(maps.Values(k.clusters))
 	k.mu.Unlock()
 	var wg sync.WaitGroup
-	for _, c := range clusters {
+	for _, c := range k.list() {
 		wg.Go(func() {
 			c.retire()
 			c.end(ctx)
@@ -196,14 +265,4 @@ func fresh(dir string) error {
 		return err
 	}
 	return os.MkdirAll(dir, 0o700)
-}
-
-// tell passes on that there is another set of clusters.
-func (k *Keeper) tell() {
-	k.mu.Lock()
-	changed := k.changed
-	k.mu.Unlock()
-	if changed != nil {
-		changed(k.Clusters())
-	}
 }

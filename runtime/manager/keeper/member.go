@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/distkit/dist/config"
@@ -31,6 +32,7 @@ type member struct {
 
 	// acting serialises what changes the process.
 	acting sync.Mutex
+	gone   bool // its cluster has ended: nothing is started any more; under acting
 
 	mu       sync.Mutex
 	cur      engine.Node // the process, also when it has ended; nil before the first
@@ -44,14 +46,10 @@ type member struct {
 func newMember(c *cluster, a *Ask, exe *program.Executable, v config.View, index int) *member {
 	v.Index = index
 	n := v.Nodes[index]
-	env := a.Env
-	if env == nil {
-		env = os.Environ()
-	}
 	return &member{
 		c: c, name: n.Name, dir: n.Dir,
 		spec: program.Spec{
-			Program: a.Program, Executable: exe, View: v, Env: env,
+			Program: a.Program, Executable: exe, View: v, Env: a.Env,
 			Log: filepath.Join(c.dir, n.Name+".log"), Ready: a.Ready, Grace: a.Grace,
 		},
 	}
@@ -81,6 +79,12 @@ func (n *member) start(ctx context.Context) error {
 }
 
 func (n *member) startLocked(ctx context.Context) error {
+	if n.gone {
+		return &engine.Error{Failure: diagnostics.Failure{
+			Phase: diagnostics.PhasePrepare, Code: diagnostics.ClusterGone, Op: "start " + n.name, Node: n.name, Name: n.c.id,
+			Err: errRetired,
+		}}
+	}
 	p, err := program.Start(ctx, n.c.k.engine, n.spec)
 	if err != nil {
 		if e, ok := errors.AsType[*engine.Error](err); ok && e.Node == "" {
@@ -116,6 +120,36 @@ func (n *member) stop(ctx context.Context, reason string) error {
 	return n.stopLocked(ctx, reason)
 }
 
+// discardGrace is how long a process may take to stop whose data are thrown
+// away: servers wait for each other here, and nothing comes of it.
+const discardGrace = 500 * time.Millisecond
+
+// discard ends the process, before the node's data are emptied. One with
+// coverage to write gets the time it needs.
+func (n *member) discard(ctx context.Context) error {
+	n.acting.Lock()
+	defer n.acting.Unlock()
+	p, running := n.expect("stopped: its cluster begins anew")
+	if !running {
+		return nil
+	}
+	n.resumeLocked()
+	spec := n.spec
+	if !slices.Contains(n.c.ask.Flags.Args, "-cover") && (spec.Grace <= 0 || spec.Grace > discardGrace) {
+		spec.Grace = discardGrace
+	}
+	_, err := program.Stop(ctx, spec, p)
+	return err
+}
+
+// end is stop for the last time.
+func (n *member) end(ctx context.Context) {
+	n.acting.Lock()
+	defer n.acting.Unlock()
+	n.gone = true
+	n.stopLocked(ctx, "stopped: its cluster has ended")
+}
+
 func (n *member) stopLocked(ctx context.Context, reason string) error {
 	p, running := n.expect(reason)
 	if !running {
@@ -132,14 +166,13 @@ func (n *member) stopLocked(ctx context.Context, reason string) error {
 	return err
 }
 
+// resumeLocked has a process run on, whoever has stopped it: not all signals
+// are ours, and whether it is stopped would cost more to find out.
 func (n *member) resumeLocked() error {
 	n.mu.Lock()
-	p, paused := n.cur, n.paused
+	p := n.cur
 	n.paused = false
 	n.mu.Unlock()
-	if !paused || p == nil {
-		return nil
-	}
 	return p.Resume()
 }
 
@@ -157,8 +190,12 @@ func (n *member) restart(ctx context.Context, reason string) error {
 func (n *member) restore(ctx context.Context) error {
 	n.acting.Lock()
 	defer n.acting.Unlock()
-	if _, running := n.running(); running {
-		return n.resumeLocked()
+	if p, running := n.running(); running {
+		err := n.resumeLocked()
+		if !errors.Is(err, os.ErrProcessDone) {
+			return err
+		}
+		<-p.Done() // just now
 	}
 	return n.startLocked(ctx)
 }
@@ -180,7 +217,7 @@ func (n *member) health(ctx context.Context) error {
 	case paused:
 		return fmt.Errorf("%s is paused", n.name)
 	}
-	return program.Healthy(ctx, n.spec, p)
+	return program.Healthy(ctx, n.c.k.engine, n.spec, p)
 }
 
 // act is what the holder of a lease wants done.
@@ -302,6 +339,34 @@ func removeAll(dir string) {
 
 // raceMark begins the race detector's report.
 const raceMark = "WARNING: DATA RACE"
+
+// begin is the beginning of a lease: an end from now on is for its holder to
+// see.
+func (n *member) begin() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.told = n.cur == nil || !alive(n.cur)
+}
+
+// witness waits for the end of a process that is just ending: the kernel closes
+// its ports a moment before it tells how it has ended.
+func (n *member) witness(ctx context.Context) {
+	p, running := n.running()
+	n.mu.Lock()
+	paused := n.paused
+	n.mu.Unlock()
+	if !running || paused || len(n.spec.Program.Ready.Exec) > 0 { // a command is too much for a look
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
+	defer cancel()
+	if err := program.Healthy(ctx, n.c.k.engine, n.spec, p); errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET) {
+		select {
+		case <-p.Done():
+		case <-ctx.Done():
+		}
+	}
+}
 
 // settle is the end of a lease: what went wrong on the node that its holder did
 // not see. mark is where its log was when the lease began.
