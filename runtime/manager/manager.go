@@ -239,6 +239,7 @@ func (m *Manager) Acquire(ctx context.Context, r Request) (*Lease, error) {
 		if room != nil {
 			room.Release()
 		}
+		m.touch(ctx, r)
 		return nil, r.failed(ctx, d, err, tried, begin)
 	}
 	l.room = room
