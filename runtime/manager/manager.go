@@ -444,7 +444,11 @@ func (m *Manager) startOnce(ctx context.Context, r Request, d Decision, size int
 	}
 	addrs, err := alloc.Lease(size, r.Requirement.Ports)
 	if err != nil {
-		return nil, size, prepare("find free addresses", "", err)
+		err := prepare("find free addresses", "", err)
+		if e := (*engine.Error)(nil); errors.Is(err, network.ErrExhausted) && errors.As(err, &e) {
+			e.Code, e.Source = diagnostics.AddrExhausted, r.Config.Network.Range
+		}
+		return nil, size, err
 	}
 	l := &Lease{
 		ID:      fmt.Sprintf("%s-%d", strings.TrimPrefix(filepath.Base(root), "dist-"), m.seq.Add(1)),
