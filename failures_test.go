@@ -404,6 +404,54 @@ var failures = []failure{
 		},
 		code: "DIST-CLUSTER-UNREACHABLE", says: `connection refused`,
 		remedy: `see that the cluster runs`, follow: func(w *world, _ string) { w.holds(w.addr) }, person: "to start it",
+	}, {
+		name: "the owner of a cluster speaks another version", test: "TestServer", cause: func(w *world) {
+			w.server = map[string]string{}
+			_, w.done = w.owner("-protocol=99")
+			set("DIST_CLUSTER_MODE", "manual")(w)
+		},
+		code: "DIST-CLUSTER-VERSION", says: `it speaks version 99 of the protocol \(dist v9\.0\.0\), this process version \d+`,
+		remedy: `use one version`, follow: func(w *world, _ string) { w.done(); w.owner() },
+	}, {
+		name: "the owner of a cluster speaks another version, and may be done without", test: "TestServer", cause: func(w *world) {
+			w.server = map[string]string{}
+			w.owner("-protocol=99")
+		},
+	}, {
+		name: "wrong secret", test: "TestServer", cause: func(w *world) {
+			w.server = map[string]string{}
+			file, end := w.owner()
+			b, err := os.ReadFile(file)
+			if err != nil {
+				w.Fatal(err)
+			}
+			secret := regexp.MustCompile(`("secret":")[^"]*`)
+			if err := os.WriteFile(file, secret.ReplaceAll(b, []byte("${1}"+strings.Repeat("x", 32))), 0o600); err != nil {
+				w.Fatal(err)
+			}
+			w.done = end
+			set("DIST_CLUSTER_MODE", "manual")(w)
+		},
+		code: "DIST-CLUSTER-REFUSED", says: `it hung up on what .*\.owner says is its secret`,
+		remedy: `end that owner, which the evidence names, and start the cluster again`, follow: func(w *world, _ string) { w.done(); w.owner() },
+	}, {
+		name: "stale registry", test: "TestServer", cause: func(w *world) {
+			w.server = map[string]string{}
+			w.stale()
+		},
+	}, {
+		name: "stale registry, and none may be started", test: "TestServer", cause: func(w *world) {
+			w.server = map[string]string{}
+			w.stale()
+			set("DIST_CLUSTER_MODE", "manual")(w)
+		},
+		code: "DIST-MODE-MANUAL", says: `no cluster of server with 1 node is up`,
+		remedy: `DIST_CLUSTER_MODE=auto`, follow: asTold,
+	}, {
+		name: "the owner of the run has ended", test: "TestServer", cause: func(w *world) {
+			w.server = map[string]string{}
+			w.env["DIST_OWNER"] = w.stale()
+		},
 	},
 }
 

@@ -20,6 +20,7 @@ var (
 	failing  = &binary{dir: "testdata/failures"}
 	ownMain  = &binary{dir: "testdata/failures/ownmain"}
 	server   = &binary{dir: "testdata/failures/server", program: true}
+	owner    = &binary{dir: "testdata/failures/owner", program: true}
 )
 
 type binary struct {
@@ -72,6 +73,7 @@ func (m withBinaries) Run() int {
 	failing.remove()
 	ownMain.remove()
 	server.remove()
+	owner.remove()
 	return code
 }
 

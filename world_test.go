@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -431,6 +432,58 @@ func (w *world) start(test, until string) {
 			w.Fatalf("%s does not come to have its cluster\n%s", test, r.out.String())
 		}
 	}
+}
+
+// owner has a cluster of the server up for whoever wants it, until end. file is
+// what the registry has of its owner.
+func (w *world) owner(args ...string) (file string, end func()) {
+	w.Helper()
+	bin, err := owner.path()
+	if err != nil {
+		w.Fatal(err)
+	}
+	cmd := exec.Command(bin, args...)
+	cmd.Env = append(os.Environ(), "XDG_CACHE_HOME="+w.cache, "TMPDIR="+w.tmp, "DIST_CONFIG="+w.write("distributed.toml", w.section()))
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		w.Fatal(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		w.Fatal(err)
+	}
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		w.Fatal(err)
+	}
+	shared := w.shared
+	w.shared = true
+	end = sync.OnceFunc(func() {
+		stdin.Close()
+		cmd.Wait()
+		w.shared = shared
+	})
+	w.Cleanup(end)
+	file, err = bufio.NewReader(stdout).ReadString('\n')
+	if err != nil {
+		w.Fatalf("the owner does not say that it is up: %v", err)
+	}
+	return strings.TrimSpace(file), end
+}
+
+// stale has an owner in the registry that has been killed.
+func (w *world) stale() (file string) {
+	w.Helper()
+	file, end := w.owner()
+	b, err := os.ReadFile(file)
+	if err != nil {
+		w.Fatal(err)
+	}
+	end()
+	if err := os.WriteFile(file, b, 0o600); err != nil { // as if it had not come to remove it
+		w.Fatal(err)
+	}
+	return file
 }
 
 // holds has somebody listen on an address until the test ends.

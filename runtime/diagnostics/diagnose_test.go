@@ -159,6 +159,7 @@ func TestDiagnose(t *testing.T) {
 		{ClusterUnfit, Failure{Code: ClusterUnfit, Phase: PhaseLimits, Name: "etcd-1", Err: errors.New("too small: 3 nodes, 5 asked for")}, "it is too small: 3 nodes"},
 		{ClusterUnreachable, Failure{Code: ClusterUnreachable, Phase: PhasePrepare, Name: "staging", Err: errors.New("connection refused")}, "connection refused"},
 		{ClusterVersion, Failure{Code: ClusterVersion, Phase: PhasePrepare, Err: errors.New("protocol 2 here, 1 there")}, "protocol 2 here"},
+		{ClusterRefused, Failure{Code: ClusterRefused, Phase: PhasePrepare, Err: errors.New("it hung up on what /c/x.owner says is its secret")}, "it hung up on what /c/x.owner says"},
 		{ProgramBuild, Failure{Code: ProgramBuild, Phase: PhasePrepare, Path: "./cmd/kv", Err: errors.New("cmd/kv/main.go:7:2: undefined: x"), Details: []string{"# example.com/kv", "cmd/kv/main.go:7:2: undefined: x"}}, "cmd/kv/main.go:7:2: undefined: x"},
 		{ProgramNotReady, Failure{Code: ProgramNotReady, Phase: PhaseHandshake, Node: "node-1", Limit: time.Second, Err: errors.New("GET http://127.0.0.1:1/: connection refused")}, "it runs, but is not ready: GET http://127.0.0.1:1/: connection refused"},
 		{ProgramNotReady, Failure{Code: ProgramNotReady, Phase: PhaseHandshake, Node: "node-1", Log: []string{"waiting for peers"}}, "its last words: waiting for peers"},

@@ -34,6 +34,9 @@ const (
 	maxTail  = 20 // lines of an ordinary log
 	maxStack = 30 // lines of a goroutine or a race report
 	maxWidth = 400
+
+	lastWords   = 20 // lines in which a condition counts
+	beforePanic = 5  // and above a panic: the C library's and the runtime's own words
 )
 
 // readLog never fails: what it does not recognize it leaves as lines.
@@ -69,6 +72,22 @@ func readLog(lines []string) *logTail {
 		if _, n, ok := strings.Cut(line, startedItself); ok {
 			l.recursion, _, _ = strings.Cut(strings.TrimSpace(n), ":")
 		}
+	}
+	l.readConditions()
+	return l
+}
+
+// readConditions looks for what the system answered, in the words that were the
+// last, or that came with the panic: earlier ones may have been got over.
+func (l *logTail) readConditions() {
+	from := max(0, len(l.lines)-lastWords)
+	if l.panicFrom >= 0 {
+		from = min(from, max(0, l.panicFrom-beforePanic))
+	}
+	for i, line := range l.lines[from:] {
+		if l.panicFrom >= 0 && from+i >= l.panicTo {
+			break
+		}
 		if m := lookup.FindStringSubmatch(line); m != nil {
 			l.condition, l.hostname, l.resolve = nameUnknown, m[1], strings.TrimSpace(m[0])
 		}
@@ -79,7 +98,6 @@ func readLog(lines []string) *logTail {
 			}
 		}
 	}
-	return l
 }
 
 // What dist itself says in a node's log, and is looked for there.

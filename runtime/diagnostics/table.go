@@ -78,6 +78,7 @@ const (
 	ClusterUnfit       Code = "DIST-CLUSTER-UNFIT"
 	ClusterUnreachable Code = "DIST-CLUSTER-UNREACHABLE"
 	ClusterVersion     Code = "DIST-CLUSTER-VERSION"
+	ClusterRefused     Code = "DIST-CLUSTER-REFUSED"
 
 	ProgramBuild     Code = "DIST-PROGRAM-BUILD"
 	ProgramNotReady  Code = "DIST-PROGRAM-NOT-READY"
@@ -828,7 +829,7 @@ var table = []*row{
 		code:     ClusterGone,
 		title:    "the cluster has ended, or its owner has",
 		problem:  "the cluster is gone",
-		causes:   []string{"cluster {name} has been ended by its owner", "the process that owned it has ended: {err}", "the process that owned it has ended"},
+		causes:   []string{"the process that owned it has ended: {err}", "cluster {name} has been ended by its owner", "the process that owned it has ended"},
 		explain:  "The cluster belonged to `dist up`, or to a `dist test`, which has ended, by `dist down`, by its idle limit or by force. Its nodes end with it.",
 		evidence: "the owner, and how the connection to it ended",
 		remedies: always("run the test again: a cluster is started if none is up", "dist up starts one that stays until dist down or its idle limit"),
@@ -866,6 +867,20 @@ var table = []*row{
 		explain:  "A cluster of `dist up`, or of the `dist test` that runs, is leased over a socket. Both sides must speak the same version of what passes there: that of the dist command, and that of github.com/distkit/dist in the go.mod of the tests.",
 		evidence: "both sides' versions",
 		remedies: always("use one version: go install github.com/distkit/dist/cmd/dist at the version that go.mod names, or update go.mod", "end clusters that the other version keeps, with its own dist down, or by ending its process"),
+	},
+
+	{
+		code:     ClusterRefused,
+		title:    "the owner of the cluster hangs up",
+		problem:  "the owner of the cluster lets nobody in",
+		causes:   []string{"{err}", "it does not take the secret that the registry says is its"},
+		explain:  "Whoever wants to lease a cluster of `dist up`, or of the `dist test` that runs, must know the secret that its owner has written into the registry, in the user's cache directory. The file is another's, was changed, or was copied from somewhere (a cache that CI restores, for instance).",
+		evidence: "the registry file, and how the owner answered",
+		remedies: always(
+			"end that owner, which the evidence names, and start the cluster again: dist down, or kill, then dist up",
+			"see that the user's cache directory is not copied between machines, nor shared by users",
+		),
+		retry: 100 * time.Millisecond,
 	},
 
 	// PROGRAM

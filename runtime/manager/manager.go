@@ -195,6 +195,9 @@ func SizeOf(r requirement.Requirement, c *config.Config, short bool) int {
 func (m *Manager) Acquire(ctx context.Context, r Request) (*Lease, error) {
 	begin := time.Now()
 	d, found, err := m.decide(ctx, r)
+	if d.Row == "manual" && found.Err != nil { // it may well have had one
+		return nil, r.failed(ctx, d, found.Err, nil, begin)
+	}
 	if d.Action == Skip || d.Action == Fail {
 		return nil, r.refused(d)
 	}
