@@ -51,7 +51,10 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	w := &world{T: t, dir: dir, env: map[string]string{"DIST_FALLBACK_RETRIES": "0"}}
+	w := &world{T: t, dir: dir, env: map[string]string{
+		"DIST_FALLBACK_RETRIES": "0",
+		"GORACE":                "atexit_sleep_ms=0", // or each end of a process takes a second under -race
+	}}
 	w.chmod(dir, 0o755)
 	w.cache, w.tmp = w.mkdir("cache"), w.mkdir("tmp")
 	return w
