@@ -141,7 +141,10 @@ func lookPath(name, dir string, env []string) (string, error) {
 		case err == nil:
 			return found, nil
 		case errors.Is(err, fs.ErrPermission) && denied == "":
-			denied = filepath.Join(d, name)
+			// A directory that may not be searched says nothing of the file.
+			if _, err := os.Stat(filepath.Join(d, name)); err == nil {
+				denied = filepath.Join(d, name)
+			}
 		}
 	}
 	if denied != "" {
