@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -77,42 +77,36 @@ type decision struct {
 	Code   string `json:"code,omitempty"` // of the diagnosis
 }
 
-func runPlan(ctx context.Context, args []string, s streams) error {
-	flags := newFlags("plan")
+func setupPlan(flags *flag.FlagSet) action {
 	asJSON := flags.Bool("json", false, "")
 	explain := flags.Bool("explain", false, "")
 	short := flags.Bool("short", false, "")
 	tags := flags.String("tags", "", "")
 	dir := flags.String("C", "", "")
-	if err := parseFlags(flags, args); err != nil {
-		return err
-	}
-	for _, p := range flags.Args() {
-		if strings.HasPrefix(p, "-") {
-			return fmt.Errorf("flag %s after the packages: put flags first", p)
+	return func(ctx context.Context, args []string, s streams) error {
+		if err := chdir(*dir); err != nil {
+			return err
 		}
+		return runPlan(ctx, generator.Options{Tags: *tags, Patterns: args}, *short, *asJSON, *explain, s)
 	}
-	if err := chdir(*dir); err != nil {
-		return err
-	}
-	packages, mistakes := generator.Generate(ctx, generator.Options{Tags: *tags, Patterns: flags.Args()})
-	p, err := makePlan(packages, *short)
+}
+
+func runPlan(ctx context.Context, opts generator.Options, short, asJSON, explain bool, s streams) error {
+	packages, mistakes := generator.Generate(ctx, opts)
+	p, err := makePlan(packages, short)
 	if err != nil {
 		return err
 	}
 	if mistakes != nil && len(p.Tests) == 0 {
 		return mistakes
 	}
-	if *asJSON {
-		enc := json.NewEncoder(s.out)
-		enc.SetEscapeHTML(false)
-		enc.SetIndent("", "  ")
-		err = enc.Encode(p)
-	} else {
-		err = p.print(s.out, *explain)
+	if asJSON {
+		err = printJSON(s.out, p)
+	} else if err = p.print(s.out, explain); err != nil {
+		err = fmt.Errorf("print the plan: %w", err)
 	}
 	if err != nil {
-		return fmt.Errorf("print the plan: %w", err)
+		return err
 	}
 	return mistakes // of the packages that are not in the plan
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"maps"
 	"os"
@@ -60,36 +61,43 @@ type testRun struct {
 	packages []*generator.Package // those with something distributed
 }
 
-func runTest(ctx context.Context, args []string, s streams) error {
-	r := &testRun{streams: s}
-	var dir string
-	own := newFlags("test")
+// testSettings are the flags that override a key of the configuration.
+var testSettings = map[string]string{
+	"mode":      "DIST_CLUSTER_MODE",
+	"max-nodes": "DIST_CLUSTER_MAX_NODES",
+	"reuse":     "DIST_CLUSTER_REUSE",
+	"engine":    "DIST_CLUSTER_ENGINE",
+}
+
+func setupTest(own *flag.FlagSet) action {
+	r := &testRun{}
 	own.BoolVar(&r.only, "only", false, "")
 	own.BoolVar(&r.verbose, "verbose", false, "")
-	own.StringVar(&dir, "C", "", "")
+	dir := own.String("C", "", "")
 	settings := make(map[string]string) // by variable
-	for name, variable := range map[string]string{
-		"mode":      "DIST_CLUSTER_MODE",
-		"max-nodes": "DIST_CLUSTER_MAX_NODES",
-		"reuse":     "DIST_CLUSTER_REUSE",
-		"engine":    "DIST_CLUSTER_ENGINE",
-	} {
+	for name, variable := range testSettings {
 		own.Func(name, "", func(v string) error {
 			settings[variable] = v
 			return nil
 		})
 	}
-	var err error
-	if r.line, err = parseTestLine(args, own); err != nil {
-		return err
+	return func(ctx context.Context, args []string, s streams) (err error) {
+		r.streams = s
+		if r.line, err = parseTestLine(args, own); err != nil {
+			return err
+		}
+		if err := chdir(*dir); err != nil {
+			return err
+		}
+		// Into our own environment, for all that runs below and for config.
+		for variable, v := range settings {
+			os.Setenv(variable, v)
+		}
+		return r.start(ctx)
 	}
-	if err := chdir(dir); err != nil {
-		return err
-	}
-	// Into our own environment, for all that runs below and for config.
-	for variable, v := range settings {
-		os.Setenv(variable, v)
-	}
+}
+
+func (r *testRun) start(ctx context.Context) error {
 	if err := r.checkEnvironment(); err != nil {
 		return err
 	}
@@ -97,6 +105,7 @@ func runTest(ctx context.Context, args []string, s streams) error {
 		r.line.set("v", "true")
 	}
 
+	var err error
 	if r.tmp, err = os.MkdirTemp("", "dist-test-"); err != nil {
 		return fmt.Errorf("make a directory for this run: %w", err)
 	}

@@ -84,34 +84,26 @@ func (e *entry) remove() {
 // sweepDeadRuns finishes what runs that were killed together with their reaper
 // could not: it ends their processes and removes their files.
 func sweepDeadRuns() {
-	state, err := stateDir()
-	if err != nil {
-		return
-	}
-	files, err := os.ReadDir(state)
+	files, err := entries()
 	if err != nil {
 		return
 	}
 	for _, f := range files {
-		if filepath.Ext(f.Name()) == entrySuffix {
-			sweepDeadRun(filepath.Join(state, f.Name()))
-		}
+		sweepDeadRun(f)
 	}
 }
 
-func sweepDeadRun(file string) {
-	lock := flock.New(file, flock.SetFlag(os.O_RDONLY))
-	if ok, err := lock.TryLock(); err != nil || !ok {
-		return // alive, or gone meanwhile
+func sweepDeadRun(file string) bool {
+	lock := lockDead(file)
+	if lock == nil {
+		return false
 	}
 	defer lock.Unlock()
 	defer os.Remove(file)
-	b, err := os.ReadFile(file)
-	var data entryData
-	if err != nil || json.Unmarshal(b, &data) != nil {
-		return
+	if run, dir, ok := readEntry(file); ok {
+		cleanUp(run, dir)
 	}
-	cleanUp(data.Run, data.Dir)
+	return true
 }
 
 // cleanUp removes what is left of a run that has ended. It believes nothing
@@ -120,7 +112,7 @@ func cleanUp(run, dir string) {
 	if len(run) < 16 || strings.ContainsAny(run, "/\\.= ") {
 		return
 	}
-	sweep(func(id string) bool { return strings.HasPrefix(id, run+"/") })
+	sweep(ofRun(run))
 	if filepath.IsAbs(dir) && filepath.Base(dir) == dirPrefix+run {
 		for range 5 { // a process that is just dying may still write
 			if os.RemoveAll(dir) == nil {
