@@ -16,6 +16,8 @@ import (
 	"github.com/distkit/dist/analyzer"
 	"github.com/distkit/dist/config"
 	"github.com/distkit/dist/generator"
+	"github.com/distkit/dist/runtime/engine/process"
+	"github.com/distkit/dist/runtime/wire"
 )
 
 // Exit statuses, the same for every command.
@@ -26,6 +28,9 @@ const (
 )
 
 func main() {
+	if c := process.Inherited(); c != nil {
+		beNode(c)
+	}
 	if calledByGoVet(os.Args[1:]) {
 		unitchecker.Main(analyzer.Analyzer)
 	}
@@ -33,6 +38,14 @@ func main() {
 	status := run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr})
 	stop()
 	os.Exit(status)
+}
+
+// beNode is the life of a node that dist doctor starts: it answers until it is
+// not wanted any more.
+func beNode(c *process.Child) {
+	c.Serve(func(context.Context, string, []byte) ([]byte, error) { return nil, nil }, func(*wire.Conn) {})
+	c.Abandoned()
+	os.Exit(exitTrouble)
 }
 
 // calledByGoVet reports whether go vet is asking, with this executable as its
@@ -76,6 +89,8 @@ func init() {
 	commands = []*command{
 		{"test", "run tests as go test does, clusters taken care of", testHelp, nil, true, setupTest},
 		{"plan", "show which tests need clusters, and what would be done", planHelp, nil, false, setupPlan},
+		{"doctor", "check whether clusters can be had on this machine", doctorHelp, nothing, false, setupDoctor},
+		{"clean", "remove what killed runs have left behind", cleanHelp, nothing, false, setupClean},
 		{"completion", "print what makes a shell complete dist's words", completionHelp, shells, false, setupCompletion},
 		{"version", "print the version", versionHelp, nothing, false, setupVersion},
 		{"help", "explain a command", helpHelp, commandNames, false, setupHelp},

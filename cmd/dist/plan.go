@@ -126,9 +126,8 @@ func makePlan(packages []*generator.Package, short bool) (*plan, error) {
 		decide := func(r requirement.Requirement) manager.Decision {
 			return m.Decide(manager.Request{Requirement: r, Config: cfg, Short: short})
 		}
-		// What is refused for its size names the limit.
-		if d := decide(requirement.Requirement{Nodes: requirement.MaxNodes + 1}); d.Limit.Nodes > 0 && (p.Limit == nil || d.Limit.Nodes < p.Limit.Nodes) {
-			p.Limit = &limit{d.Limit.Nodes, d.Limit.Source}
+		if l := largest(cfg); l != nil && (p.Limit == nil || l.Nodes < p.Limit.Nodes) {
+			p.Limit = l
 		}
 		for _, t := range pkg.Tests {
 			p.Tests = append(p.Tests, planned(t, decide(t.Requirement)))

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gofrs/flock"
+
 	"github.com/distkit/dist/config"
 	"github.com/distkit/dist/generator"
 	"github.com/distkit/dist/runtime"
@@ -106,9 +108,11 @@ func (r *testRun) start(ctx context.Context) error {
 	}
 
 	var err error
-	if r.tmp, err = os.MkdirTemp("", "dist-test-"); err != nil {
+	var lock *flock.Flock
+	if r.tmp, lock, err = makeTestDir(); err != nil {
 		return fmt.Errorf("make a directory for this run: %w", err)
 	}
+	defer lock.Close()
 	defer os.RemoveAll(r.tmp)
 	return r.run(ctx)
 }
