@@ -2,16 +2,14 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
-	"github.com/gofrs/flock"
-
 	"github.com/distkit/dist/runtime/engine/process"
+	"github.com/distkit/dist/runtime/lockfile"
 )
 
 // A leftover is something of this user's that dist has made, that nobody uses
@@ -72,22 +70,11 @@ const (
 )
 
 // makeTestDir makes the directory of a dist test.
-func makeTestDir() (dir string, lock *flock.Flock, err error) {
+func makeTestDir() (dir string, lock *lockfile.File, err error) {
 	if dir, err = os.MkdirTemp("", testDirPrefix); err != nil {
 		return "", nil, err
 	}
-	// Locked before it gets its name.
-	temp := filepath.Join(dir, ".lock")
-	lock = flock.New(temp)
-	ok, err := lock.TryLock()
-	if err == nil && !ok {
-		err = fmt.Errorf("lock %s: somebody has it", temp)
-	}
-	if err == nil {
-		err = os.Rename(temp, filepath.Join(dir, testLock))
-	}
-	if err != nil {
-		lock.Close()
+	if lock, err = lockfile.Create(dir, testLock, nil); err != nil {
 		os.RemoveAll(dir)
 		return "", nil, err
 	}
@@ -103,36 +90,35 @@ func deadTests() []*leftover {
 	slices.Sort(dirs)
 	var found []*leftover
 	for _, dir := range dirs {
-		lock := lockDeadTest(dir)
-		if lock == nil {
+		release := claimTest(dir)
+		if release == nil {
 			continue
 		}
-		lock.Close()
+		release()
 		found = append(found, &leftover{Kind: "test", Path: dir, remove: func() error {
-			lock := lockDeadTest(dir)
-			if lock == nil {
+			release := claimTest(dir)
+			if release == nil {
 				return errInUse
 			}
-			defer lock.Close()
+			defer release()
 			return os.RemoveAll(dir)
 		}})
 	}
 	return found
 }
 
-// lockDeadTest locks the directory of a dist test that has ended; nil if it is
+// claimTest takes over the directory of a dist test that has ended; nil if it is
 // no such directory.
-func lockDeadTest(dir string) *flock.Flock {
+func claimTest(dir string) (release func()) {
 	name := filepath.Join(dir, testLock)
 	if !isOurs(dir, fs.ModeDir|0o700) || !isOurs(name, 0) {
 		return nil
 	}
-	lock := flock.New(name, flock.SetFlag(os.O_RDONLY))
-	if ok, err := lock.TryLock(); err != nil || !ok {
-		lock.Close()
+	release, err := lockfile.Claim(name)
+	if err != nil {
 		return nil
 	}
-	return lock
+	return release
 }
 
 // isOurs reports whether a file is this user's and of this mode, where 0 is any

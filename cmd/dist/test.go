@@ -12,11 +12,10 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gofrs/flock"
-
 	"github.com/distkit/dist/config"
 	"github.com/distkit/dist/generator"
 	"github.com/distkit/dist/runtime"
+	"github.com/distkit/dist/runtime/lockfile"
 )
 
 const testHelp = `usage: dist test [flags] [packages] [-- go test flags]
@@ -108,11 +107,11 @@ func (r *testRun) start(ctx context.Context) error {
 	}
 
 	var err error
-	var lock *flock.Flock
+	var lock *lockfile.File
 	if r.tmp, lock, err = makeTestDir(); err != nil {
 		return fmt.Errorf("make a directory for this run: %w", err)
 	}
-	defer lock.Close()
+	defer lock.Remove()
 	defer os.RemoveAll(r.tmp)
 	return r.run(ctx)
 }

@@ -70,7 +70,9 @@ const (
 	ClusterBusy        Code = "DIST-CLUSTER-BUSY"
 	ClusterGone        Code = "DIST-CLUSTER-GONE"
 	ClusterSize        Code = "DIST-CLUSTER-SIZE"
+	ClusterUnfit       Code = "DIST-CLUSTER-UNFIT"
 	ClusterUnreachable Code = "DIST-CLUSTER-UNREACHABLE"
+	ClusterVersion     Code = "DIST-CLUSTER-VERSION"
 
 	ProgramStop Code = "DIST-PROGRAM-STOP"
 
@@ -744,9 +746,9 @@ var table = []*row{
 		retry:    time.Second,
 	}, {
 		code:     ClusterGone,
-		title:    "the owner of the cluster has ended",
+		title:    "the cluster has ended, or its owner has",
 		problem:  "the cluster is gone",
-		causes:   []string{"the process that owned it has ended: {err}", "the process that owned it has ended"},
+		causes:   []string{"cluster {name} has been ended by its owner", "the process that owned it has ended: {err}", "the process that owned it has ended"},
 		explain:  "The cluster belonged to `dist up`, or to a `dist test`, which has ended, by `dist down`, by its idle limit or by force. Its nodes end with it.",
 		evidence: "the owner, and how the connection to it ended",
 		remedies: always("run the test again: a cluster is started if none is up", "dist up starts one that stays until dist down or its idle limit"),
@@ -760,6 +762,14 @@ var table = []*row{
 		evidence: "the cluster's section in distributed.toml",
 		remedies: always("add the missing nodes to [attach.{name}] in distributed.toml", "say what the test bears, with min= in its directive"),
 	}, {
+		code:     ClusterUnfit,
+		title:    "the cluster that is up is not what the test asks for",
+		problem:  "the cluster does not fit",
+		causes:   []string{"it is {err}", "it has another size, or another configuration or build of its program"},
+		explain:  "A test was to have one cluster in particular, which has another number of nodes than it asks for, or runs the program from another section of distributed.toml or another build.",
+		evidence: "what differs",
+		remedies: always("end the cluster and start it again from what is there now: dist down, dist up", "or let the test have a cluster of its own"),
+	}, {
 		code:     ClusterUnreachable,
 		title:    "the cluster that runs already does not answer",
 		problem:  "cluster {name} is not healthy",
@@ -768,6 +778,14 @@ var table = []*row{
 		evidence: "the node, its address, and what it answered",
 		remedies: always("see that the cluster runs, and that this machine can reach it", "correct the addresses in [attach.{name}] of distributed.toml"),
 		retry:    time.Second,
+	}, {
+		code:     ClusterVersion,
+		title:    "the owner of the cluster is of another version",
+		problem:  "this version of dist cannot talk to the owner of the cluster",
+		causes:   []string{"{err}", "the owner of the cluster is of another version of dist"},
+		explain:  "A cluster of `dist up`, or of the `dist test` that runs, is leased over a socket. Both sides must speak the same version of what passes there: that of the dist command, and that of github.com/distkit/dist in the go.mod of the tests.",
+		evidence: "both sides' versions",
+		remedies: always("use one version: go install github.com/distkit/dist/cmd/dist at the version that go.mod names, or update go.mod", "end clusters that the other version keeps, with its own dist down, or by ending its process"),
 	},
 
 	// PROGRAM

@@ -49,6 +49,7 @@ type Conn struct {
 	rw      net.Conn
 	handler Handler
 	write   writer
+	most    int64 // bytes in a frame's body that comes in
 
 	nextID  atomic.Uint64
 	mu      sync.Mutex
@@ -67,7 +68,7 @@ type reply struct {
 // New makes a Conn of a stream. Nothing is read until Serve runs.
 func New(rw net.Conn, h Handler) *Conn {
 	c := &Conn{
-		rw: rw, handler: h,
+		rw: rw, handler: h, most: MaxFrame,
 		pending: make(map[uint64]chan reply),
 		serving: make(map[uint64]context.CancelCauseFunc),
 	}
@@ -75,6 +76,10 @@ func New(rw net.Conn, h Handler) *Conn {
 	c.write.init(c)
 	return c
 }
+
+// Limit sets the largest frame that is accepted, in bytes, where MaxFrame is
+// more than the peer ever has reason to send. It is to be called before Serve.
+func (c *Conn) Limit(n int) { c.most = int64(min(n, MaxFrame)) }
 
 // Serve reads frames until the stream ends and returns why it did; io.EOF is
 // the peer's orderly end. Every request is answered in a goroutine of its own.
@@ -200,8 +205,8 @@ func (c *Conn) read() error {
 			return err
 		}
 		size := int64(binary.BigEndian.Uint32(head[:])) - (headerSize - 4)
-		if size < 0 || size > MaxFrame {
-			return fmt.Errorf("frame of %d bytes announced: at most %d", size, MaxFrame)
+		if size < 0 || size > c.most {
+			return fmt.Errorf("frame of %d bytes announced: at most %d", size, c.most)
 		}
 		body, err := readBody(br, size)
 		if err != nil {

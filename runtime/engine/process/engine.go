@@ -12,6 +12,7 @@ import (
 
 	"github.com/distkit/dist/runtime/diagnostics"
 	"github.com/distkit/dist/runtime/engine"
+	"github.com/distkit/dist/runtime/lockfile"
 )
 
 const (
@@ -68,8 +69,8 @@ type run struct {
 	dir string
 
 	enterOnce sync.Once
-	entered   chan struct{} // closed when entry is set
-	entry     *entry        // nil if the state directory cannot be used
+	entered   chan struct{}  // closed when entry is set
+	entry     *lockfile.File // nil if the state directory cannot be used
 
 	guard   sync.Once
 	guarded chan struct{} // closed when the reaper is started, or cannot be
@@ -133,7 +134,7 @@ func (r *run) close() error {
 	r.enterOnce.Do(func() { close(r.entered) }) // no node was ever started
 	<-r.entered
 	if r.entry != nil {
-		r.entry.remove()
+		r.entry.Remove()
 	}
 	r.guard.Do(func() { close(r.guarded) }) // no node has ever answered
 	<-r.guarded

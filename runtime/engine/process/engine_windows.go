@@ -3,7 +3,6 @@ package process
 import (
 	"context"
 	"errors"
-	"io/fs"
 
 	"github.com/distkit/dist/runtime/diagnostics"
 	"github.com/distkit/dist/runtime/engine"
@@ -43,5 +42,3 @@ func startReaper(*run) (*reaper, error) { return nil, errUnsupported }
 func (r *reaper) dismiss()              {}
 
 func watchParent() {}
-
-func ownedByUs(fs.FileInfo) bool { return true }

@@ -86,7 +86,7 @@ func startReaper(r *run) (*reaper, error) {
 	t := task{Run: r.id, Dir: r.dir}
 	<-r.entered
 	if r.entry != nil {
-		t.Entry = r.entry.file
+		t.Entry = r.entry.Path()
 	}
 	b, err := json.Marshal(t)
 	if err == nil {

@@ -2,54 +2,29 @@ package process
 
 import (
 	"encoding/json"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 
-	"github.com/gofrs/flock"
+	"github.com/distkit/dist/runtime/lockfile"
 )
 
 // An entry says, in the user's state directory, that a run exists and where
-// its files are. Its file is locked as long as the run's process lives; a file
-// that can be locked belongs to a run that was killed.
-type entry struct {
-	file string
-	lock *flock.Flock
-}
-
+// its files are. One that is not locked belongs to a run that was killed.
 type entryData struct {
 	Version int
 	Run     string
 	Dir     string
 }
 
-const entrySuffix = ".run"
+const (
+	entries     = "runs" // the state directory's name
+	entrySuffix = ".run"
+	entryMost   = 64 << 10 // bytes
+)
 
-// stateDir is where entries are: in the user's cache directory, so that all
-// runs of a user find each other's whatever TMPDIR says.
-func stateDir() (string, error) {
-	cache, err := os.UserCacheDir()
-	if err == nil {
-		dir := filepath.Join(cache, "dist", "runs")
-		if err = os.MkdirAll(dir, 0o700); err == nil {
-			return dir, nil
-		}
-	}
-	// A read-only home, as in many containers.
-	dir := filepath.Join(os.TempDir(), fmt.Sprintf("dist-runs-%d", os.Getuid()))
-	if mkErr := os.Mkdir(dir, 0o700); mkErr != nil && !os.IsExist(mkErr) {
-		return "", err
-	}
-	// Somebody else may have made it, to be told where our files are.
-	if info, statErr := os.Lstat(dir); statErr != nil || !info.IsDir() || info.Mode().Perm() != 0o700 || !ownedByUs(info) {
-		return "", fmt.Errorf("%s is not a directory of this user alone", dir)
-	}
-	return dir, nil
-}
-
-func newEntry(run, dir string) (*entry, error) {
-	state, err := stateDir()
+func newEntry(run, dir string) (*lockfile.File, error) {
+	place, err := lockfile.Dir(entries)
 	if err != nil {
 		return nil, err
 	}
@@ -57,48 +32,54 @@ func newEntry(run, dir string) (*entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Locked before it gets its name: an entry that is seen unlocked is dead.
-	file := filepath.Join(state, run+entrySuffix)
-	temp := filepath.Join(state, "."+run)
-	if err := os.WriteFile(temp, data, 0o600); err != nil {
-		return nil, err
-	}
-	lock := flock.New(temp)
-	if ok, err := lock.TryLock(); err != nil || !ok {
-		os.Remove(temp)
-		return nil, fmt.Errorf("lock %s: %w", temp, err)
-	}
-	if err := os.Rename(temp, file); err != nil {
-		lock.Unlock()
-		os.Remove(temp)
-		return nil, err
-	}
-	return &entry{file: file, lock: lock}, nil
+	return lockfile.Create(place, run+entrySuffix, data)
 }
 
-func (e *entry) remove() {
-	os.Remove(e.file)
-	e.lock.Unlock()
+// entryFiles are the entries of this user's runs, living or dead.
+func entryFiles() ([]string, error) {
+	place, err := lockfile.Dir(entries)
+	if err != nil {
+		return nil, err
+	}
+	return lockfile.List(place, entrySuffix)
+}
+
+// readEntry believes nothing it has read: dir is "" unless it is there and named
+// as the run's own.
+func readEntry(file string) (run, dir string, ok bool) {
+	b, err := lockfile.Read(file, entryMost)
+	var data entryData
+	if err != nil || json.Unmarshal(b, &data) != nil {
+		return "", "", false
+	}
+	if len(data.Run) < 16 || strings.ContainsAny(data.Run, "/\\.= ") {
+		return "", "", false
+	}
+	if info, err := os.Lstat(data.Dir); err != nil || !info.IsDir() || !filepath.IsAbs(data.Dir) || filepath.Base(data.Dir) != dirPrefix+data.Run {
+		return data.Run, "", true
+	}
+	return data.Run, data.Dir, true
 }
 
 // sweepDeadRuns finishes what runs that were killed together with their reaper
 // could not: it ends their processes and removes their files.
 func sweepDeadRuns() {
-	files, err := entries()
+	files, err := entryFiles()
 	if err != nil {
 		return
 	}
-	for _, f := range files {
-		sweepDeadRun(f)
+	for _, file := range files {
+		sweepDeadRun(file)
 	}
 }
 
+// sweepDeadRun reports whether the run was dead.
 func sweepDeadRun(file string) bool {
-	lock := lockDead(file)
-	if lock == nil {
-		return false
+	release, err := lockfile.Claim(file)
+	if err != nil || release == nil {
+		return false // alive, or gone meanwhile
 	}
-	defer lock.Unlock()
+	defer release()
 	defer os.Remove(file)
 	if run, dir, ok := readEntry(file); ok {
 		cleanUp(run, dir)
@@ -120,4 +101,8 @@ func cleanUp(run, dir string) {
 			}
 		}
 	}
+}
+
+func ofRun(run string) func(id string) bool {
+	return func(id string) bool { return strings.HasPrefix(id, run+"/") }
 }

@@ -20,8 +20,15 @@ import (
 // errRetired tells those who waited for a cluster that it is gone.
 var errRetired = errors.New("the cluster is gone")
 
-// announceAfter is how long a lease waits before somebody is told why.
-const announceAfter = time.Second
+const (
+	// announceAfter is how long a lease waits before somebody is told why.
+	announceAfter = time.Second
+	// settleTime is how long the nodes of a cluster that has been leased before
+	// may take to be healthy: one that was paused finds its peers again.
+	settleTime = 5 * time.Second
+	// lookPause is the time between two looks at nodes that settle.
+	lookPause = 50 * time.Millisecond
+)
 
 // A cluster is a program's cluster that somebody has asked for. It starts with
 // its first lease.
@@ -33,26 +40,29 @@ type cluster struct {
 	dir  string // of its nodes' directories and logs
 	made time.Time
 
+	ctx    context.Context // ends when the cluster is to end, and with it all that is done to its nodes
+	cancel context.CancelFunc
+
 	mu      sync.Mutex
 	queue   []*lease // those who wait, in order
 	holders map[*lease]bool
 	retired bool
-	leases  int // so far
+	mending context.CancelFunc // gives up what happens between leases
 
-	// acting serialises what concerns all nodes: the start, the preparation of a
-	// lease, the end.
-	acting sync.Mutex
-	fresh  bool // nobody has had it since its data were emptied
+	// acting, which holds one, serialises what concerns all nodes: the start, the
+	// preparation of a lease, the end.
+	acting chan struct{}
+	fresh  bool // nobody has had it since its data were emptied; under acting
 
-	// These are set by the start, under both locks.
+	// These are set by the start, and by the end, under both locks.
 	exe   *program.Executable
 	addrs *network.Lease
 	nodes []*member
 }
 
 // lease waits for the turn of an Ask, and has the cluster prepared for it.
-func (c *cluster) lease(ctx context.Context, a Ask) (*lease, error) {
-	l := &lease{c: c, who: a.Who, shared: a.Shared, turn: make(chan struct{}), since: time.Now()}
+func (c *cluster) lease(ctx context.Context, a Ask, idle bool) (*lease, error) {
+	l := &lease{c: c, who: a.Who, shared: a.Shared, idle: idle, turn: make(chan struct{}), since: time.Now()}
 	c.mu.Lock()
 	if c.retired {
 		c.mu.Unlock()
@@ -64,13 +74,57 @@ func (c *cluster) lease(ctx context.Context, a Ask) (*lease, error) {
 	if err := c.await(ctx, l, a.Announce); err != nil {
 		return nil, err
 	}
+	begin := time.Now()
 	if err := c.prepare(ctx, l, &a); err != nil {
 		c.leave(l)
-		return nil, err
+		if c.ctx.Err() != nil {
+			return nil, errRetired
+		}
+		return nil, wrap(err, diagnostics.Failure{
+			Phase: diagnostics.PhasePrepare, Op: "prepare cluster " + c.id, Name: c.ask.Program.Name,
+			Limit: a.Start, Elapsed: time.Since(begin),
+		})
 	}
-	l.begin()
 	return l, nil
 }
+
+// wrap makes an error one that can be diagnosed, if it is not.
+func wrap(err error, f diagnostics.Failure) error {
+	var (
+		e *engine.Error
+		d *diagnostics.Diagnosis
+	)
+	if errors.As(err, &e) || errors.As(err, &d) {
+		return err
+	}
+	f.Err = err
+	return &engine.Error{Failure: f}
+}
+
+// within is a context that ends with the cluster, too.
+func (c *cluster) within(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(c.ctx, cancel)
+	return ctx, func() {
+		stop()
+		cancel()
+	}
+}
+
+// lock takes c.acting, or returns ctx's error.
+func (c *cluster) lock(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case c.acting <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (c *cluster) unlock() { <-c.acting }
 
 // admit lets in as many of those who wait as may have the cluster at the same
 // time. c.mu is held.
@@ -84,8 +138,7 @@ func (c *cluster) admit() {
 		}
 		c.queue = c.queue[1:]
 		c.holders[next] = true
-		c.leases++
-		next.reused, next.since = c.leases > 1, time.Now()
+		next.since = time.Now()
 		close(next.turn)
 	}
 }
@@ -109,6 +162,11 @@ func (c *cluster) await(ctx context.Context, l *lease, announce func(string)) er
 				announce(c.inTheWay(l))
 			}
 		case <-ctx.Done():
+			select {
+			case <-l.turn: // just now: it is not the others that are to blame
+				continue
+			default:
+			}
 			reason := c.inTheWay(l)
 			c.leave(l)
 			return &engine.Error{Failure: diagnostics.Failure{
@@ -125,6 +183,9 @@ func (c *cluster) inTheWay(l *lease) string {
 	defer c.mu.Unlock()
 	var who []string
 	for h := range c.holders {
+		if h == l {
+			continue
+		}
 		who = append(who, fmt.Sprintf("%s has had it for %v", h.who, time.Since(h.since).Round(100*time.Millisecond)))
 	}
 	slices.Sort(who)
@@ -147,10 +208,51 @@ func (c *cluster) leave(l *lease) {
 	c.queue = slices.DeleteFunc(c.queue, func(q *lease) bool { return q == l })
 	delete(c.holders, l)
 	c.admit()
+	// A cluster that never came to be is not kept.
+	idle := len(c.holders)+len(c.queue) == 0
+	void := idle && c.nodes == nil && !c.retired
+	c.retired = c.retired || void
 	c.mu.Unlock()
+	if void {
+		c.k.forget(c)
+	}
 	c.k.mu.Lock()
 	c.k.used = time.Now()
 	c.k.mu.Unlock()
+	if idle && !void {
+		c.mend()
+	}
+}
+
+// mend has nodes run again, in the background, that a lease has left paused or
+// ended. The next lease would do so, too, and would have to wait for it.
+func (c *cluster) mend() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	broken := slices.ContainsFunc(c.nodes, func(n *member) bool {
+		s := n.state()
+		return !s.Up || s.Paused
+	})
+	if !broken || c.retired || c.mending != nil {
+		return
+	}
+	ctx, cancel := c.within(context.Background())
+	c.mending = cancel
+	go func() {
+		defer func() {
+			c.mu.Lock()
+			c.mending = nil
+			c.mu.Unlock()
+			cancel()
+		}()
+		if c.lock(ctx) != nil {
+			return
+		}
+		defer c.unlock()
+		if c.nodes != nil {
+			c.restore(ctx) // what it could not do is the next lease's to find out
+		}
+	}()
 }
 
 func (c *cluster) busy() bool {
@@ -162,23 +264,45 @@ func (c *cluster) busy() bool {
 // prepare makes the cluster what a lease may expect: running, healthy, and for
 // an exclusive one with fresh data.
 func (c *cluster) prepare(ctx context.Context, l *lease, a *Ask) error {
-	c.acting.Lock()
-	defer c.acting.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, a.Start)
+	if a.Start > 0 {
+		limited, cancel := context.WithTimeout(ctx, a.Start)
+		defer cancel()
+		ctx = limited
+	}
+	ctx, cancel := c.within(ctx)
 	defer cancel()
-	if c.nodes != nil {
+	if !l.shared && c.ask.Program.Reset.Mode == "restart" {
+		c.mu.Lock()
+		if c.mending != nil {
+			c.mending() // it would be stopped again at once
+		}
+		c.mu.Unlock()
+	}
+	if err := c.lock(ctx); err != nil {
+		return err
+	}
+	defer c.unlock()
+	l.reused = c.nodes != nil
+	if l.reused {
 		err := c.refresh(ctx, l)
-		if err == nil || ctx.Err() != nil {
+		switch {
+		case err == nil:
+			l.begin()
+			return nil
+		case ctx.Err() != nil, c.shared(l):
+			// Others who share it have it as it is.
 			return err
 		}
-		// It could not be mended. Others who share it have it as it is.
-		if c.shared(l) {
-			return err
-		}
+		// It could not be mended.
 		c.stopAll(ctx)
 		c.release()
+		l.reused = false
 	}
-	return c.start(ctx, a)
+	if err := c.start(ctx); err != nil {
+		return err
+	}
+	l.begin()
+	return nil
 }
 
 // shared reports whether somebody besides l has the cluster.
@@ -188,29 +312,49 @@ func (c *cluster) shared(l *lease) bool {
 	return len(c.holders) > 1
 }
 
-// refresh prepares a cluster that has been leased before.
+// refresh prepares a cluster that runs already.
 func (c *cluster) refresh(ctx context.Context, l *lease) error {
 	if !l.shared && !c.fresh {
 		if err := c.reset(ctx); err != nil {
 			return err
 		}
 	}
-	if !c.shared(l) {
-		c.fresh = false
-	}
-	err := c.restore(ctx)
-	if err == nil {
-		err = c.each(func(n *member) error { return n.health(ctx) })
-	}
+	err := c.settle(ctx)
 	if err == nil || ctx.Err() != nil || c.shared(l) {
 		return err
 	}
-	// A restart may do what a look could not.
-	return c.each(func(n *member) error { return n.restart(ctx, "restarted: it was not healthy") })
+	// A restart may do what patience could not.
+	return c.together(ctx, func(ctx context.Context, n *member) error {
+		return n.restart(ctx, "restarted: it was not healthy")
+	})
+}
+
+// settle has all nodes run, and returns when all are healthy, or have not been
+// for some time.
+func (c *cluster) settle(ctx context.Context) error {
+	until := time.Now().Add(settleTime)
+	for {
+		err := c.restore(ctx)
+		if err != nil {
+			return err
+		}
+		if err = c.each(func(n *member) error { return n.health(ctx) }); err == nil {
+			return nil
+		}
+		if time.Now().After(until) {
+			return err
+		}
+		select {
+		case <-time.After(lookPause):
+		case <-ctx.Done():
+			return err
+		}
+	}
 }
 
 // start starts all nodes at once. Without all of them there is no cluster.
-func (c *cluster) start(ctx context.Context, a *Ask) (err error) {
+func (c *cluster) start(ctx context.Context) (err error) {
+	a := &c.ask
 	exe, err := c.k.build(ctx, a)
 	if err != nil {
 		return err
@@ -238,13 +382,12 @@ func (c *cluster) start(ctx context.Context, a *Ask) (err error) {
 	c.mu.Lock()
 	c.exe, c.addrs, c.nodes = exe, addrs, nodes
 	c.mu.Unlock()
-	if err := c.each(func(n *member) error { return n.start(ctx) }); err != nil {
+	if err := c.together(ctx, func(ctx context.Context, n *member) error { return n.start(ctx) }); err != nil {
 		c.stopAll(ctx)
 		c.release()
 		return err
 	}
-	c.fresh = false // its first lease has it now
-	c.k.tell()
+	c.fresh = true
 	return nil
 }
 
@@ -267,7 +410,7 @@ func (c *cluster) view(a *Ask, addrs *network.Lease) config.View {
 }
 
 // each does something to all nodes at once, and returns the error of the first
-// one, by index, that it failed on.
+// one, by index, that it failed on. c.acting is held.
 func (c *cluster) each(act func(*member) error) error {
 	errs := make([]error, len(c.nodes))
 	var wg sync.WaitGroup
@@ -275,22 +418,36 @@ func (c *cluster) each(act func(*member) error) error {
 		wg.Go(func() { errs[i] = act(n) })
 	}
 	wg.Wait()
-	// What was only given up because another one failed is not the cause.
-	slices.SortStableFunc(errs, func(a, b error) int {
-		return rank(a) - rank(b)
-	})
-	return errs[0]
+	return first(errs)
 }
 
-// rank orders errors by how much they say.
-func rank(err error) int {
-	switch {
-	case err == nil:
-		return 2
-	case errors.Is(err, context.Canceled):
-		return 1
+// together is each for what only makes sense if it can be done to all nodes:
+// when it has failed on one, the others need not go on.
+func (c *cluster) together(ctx context.Context, act func(context.Context, *member) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	return c.each(func(n *member) error {
+		err := act(ctx, n)
+		if err != nil {
+			cancel()
+		}
+		return err
+	})
+}
+
+// first is the first error that is a cause: what was given up because another
+// one failed is not.
+func first(errs []error) (err error) {
+	for _, e := range errs {
+		switch {
+		case e == nil:
+		case !errors.Is(e, context.Canceled):
+			return e
+		case err == nil:
+			err = e
+		}
 	}
-	return 0
+	return err
 }
 
 // reset gives an exclusive lease fresh data, in the program's way.
@@ -313,23 +470,28 @@ func (c *cluster) reset(ctx context.Context) error {
 		return err
 	}
 	c.sweep()
-	return c.each(func(n *member) error {
+	err := c.together(ctx, func(ctx context.Context, n *member) error {
 		if err := n.clear(); err != nil {
 			return err
 		}
 		return n.start(ctx)
 	})
+	c.fresh = err == nil
+	return err
 }
 
 // restore has all nodes run that a lease has left paused or ended.
 func (c *cluster) restore(ctx context.Context) error {
-	return c.each(func(n *member) error { return n.restore(ctx) })
+	return c.together(ctx, func(ctx context.Context, n *member) error { return n.restore(ctx) })
 }
 
 // sweep ends what ended nodes have left outside their process groups.
 func (c *cluster) sweep() []string {
+	c.mu.Lock()
+	nodes := c.nodes
+	c.mu.Unlock()
 	var ended []engine.Node
-	for _, n := range c.nodes {
+	for _, n := range nodes {
 		ended = append(ended, n.ended()...)
 	}
 	if len(ended) == 0 {
@@ -338,10 +500,10 @@ func (c *cluster) sweep() []string {
 	return c.k.engine.Sweep(ended)
 }
 
-// stopAll ends all nodes; those that do not by themselves are killed.
+// stopAll ends all nodes for good; those that do not by themselves are killed.
 func (c *cluster) stopAll(ctx context.Context) {
 	c.each(func(n *member) error {
-		n.stop(ctx, "stopped: its cluster has ended")
+		n.end(ctx)
 		return nil
 	})
 	c.sweep()
@@ -368,6 +530,7 @@ func (c *cluster) retire() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.retired = true
+	c.cancel()
 	for _, l := range c.queue {
 		close(l.turn)
 	}
@@ -381,6 +544,7 @@ func (c *cluster) retireIfIdle() bool {
 	c.retired = c.retired || idle
 	c.mu.Unlock()
 	if idle {
+		c.cancel()
 		c.k.forget(c)
 	}
 	return idle
@@ -388,12 +552,11 @@ func (c *cluster) retireIfIdle() bool {
 
 // end stops a retired cluster.
 func (c *cluster) end(ctx context.Context) {
-	c.acting.Lock()
-	defer c.acting.Unlock()
+	c.acting <- struct{}{} // what has it is being given up
+	defer c.unlock()
 	if c.nodes != nil {
 		c.stopAll(ctx)
 		c.release()
-		c.k.tell()
 	}
 }
 

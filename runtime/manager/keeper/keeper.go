@@ -2,6 +2,7 @@ package keeper
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -30,7 +31,6 @@ type Keeper struct {
 	closed   bool
 	used     time.Time // when the last lease ended
 	nets     map[config.Network]*network.Allocator
-	changed  func([]Info) // told whenever there is another set of clusters
 }
 
 // New returns a Keeper that starts nodes by an engine, which it does not close.
@@ -46,20 +46,52 @@ func New(e engine.Engine) *Keeper {
 // asked for: an exclusive one when the one before has ended, shared ones that
 // follow each other together.
 func (k *Keeper) Lease(ctx context.Context, a Ask) (Lease, error) {
+	if a.Program == nil || a.Nodes < 1 {
+		return nil, fmt.Errorf("lease a cluster for %s: %d nodes of no program", a.Who, a.Nodes)
+	}
+	a.Env = environment(a.Env)
+	l, err := k.lease(ctx, a, false)
+	if err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// Up starts the cluster that an Ask is about, if it is not up, without leasing
+// it to anybody: the first exclusive lease has it as it is.
+func (k *Keeper) Up(ctx context.Context, a Ask) (Info, error) {
+	a.Env, a.Shared = environment(a.Env), false
+	l, err := k.lease(ctx, a, true)
+	if err != nil {
+		return Info{}, err
+	}
+	l.c.leave(l)
+	return l.c.info(), nil
+}
+
+func (k *Keeper) lease(ctx context.Context, a Ask, idle bool) (*lease, error) {
 	for {
 		c, err := k.cluster(&a)
 		if err != nil {
 			return nil, err
 		}
-		l, err := c.lease(ctx, a)
+		l, err := c.lease(ctx, a, idle)
 		if err == errRetired { // while we waited for it; there is a new one, or will be
 			continue
 		}
-		if err != nil {
-			return nil, err
-		}
-		return l, nil
+		return l, err
 	}
+}
+
+// environment is what nodes get of an environment: not what concerns only the
+// process that it is of.
+func environment(env []string) []string {
+	if env == nil {
+		env = os.Environ()
+	}
+	return slices.DeleteFunc(slices.Clone(env), func(v string) bool {
+		return strings.HasPrefix(v, EnvOwner+"=")
+	})
 }
 
 // cluster finds the cluster that an Ask is about, or makes one.
@@ -67,15 +99,22 @@ func (k *Keeper) cluster(a *Ask) (*cluster, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.closed {
-		return nil, &diagnostics.Diagnosis{Code: diagnostics.TimeCanceled, Title: "the owner of the cluster is ending", Problem: "cannot lease a cluster of " + a.Program.Name, Cause: "its owner is ending", Retry: true}
+		return nil, gone("lease a cluster of "+a.Program.Name, "", errors.New("it is ending"))
 	}
 	if a.Cluster != "" {
 		for _, c := range k.clusters {
-			if c.id == a.Cluster {
-				return c, nil
+			if c.id != a.Cluster {
+				continue
 			}
+			if reason := why(a, c.ask.Nodes, c.ask.shape(), "", ""); reason != "" {
+				return nil, &engine.Error{Failure: diagnostics.Failure{
+					Phase: diagnostics.PhaseLimits, Code: diagnostics.ClusterUnfit, Op: "lease cluster " + c.id, Name: c.id,
+					Err: errors.New(reason),
+				}}
+			}
+			return c, nil
 		}
-		return nil, fmt.Errorf("lease cluster %s: it is gone", a.Cluster)
+		return nil, gone("lease cluster "+a.Cluster, a.Cluster, nil)
 	}
 	key := a.key()
 	if c := k.clusters[key]; c != nil {
@@ -86,10 +125,22 @@ func (k *Keeper) cluster(a *Ask) (*cluster, error) {
 		return nil, err
 	}
 	id := fmt.Sprintf("%s-%s-%d", a.Program.Name, strings.TrimPrefix(filepath.Base(root), "dist-"), k.seq.Add(1))
-	c := &cluster{k: k, id: id, key: key, ask: *a, dir: filepath.Join(root, id), made: time.Now(), holders: make(map[*lease]bool)}
+	c := &cluster{
+		k: k, id: id, key: key, ask: *a, dir: filepath.Join(root, id), made: time.Now(),
+		holders: make(map[*lease]bool), acting: make(chan struct{}, 1),
+	}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.ask.Announce = nil
 	k.clusters[key] = c
 	return c, nil
+}
+
+// gone is the error of whoever wants something of a cluster that has ended, or
+// whose owner has.
+func gone(op, cluster string, err error) error {
+	return &engine.Error{Failure: diagnostics.Failure{
+		Phase: diagnostics.PhasePrepare, Code: diagnostics.ClusterGone, Op: op, Name: cluster, Err: err,
+	}}
 }
 
 // forget takes a cluster that is being retired off the list.
@@ -196,14 +247,4 @@ func fresh(dir string) error {
 		return err
 	}
 	return os.MkdirAll(dir, 0o700)
-}
-
-// tell passes on that there is another set of clusters.
-func (k *Keeper) tell() {
-	k.mu.Lock()
-	changed := k.changed
-	k.mu.Unlock()
-	if changed != nil {
-		changed(k.Clusters())
-	}
 }

@@ -16,8 +16,10 @@ type lease struct {
 	shared bool
 	turn   chan struct{} // closed when it is its turn, or the cluster is gone
 	since  time.Time     // in the queue, then as a holder
-	reused bool
+	idle   bool          // its holder has only had the cluster started
+	reused bool          // the nodes had been there before
 
+	// These are set once, when the cluster is ready.
 	info  Info
 	nodes []*member
 	marks []int64 // where the logs were
@@ -27,12 +29,14 @@ type lease struct {
 	acts  sync.WaitGroup
 }
 
-// begin notes what the cluster is like.
+// begin notes what the cluster is like. The cluster's acting is held.
 func (l *lease) begin() {
 	l.info = l.c.info()
 	l.info.Reused = l.reused
 	l.nodes = l.c.nodes
+	l.c.fresh = l.c.fresh && l.idle
 	for _, n := range l.nodes {
+		n.begin()
 		l.marks = append(l.marks, n.size())
 	}
 }
@@ -45,7 +49,7 @@ func (l *lease) hold(node int) (release func(), err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.ended {
-		return nil, fmt.Errorf("the cluster of %s has ended with its test", l.who)
+		return nil, fmt.Errorf("%s does not have the cluster any more", l.who)
 	}
 	if node < 0 || node >= len(l.nodes) {
 		return nil, fmt.Errorf("node %d of a cluster of %d", node, len(l.nodes))
@@ -74,6 +78,8 @@ func (l *lease) Act(ctx context.Context, node int, a Action) (State, error) {
 	if l.shared {
 		return State{}, fmt.Errorf("other tests may have the node at the same time: a test that has its nodes %s must not say shared", a.past())
 	}
+	ctx, cancel := l.c.within(ctx)
+	defer cancel()
 	err = l.nodes[node].act(ctx, a)
 	return l.nodes[node].state(), err
 }
@@ -94,8 +100,8 @@ func (l *lease) Health(ctx context.Context) ([]error, error) {
 	return errs, nil
 }
 
-// Release implements Lease. The cluster is mended in the background, so that
-// the next lease need not wait for that.
+// Release implements Lease. What the holder has left paused or ended is mended
+// in the background, once nobody has the cluster.
 func (l *lease) Release(ctx context.Context) (Report, error) {
 	l.mu.Lock()
 	if l.ended {

@@ -31,6 +31,7 @@ type member struct {
 
 	// acting serialises what changes the process.
 	acting sync.Mutex
+	gone   bool // its cluster has ended: nothing is started any more; under acting
 
 	mu       sync.Mutex
 	cur      engine.Node // the process, also when it has ended; nil before the first
@@ -44,14 +45,10 @@ type member struct {
 func newMember(c *cluster, a *Ask, exe *program.Executable, v config.View, index int) *member {
 	v.Index = index
 	n := v.Nodes[index]
-	env := a.Env
-	if env == nil {
-		env = os.Environ()
-	}
 	return &member{
 		c: c, name: n.Name, dir: n.Dir,
 		spec: program.Spec{
-			Program: a.Program, Executable: exe, View: v, Env: env,
+			Program: a.Program, Executable: exe, View: v, Env: a.Env,
 			Log: filepath.Join(c.dir, n.Name+".log"), Ready: a.Ready, Grace: a.Grace,
 		},
 	}
@@ -81,6 +78,12 @@ func (n *member) start(ctx context.Context) error {
 }
 
 func (n *member) startLocked(ctx context.Context) error {
+	if n.gone {
+		return &engine.Error{Failure: diagnostics.Failure{
+			Phase: diagnostics.PhasePrepare, Code: diagnostics.ClusterGone, Op: "start " + n.name, Node: n.name, Name: n.c.id,
+			Err: errRetired,
+		}}
+	}
 	p, err := program.Start(ctx, n.c.k.engine, n.spec)
 	if err != nil {
 		if e, ok := errors.AsType[*engine.Error](err); ok && e.Node == "" {
@@ -114,6 +117,14 @@ func (n *member) stop(ctx context.Context, reason string) error {
 	n.acting.Lock()
 	defer n.acting.Unlock()
 	return n.stopLocked(ctx, reason)
+}
+
+// end is stop for the last time.
+func (n *member) end(ctx context.Context) {
+	n.acting.Lock()
+	defer n.acting.Unlock()
+	n.gone = true
+	n.stopLocked(ctx, "stopped: its cluster has ended")
 }
 
 func (n *member) stopLocked(ctx context.Context, reason string) error {
@@ -302,6 +313,14 @@ func removeAll(dir string) {
 
 // raceMark begins the race detector's report.
 const raceMark = "WARNING: DATA RACE"
+
+// begin is the beginning of a lease: an end from now on is for its holder to
+// see.
+func (n *member) begin() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.told = n.cur == nil || !alive(n.cur)
+}
 
 // settle is the end of a lease: what went wrong on the node that its holder did
 // not see. mark is where its log was when the lease began.

@@ -14,6 +14,10 @@ import (
 	"github.com/distkit/dist/runtime/program"
 )
 
+// EnvOwner names the registry file of the owner that a run's test binaries
+// lease from, for whoever runs them (dist test) to set.
+const EnvOwner = "DIST_OWNER"
+
 // An Owner leases clusters of programs.
 type Owner interface {
 	// Lease waits for its turn and until the cluster is ready. Its error is a
@@ -79,7 +83,8 @@ func (a *Ask) key() string {
 	var env maphash.Hash
 	env.SetSeed(seed)
 	for _, v := range a.Env {
-		if !strings.HasPrefix(v, "PWD=") && !strings.HasPrefix(v, "OLDPWD=") {
+		// A go command sets these for the one package it runs.
+		if !strings.HasPrefix(v, "PWD=") && !strings.HasPrefix(v, "OLDPWD=") && !strings.HasPrefix(v, "GOCOVERDIR=") {
 			env.WriteString(v)
 			env.WriteByte(0)
 		}
@@ -92,9 +97,9 @@ type Info struct {
 	ID      string      `json:"id"`
 	Program string      `json:"program"`
 	Nodes   []NodeInfo  `json:"nodes"`
-	Reused  bool        `json:"reused"` // it had been leased before
-	Inputs  []string    `json:"-"`      // files that the program is made of, see program.Touch
-	Build   string      `json:"build"`  // tells builds of the program apart
+	Reused  bool        `json:"reused"`          // it had been leased before
+	Inputs  []string    `json:"-" cbor:"inputs"` // files that the program is made of, see program.Touch
+	Build   string      `json:"build"`           // tells builds of the program apart
 	Started time.Time   `json:"started"`
 	Leases  []LeaseInfo `json:"leases"`
 	Waiting []string    `json:"waiting,omitempty"` // who wants it next, in order

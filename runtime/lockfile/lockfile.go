@@ -1,0 +1,191 @@
+package lockfile
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/gofrs/flock"
+)
+
+// Dir returns a directory, made if it is not there, that is this user's alone:
+// in the user's cache directory, so that all processes of a user find each
+// other's files whatever TMPDIR says, or in the temporary directory where the
+// former cannot be had.
+func Dir(name string) (string, error) {
+	cache, err := os.UserCacheDir()
+	if err == nil {
+		dir := filepath.Join(cache, "dist", name)
+		if err = os.MkdirAll(dir, 0o700); err == nil {
+			// Made by other hands, perhaps, with another idea of its mode.
+			if info, statErr := os.Lstat(dir); statErr == nil && info.IsDir() && ownedByUs(info) && !private(info) {
+				os.Chmod(dir, 0o700)
+			}
+			if err = check(dir); err == nil {
+				return dir, nil
+			}
+		}
+	}
+	// A read-only home, as in many containers, or somebody else's.
+	dir := filepath.Join(os.TempDir(), fmt.Sprintf("dist-%s-%d", name, os.Getuid()))
+	if mkErr := os.Mkdir(dir, 0o700); mkErr != nil && !os.IsExist(mkErr) {
+		return "", err
+	}
+	// Somebody else may have made it, to be told where our files are.
+	if err := check(dir); err != nil {
+		return "", err
+	}
+	return dir, nil
+}
+
+func check(dir string) error {
+	info, err := os.Lstat(dir)
+	if err != nil {
+		return err
+	}
+	if !info.IsDir() || !private(info) || !ownedByUs(info) {
+		return fmt.Errorf("%s is not a directory of this user alone", dir)
+	}
+	return nil
+}
+
+// A File is a locked file of this process.
+type File struct {
+	path string
+	lock *flock.Flock
+}
+
+// Create writes a file, which is there whole or not at all, and locked from the
+// first moment it can be seen.
+func Create(dir, name string, data []byte) (*File, error) {
+	file := filepath.Join(dir, name)
+	temp := filepath.Join(dir, tempPrefix+name)
+	if err := os.WriteFile(temp, data, 0o600); err != nil {
+		return nil, err
+	}
+	lock := flock.New(temp)
+	if ok, err := lock.TryLock(); err != nil || !ok {
+		os.Remove(temp)
+		return nil, fmt.Errorf("lock %s: %w", temp, err)
+	}
+	if err := os.Rename(temp, file); err != nil {
+		lock.Unlock()
+		os.Remove(temp)
+		return nil, err
+	}
+	return &File{path: file, lock: lock}, nil
+}
+
+// Path is where the file is.
+func (f *File) Path() string { return f.path }
+
+// Remove removes the file.
+func (f *File) Remove() {
+	os.Remove(f.path) // first: what is seen unlocked is taken for dead
+	f.lock.Unlock()
+}
+
+// tempPrefix hides a file that is being made.
+const tempPrefix = "."
+
+// tempAge is after what time a file that is being made never will be.
+const tempAge = time.Minute
+
+// List returns the files in a directory whose names end in suffix, and removes
+// what processes have left that were killed while they made one.
+func List(dir, suffix string) ([]string, error) {
+	all, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var files []string
+	for _, f := range all {
+		if filepath.Ext(f.Name()) != suffix {
+			continue
+		}
+		file := filepath.Join(dir, f.Name())
+		if !strings.HasPrefix(f.Name(), tempPrefix) {
+			files = append(files, file)
+		} else if info, err := f.Info(); err == nil && info.Mode().IsRegular() && time.Since(info.ModTime()) > tempAge {
+			os.Remove(file)
+		}
+	}
+	return files, nil
+}
+
+// Errors of Read.
+var (
+	ErrForeign   = errors.New("not a file") // a link, a pipe, a directory
+	ErrOtherUser = errors.New("a file of another user")
+)
+
+// Claim takes over a file of somebody who has ended: nobody else gets it until
+// release is called. Release is nil if its owner lives, or it cannot be had.
+func Claim(file string) (release func(), err error) {
+	lock := flock.New(file, flock.SetFlag(openFlags))
+	if ok, err := lock.TryLock(); err != nil || !ok {
+		return nil, err
+	}
+	// It may have been removed between its being opened and locked, and another
+	// one be there now.
+	opened, err := lock.Stat()
+	if err == nil {
+		var named fs.FileInfo
+		if named, err = os.Lstat(file); err == nil && !os.SameFile(opened, named) {
+			err = fs.ErrNotExist
+		}
+	}
+	if err != nil {
+		lock.Unlock()
+		return nil, err
+	}
+	return func() { lock.Unlock() }, nil
+}
+
+// Read returns what is in a file. It never waits, and reads no more than max
+// bytes: more is an error.
+func Read(file string, max int64) ([]byte, error) {
+	f, err := os.OpenFile(file, openFlags, 0)
+	if err != nil {
+		if info, statErr := os.Lstat(file); statErr == nil && !info.Mode().IsRegular() {
+			return nil, fmt.Errorf("%s: %w but a %s", file, ErrForeign, kind(info.Mode()))
+		}
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s: %w but a %s", file, ErrForeign, kind(info.Mode()))
+	case !ownedByUs(info):
+		return nil, fmt.Errorf("%s: %w", file, ErrOtherUser)
+	case info.Size() > max:
+		return nil, fmt.Errorf("%s has %d bytes: at most %d make sense", file, info.Size(), max)
+	}
+	b, err := io.ReadAll(io.LimitReader(f, max+1))
+	if err == nil && int64(len(b)) > max {
+		err = fmt.Errorf("%s has more than %d bytes", file, max)
+	}
+	return b, err
+}
+
+func kind(m fs.FileMode) string {
+	switch {
+	case m.IsDir():
+		return "directory"
+	case m&fs.ModeSymlink != 0:
+		return "symbolic link"
+	case m&fs.ModeNamedPipe != 0:
+		return "named pipe"
+	case m&fs.ModeSocket != 0:
+		return "socket"
+	}
+	return "device"
+}
