@@ -41,8 +41,10 @@ Exit status: 0, whatever would be decided; 1 if there are mistakes in the tests,
 
 // A plan is what dist plan prints. Its JSON form is documented in docs/dist.md.
 type plan struct {
-	Limit *limit        `json:"limit,omitempty"` // the largest cluster that any test may have here
-	Tests []plannedTest `json:"tests"`
+	Limit   *limit        `json:"limit,omitempty"`    // the largest cluster that any test may have here
+	CI      string        `json:"ci,omitempty"`       // the service that was detected
+	CILimit *limit        `json:"ci_limit,omitempty"` // Limit under CI, where it is another and no service was detected
+	Tests   []plannedTest `json:"tests"`
 }
 
 type limit struct {
@@ -65,6 +67,10 @@ type plannedTest struct {
 	Why      string   `json:"why"`
 	At       string   `json:"at"` // file:line
 	Decision decision `json:"decision"`
+
+	// UnderCI is what would be decided in CI, where that is something else and no
+	// service was detected.
+	UnderCI *decision `json:"under_ci,omitempty"`
 
 	words string // of the directive, but for nodes, min and program
 }
@@ -115,6 +121,12 @@ func runPlan(ctx context.Context, opts generator.Options, short, asJSON, explain
 func makePlan(packages []*generator.Package, short bool) (*plan, error) {
 	p := &plan{Tests: []plannedTest{}}
 	m := manager.New(nil, os.Environ) // to decide, it needs no engine
+	lower := func(l, than *limit) *limit {
+		if l == nil || than != nil && than.Nodes <= l.Nodes {
+			return than
+		}
+		return l
+	}
 	for _, pkg := range packages {
 		if len(pkg.Tests) == 0 {
 			continue
@@ -123,27 +135,35 @@ func makePlan(packages []*generator.Package, short bool) (*plan, error) {
 		if err != nil {
 			return nil, err
 		}
-		decide := func(r requirement.Requirement) manager.Decision {
-			return m.Decide(manager.Request{Requirement: r, Config: cfg, Short: short})
+		decide := func(r requirement.Requirement, cfg *config.Config) decision {
+			d := m.Decide(manager.Request{Requirement: r, Config: cfg, Short: short})
+			return decision{string(d.Action), d.Row, d.Nodes, d.Reason, string(d.Code)}
 		}
-		if l := largest(cfg); l != nil && (p.Limit == nil || l.Nodes < p.Limit.Nodes) {
-			p.Limit = l
-		}
+		inCI := *cfg
+		p.CI, inCI.CI = cfg.CI, "CI"
+		p.Limit, p.CILimit = lower(largest(cfg), p.Limit), lower(largest(&inCI), p.CILimit)
 		for _, t := range pkg.Tests {
-			p.Tests = append(p.Tests, planned(t, decide(t.Requirement)))
+			pt := planned(t, decide(t.Requirement, cfg))
+			if d := decide(t.Requirement, &inCI); d.Action != pt.Decision.Action || d.Nodes != pt.Decision.Nodes {
+				pt.UnderCI = &d
+			}
+			p.Tests = append(p.Tests, pt)
 		}
+	}
+	if p.CI != "" || p.Limit != nil && p.CILimit != nil && p.CILimit.Nodes == p.Limit.Nodes {
+		p.CILimit = nil
 	}
 	return p, nil
 }
 
-func planned(t generator.Test, d manager.Decision) plannedTest {
+func planned(t generator.Test, d decision) plannedTest {
 	r := t.Requirement
 	pt := plannedTest{
 		Package: t.Package, Test: t.Name,
 		Nodes: r.Nodes, Min: r.Min, Program: r.Program, Ports: r.Ports,
 		Reuse: r.Reuse, Shared: r.Shared, Optional: r.Optional,
 		Why: t.Why, At: t.Pos.Filename + ":" + strconv.Itoa(t.Pos.Line),
-		Decision: decision{string(d.Action), d.Row, d.Nodes, d.Reason, string(d.Code)},
+		Decision: d,
 	}
 	if r.Timeout != 0 {
 		pt.Timeout = r.Timeout.String()
@@ -169,14 +189,24 @@ func (p *plan) print(w io.Writer, explain bool) error {
 		fmt.Fprintln(tw, strings.Join(cells, "\t"))
 	}
 	head := []string{"PACKAGE", "TEST", "NODES", "MIN", "PROGRAM", "OTHER", "AT", "WHY", "DECISION"}
+	otherwise := slices.ContainsFunc(p.Tests, func(t plannedTest) bool { return t.UnderCI != nil })
 	if explain {
 		head = append(head, "RULE")
+	}
+	if otherwise {
+		head = append(head, "UNDER CI")
 	}
 	row(head...)
 	for _, t := range p.Tests {
 		cells := []string{t.Package, t.Test, number(t.Nodes), number(t.Min), t.Program, t.words, t.At, t.Why, t.Decision.Action + ": " + t.Decision.Reason}
 		if explain {
 			cells = append(cells, t.Decision.Rule)
+		}
+		switch {
+		case t.UnderCI != nil:
+			cells = append(cells, t.UnderCI.Action+": "+t.UnderCI.Reason)
+		case otherwise:
+			cells = append(cells, "")
 		}
 		row(cells...)
 	}
@@ -185,6 +215,9 @@ func (p *plan) print(w io.Writer, explain bool) error {
 	}
 	if p.Limit != nil {
 		fmt.Fprintf(w, "\nAt most %d nodes a cluster: %s\n", p.Limit.Nodes, p.Limit.Source)
+	}
+	if p.CILimit != nil {
+		fmt.Fprintf(w, "Under CI at most %d: %s\n", p.CILimit.Nodes, p.CILimit.Source)
 	}
 	if explain {
 		fmt.Fprintln(w, "\nThe first rule that applies decides:")
