@@ -297,6 +297,7 @@ func (s *session) require(t testing.TB, options requirement.Requirement, at stri
 		ctx, cancel = context.WithDeadline(ctx, d.Add(-deadlineMargin))
 	}
 	defer cancel()
+	s.report.wants(t.Name())
 	lease, err := m.Acquire(ctx, manager.Request{
 		Test: t.Name(), Requirement: need, Config: c, Short: testing.Short(), OwnTestMain: ownMain,
 	})
@@ -451,6 +452,7 @@ func (s *session) release(h *Held) {
 			t.Logf("%s's last log lines:\n%s", n.Name, prefixed(n.Name, tail))
 		}
 	}
+	s.report.released(t.Name())
 	h.mu.Lock()
 	h.over = true
 	h.mu.Unlock()

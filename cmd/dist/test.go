@@ -293,17 +293,25 @@ func (r *testRun) test(ctx context.Context) error {
 	if err := os.Mkdir(reports, 0o700); err != nil {
 		return fmt.Errorf("make a directory for the reports: %w", err)
 	}
+	follow, err := followTests(reports, r.packages, r.streams)
+	if err != nil {
+		return err
+	}
 	env := append(os.Environ(), runtime.EnvReport+"="+reports)
 	status := exitOK
 	for _, line := range lines {
-		s, err := runGo(r.streams, env, line.goTest())
-		if err != nil {
-			return err
+		var s int
+		if s, err = runGo(r.streams, env, line.goTest()); err != nil {
+			break
 		}
 		status = max(status, s)
 		if ctx.Err() != nil {
 			break
 		}
+	}
+	follow.end()
+	if err != nil {
+		return err
 	}
 	// These run no test, or not to its end.
 	if slices.ContainsFunc(r.line.known, func(f goFlag) bool {
