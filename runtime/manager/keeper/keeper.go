@@ -107,10 +107,7 @@ func (k *Keeper) cluster(a *Ask) (*cluster, error) {
 				continue
 			}
 			if reason := why(a, c.ask.Nodes, c.ask.shape(), "", ""); reason != "" {
-				return nil, &engine.Error{Failure: diagnostics.Failure{
-					Phase: diagnostics.PhaseLimits, Code: diagnostics.ClusterUnfit, Op: "lease cluster " + c.id, Name: c.id,
-					Err: errors.New(reason),
-				}}
+				return nil, unfit("lease cluster "+c.id, c.id, reason)
 			}
 			return c, nil
 		}
@@ -143,6 +140,13 @@ func gone(op, cluster string, err error) error {
 	}}
 }
 
+// unfit is the error of whoever wants a cluster in particular that will not do.
+func unfit(op, cluster, reason string) error {
+	return &engine.Error{Failure: diagnostics.Failure{
+		Phase: diagnostics.PhaseLimits, Code: diagnostics.ClusterUnfit, Op: op, Name: cluster, Err: errors.New(reason),
+	}}
+}
+
 // forget takes a cluster that is being retired off the list.
 func (k *Keeper) forget(c *cluster) {
 	k.mu.Lock()
@@ -152,19 +156,33 @@ func (k *Keeper) forget(c *cluster) {
 	}
 }
 
+func (k *Keeper) list() []*cluster {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Collect(maps.Values(k.clusters))
+}
+
+func (k *Keeper) empty() bool { return len(k.list()) == 0 }
+
 // Clusters describes what there is, by id.
 func (k *Keeper) Clusters() []Info {
-	k.mu.Lock()
-	clusters := slices.Collect(maps.Values(k.clusters))
-	k.mu.Unlock()
 	var infos []Info
-	for _, c := range clusters {
+	for _, o := range k.offers() {
+		infos = append(infos, o.Info)
+	}
+	return infos
+}
+
+// offers are the clusters that are up.
+func (k *Keeper) offers() []offer {
+	offers := []offer{}
+	for _, c := range k.list() {
 		if i := c.info(); len(i.Nodes) > 0 {
-			infos = append(infos, i)
+			offers = append(offers, offer{Info: i, Size: len(i.Nodes), Shape: c.ask.shape()})
 		}
 	}
-	slices.SortFunc(infos, func(a, b Info) int { return strings.Compare(a.ID, b.ID) })
-	return infos
+	slices.SortFunc(offers, func(a, b offer) int { return strings.Compare(a.Info.ID, b.Info.ID) })
+	return offers
 }
 
 // Idle is how long nobody has had a lease, nor waited for one.
@@ -182,11 +200,8 @@ func (k *Keeper) Idle() time.Duration {
 // Retire ends the clusters that nobody has or waits for and that match says yes
 // to; all of those if it is nil.
 func (k *Keeper) Retire(ctx context.Context, match func(Info) bool) {
-	k.mu.Lock()
-	clusters := slices.Collect(maps.Values(k.clusters))
-	k.mu.Unlock()
 	var wg sync.WaitGroup
-	for _, c := range clusters {
+	for _, c := range k.list() {
 		if match == nil || match(c.info()) {
 			wg.Go(func() {
 				if c.retireIfIdle() {
@@ -203,10 +218,9 @@ func (k *Keeper) Retire(ctx context.Context, match func(Info) bool) {
 func (k *Keeper) Close(ctx context.Context) {
 	k.mu.Lock()
 	k.closed = true
-	clusters := slices.Collect(maps.Values(k.clusters))
 	k.mu.Unlock()
 	var wg sync.WaitGroup
-	for _, c := range clusters {
+	for _, c := range k.list() {
 		wg.Go(func() {
 			c.retire()
 			c.end(ctx)
