@@ -89,6 +89,10 @@ func init() {
 	commands = []*command{
 		{"test", "run tests as go test does, clusters taken care of", testHelp, nil, true, setupTest},
 		{"plan", "show which tests need clusters, and what would be done", planHelp, nil, false, setupPlan},
+		{"up", "start a cluster of a program, and keep it", upHelp, programNames, false, setupUp},
+		{"down", "end clusters that are kept", downHelp, clusterWords, false, setupDown},
+		{"ps", "show the clusters that are up", psHelp, nothing, false, setupPs},
+		{"logs", "print what the nodes of a cluster write", logsHelp, clusterWords, false, setupLogs},
 		{"doctor", "check whether clusters can be had on this machine", doctorHelp, nothing, false, setupDoctor},
 		{"clean", "remove what killed runs have left behind", cleanHelp, nothing, false, setupClean},
 		{"completion", "print what makes a shell complete dist's words", completionHelp, shells, false, setupCompletion},
