@@ -89,53 +89,7 @@ func checkCommand(text string) (problem, remedy string) {
 	if text == "" {
 		return "is empty", "write each word of the command as a string of its own"
 	}
-	return checkTemplate(text)
-}
-
-// checkTemplate sees that actions are closed. Parsing more of a template here
-// would link text/template, and with it reflection over every method, into
-// each test binary.
-func checkTemplate(text string) (problem, remedy string) {
-	if problem, remedy := checkText(text); problem != "" {
-		return problem, remedy
-	}
-	if _, closed := actions(text); !closed {
-		return "has an unclosed {{", "close it with }}"
-	}
-	return "", ""
-}
-
-// actions returns what stands between {{ and }} in a template.
-func actions(text string) (inner []string, closed bool) {
-	for {
-		_, rest, found := strings.Cut(text, "{{")
-		if !found {
-			return inner, true
-		}
-		action, rest, found := strings.Cut(rest, "}}")
-		if !found {
-			return inner, false
-		}
-		inner = append(inner, action)
-		text = rest
-	}
-}
-
-// portRefs returns the names of the ports that a template speaks of:
-// {{.Listen "client"}}.
-func portRefs(text string) []string {
-	inner, _ := actions(text)
-	if len(inner) == 0 {
-		return nil
-	}
-	ref := regexp.MustCompile("\\.(?:Listen|Addrs?)\\s+[\"`]([^\"`]*)[\"`]")
-	var names []string
-	for _, action := range inner {
-		for _, m := range ref.FindAllStringSubmatch(action, -1) {
-			names = append(names, m[1])
-		}
-	}
-	return names
+	return checkText(text)
 }
 
 func checkEnvName(text string) (problem, remedy string) {

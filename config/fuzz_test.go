@@ -20,6 +20,7 @@ func FuzzFile(f *testing.F) {
 	f.Add(example)
 	for _, text := range []string{
 		"[program.x]\ncommand = ['x', '{{.Addr `a`}}']\nports = ['a']\nready = { http = 'a', timeout = '1s' }\nenv.'a b' = 'c'\nreset = ['y']",
+		"[program.x]\ncommand = ['x', '{{range $i, $n := .Nodes}}{{if $i}},{{end}}{{$n.Addr `a`}}{{end}}', \"\"\"\\\n {{with .Dir}}{{.}}{{else}}{{join (.Addrs `a`) `,` | printf `%s`}}{{end}}\"\"\"]\nports = ['a']",
 		"[[attach.s.nodes]]\na = 'h:1'\n[[attach.s.nodes]]\na = '[::1]:2'\n[attach.s.ready]\ntcp = 'a'",
 		"cluster = { max_nodes = 0x1F, start_timeout = \"1m\" }\nci.timeout_factor = 1e1",
 		"\ufeff[network]\r\nrange = '20000-21000'\r\naddresses = \"ports\"\r\n",

@@ -81,7 +81,7 @@ func (p *Program) fields() []field {
 			"The main package to build with `go build`, with `-race` and `-cover` as the tests are; `./…` is relative to the file. Either this or `command`."},
 		{"command", listValue{&p.Command, "a command as a list of strings", false, checkCommand},
 			"The executable to run, and the arguments before `args`. A name is looked up in `PATH`; a path is relative to the file, and absolute in the environment. Either this or `package`."},
-		{"args", listValue{&p.Args, "a list of strings", true, checkTemplate},
+		{"args", listValue{&p.Args, "a list of strings", true, checkText},
 			"Arguments; Go templates."},
 		{"env", envValue{&p.Env},
 			"Variables added to the environment of the test; the values are Go templates."},

@@ -64,9 +64,10 @@ type loader struct {
 
 // A source is where a key was set: in the file, or in the environment.
 type source struct {
-	at  pos // of the value
-	key pos
-	env string
+	at    pos // of the value
+	key   pos
+	env   string
+	value *node // in the file
 }
 
 func (l *loader) load(dir string) {
@@ -299,7 +300,7 @@ func (l *loader) table(t *node, prefix, path string, fields []field) {
 		i := slices.IndexFunc(fields, func(f field) bool { return f.key == name })
 		switch {
 		case i >= 0:
-			l.config.sources[key] = source{at: m.value.at, key: m.at}
+			l.config.sources[key] = source{at: m.value.at, key: m.at, value: m.value}
 			fields[i].to.set(m.value, func(at pos, problem, remedy string) {
 				if at == (pos{}) {
 					at = m.value.at

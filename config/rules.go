@@ -118,24 +118,23 @@ func (l *loader) checkProgram(p *Program) {
 	case p.Package != "" && len(p.Command) > 0:
 		l.failKey(prefix+"command", section, "is given besides package", "keep one of the two")
 	}
+	l.distinct(prefix+"ports", section, p.Ports)
+	templates := slices.Concat(
+		l.templates(prefix+"command", p.Command),
+		l.templates(prefix+"args", p.Args),
+		l.templates(prefix+"reset", p.Reset.Exec),
+	)
+	for _, name := range slices.Sorted(maps.Keys(p.Env)) {
+		t := templated{key: prefix + "env", text: p.Env[name]}
+		if value := l.config.sources[t.key].value; value != nil && value.member(name) != nil {
+			t.at = value.member(name).value
+		}
+		templates = append(templates, t)
+	}
+	l.checkTemplates(section, p.Ports, false, templates)
+	l.checkReady(&p.Ready, prefix, section, p.Ports, false)
 	l.resolve(prefix+"command", p.Command)
 	l.resolve(prefix+"reset", p.Reset.Exec)
-	l.distinct(prefix+"ports", section, p.Ports)
-	ports := func(key string, texts ...string) {
-		for _, text := range texts {
-			for _, name := range portRefs(text) {
-				l.checkPort(prefix+key, section, name, p.Ports)
-			}
-		}
-	}
-	ports("command", p.Command...)
-	ports("args", p.Args...)
-	for _, name := range slices.Sorted(maps.Keys(p.Env)) {
-		ports("env", p.Env[name])
-	}
-	ports("reset", p.Reset.Exec...)
-	ports("ready.exec", p.Ready.Exec...)
-	l.checkReady(&p.Ready, prefix, section, p.Ports)
 }
 
 func (l *loader) checkAttach(a *Attach) {
@@ -145,10 +144,11 @@ func (l *loader) checkAttach(a *Attach) {
 		l.failKey("attach."+a.Name, section, "has no nodes", `add nodes = [{ client = "host:2379" }], one table for each`)
 		return
 	}
-	l.checkReady(&a.Ready, prefix, section, slices.Sorted(maps.Keys(a.Nodes[0])))
+	l.checkReady(&a.Ready, prefix, section, slices.Sorted(maps.Keys(a.Nodes[0])), true)
 }
 
-func (l *loader) checkReady(r *Ready, prefix string, section pos, ports []string) {
+func (l *loader) checkReady(r *Ready, prefix string, section pos, ports []string, attached bool) {
+	l.checkTemplates(section, ports, attached, l.templates(prefix+"ready.exec", r.Exec))
 	l.resolve(prefix+"ready.exec", r.Exec)
 	var ways []string
 	for _, way := range []struct {
@@ -182,11 +182,16 @@ func (l *loader) checkPort(key string, section pos, name string, ports []string)
 	if slices.Contains(ports, name) {
 		return
 	}
-	remedy := `add it to ports`
+	problem, remedy := unknownPort(name, ports)
+	l.failKey(key, section, problem, remedy)
+}
+
+func unknownPort(name string, ports []string) (problem, remedy string) {
+	remedy = `add it to ports`
 	if len(ports) > 0 {
 		remedy = didYouMean(name, ports) + "ports has " + strings.Join(ports, ", ")
 	}
-	l.failKey(key, section, "names the port "+quote(name)+", which is not declared", remedy)
+	return "names the port " + quote(name) + ", which is not declared", remedy
 }
 
 func (l *loader) distinct(key string, section pos, names []string) {

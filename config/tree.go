@@ -3,8 +3,10 @@ package config
 import (
 	"errors"
 	"sort"
+	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/pelletier/go-toml/v2"
 	"github.com/pelletier/go-toml/v2/unstable"
@@ -33,6 +35,7 @@ type node struct {
 	kind    kind
 	at      pos
 	text    string    // of a string its contents, of any other scalar its spelling
+	raw     []byte    // of a string how the file spells it
 	items   []*node   // of an array
 	members []*member // of a table, in the order of the file
 	index   map[string]*member
@@ -45,6 +48,52 @@ type member struct {
 }
 
 func (n *node) member(name string) *member { return n.index[name] }
+
+// inside is the place of a byte of a string's contents.
+func (n *node) inside(offset int) pos {
+	raw, at := string(n.raw), n.at
+	skip := func(size int) {
+		for range size {
+			at.col++
+			if raw[0] == '\n' {
+				at = pos{at.line + 1, 1}
+			}
+			raw = raw[1:]
+		}
+	}
+	quote := raw[:min(len(raw), 1)]
+	multi := strings.HasPrefix(raw, strings.Repeat(quote, 3)) && len(raw) >= 6
+	if skip(len(quote)); multi {
+		skip(2)
+		skip(len(raw) - len(strings.TrimPrefix(strings.TrimPrefix(raw, "\r"), "\n")))
+	}
+	for offset > 0 && raw != "" {
+		size, spelt := 1, 1
+		if quote == `"` && raw[0] == '\\' && len(raw) > 1 {
+			size, spelt = unescaped(raw, multi)
+		}
+		offset -= size
+		skip(min(spelt, len(raw)))
+	}
+	return at
+}
+
+// unescaped is how many bytes the escape that begins a string stands for, and
+// how many it takes.
+func unescaped(raw string, multi bool) (size, spelt int) {
+	digits := map[byte]int{'x': 2, 'u': 4, 'U': 8}[raw[1]]
+	switch {
+	case digits > 0 && len(raw) >= 2+digits:
+		r, err := strconv.ParseUint(raw[2:2+digits], 16, 32)
+		if err != nil {
+			return 1, 2
+		}
+		return utf8.RuneLen(rune(r)), 2 + digits
+	case multi && strings.IndexByte(" \t\r\n", raw[1]) >= 0:
+		return 0, len(raw) - len(strings.TrimLeft(raw[1:], " \t\r\n"))
+	}
+	return 1, 2
+}
 
 func (n *node) add(m *member) {
 	if n.index == nil {
@@ -212,6 +261,7 @@ func (b *treeBuilder) value(v *unstable.Node, at pos) *node {
 	switch v.Kind {
 	case unstable.String:
 		n.kind = kindString
+		n.raw = b.parser.Raw(v.Raw)
 	case unstable.Integer:
 		n.kind = kindInteger
 	case unstable.Float:

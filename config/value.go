@@ -312,7 +312,7 @@ func (v envValue) set(n *node, r report) {
 			r(m.value.at, "has "+m.value.String()+" as the value of "+m.name, "write it as a string")
 			ok = false
 		default:
-			if problem, remedy := checkTemplate(m.value.text); problem != "" {
+			if problem, remedy := checkText(m.value.text); problem != "" {
 				r(m.value.at, "has "+quote(m.value.text)+" as the value of "+m.name+", which "+problem, remedy)
 				ok = false
 			}

@@ -74,7 +74,11 @@ const (
 	ClusterUnreachable Code = "DIST-CLUSTER-UNREACHABLE"
 	ClusterVersion     Code = "DIST-CLUSTER-VERSION"
 
-	ProgramStop Code = "DIST-PROGRAM-STOP"
+	ProgramBuild     Code = "DIST-PROGRAM-BUILD"
+	ProgramNotReady  Code = "DIST-PROGRAM-NOT-READY"
+	ProgramUnhealthy Code = "DIST-PROGRAM-UNHEALTHY"
+	ProgramReset     Code = "DIST-PROGRAM-RESET"
+	ProgramStop      Code = "DIST-PROGRAM-STOP"
 
 	EnginePrograms Code = "DIST-ENGINE-PROGRAMS"
 	EnginePlatform Code = "DIST-ENGINE-PLATFORM"
@@ -791,6 +795,53 @@ var table = []*row{
 	// PROGRAM
 
 	{
+		code:     ProgramBuild,
+		title:    "the program does not build",
+		problem:  "go build of {path} failed",
+		causes:   []string{"{err}", "the go command says why below"},
+		explain:  "The `package` of a program is built by `go build`, in the directory of distributed.toml and with the flags that the tests were built with (-race, -cover, -tags and the like). What the go command said is in the evidence.",
+		evidence: "the lines of the compiler, or of the go command",
+		remedies: always(
+			"run it by hand, in the directory of distributed.toml: go build {path}",
+			"if a module is missing, add it to go.mod: go get {path}",
+			"for a program that is not built from here, name its file: command = [\"server\"] in its [program.NAME] section",
+		),
+	}, {
+		code:    ProgramNotReady,
+		title:   "a program's node was not ready in time",
+		problem: "{node} was not ready within {limit}",
+		causes: []string{
+			"it runs, but is not ready: {err}",
+			"it runs, but is not ready; its last words: {lastlog}",
+			"it runs, but did not become ready",
+		},
+		explain:  "The program was started and still runs, but did not answer in the way that `ready` of its section asks for. Common reasons are an address in `args` that is not the one asked (the evidence names what the program listens on), a server that waits for peers that cannot reach it, and a start that takes longer than the timeout.",
+		evidence: "what was asked and what was answered last, what the program listens on (Linux), its command line, the last lines of its log",
+		remedies: always(
+			"see in the log what it waits for",
+			"compare what was asked with what it listens on: {{.Listen \"PORT\"}} in its `args` is the address to bind",
+			"if it is only slow, give it longer: ready = { …, timeout = \"60s\" } in its [program.NAME] section of distributed.toml",
+			"choose what tells that it is ready: http, tcp, log, exec or grpc",
+		),
+		retry: 100 * time.Millisecond,
+	}, {
+		code:     ProgramUnhealthy,
+		title:    "a program's node does not answer any more",
+		problem:  "{node} is not healthy",
+		causes:   []string{"{err}", "it does not answer as it did when it was ready"},
+		explain:  "The node's process runs, but does not answer in the way that `ready` of its section asks for, and did so before: it may be paused, cut off from its peers, or busy with recovery.",
+		evidence: "what was asked and what was answered, the last lines of its log",
+		remedies: always("see in the log what it is doing", "if the test paused it, resume it: Node.Resume", "if it needs time to recover, wait for it: Cluster.WaitHealthy"),
+		retry:    time.Second,
+	}, {
+		code:     ProgramReset,
+		title:    "the program's reset command failed",
+		problem:  "the reset command of program {name} failed",
+		causes:   []string{"{err}; its last words: {lastlog}", "{err}", "it ended with {exit}; its last words: {lastlog}", "it ended with {exit}", "it did not succeed"},
+		explain:  "A lease that is not shared begins with fresh data. The program's section has a command for that in `reset`, which is run once for each node and has to exit with status 0.",
+		evidence: "the command line, exit status, the last lines of its output",
+		remedies: always("run the command by hand against a cluster that is up: dist up", "leave it to dist, which restarts the nodes with empty directories: reset = \"restart\""),
+	}, {
 		code:     ProgramStop,
 		title:    "the program did not stop when it was asked to",
 		problem:  "{node} did not stop and was killed",

@@ -88,7 +88,11 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // Tail returns the last lines of a log, at most n, long ones cut; nil if it
 // cannot be read.
-func Tail(file string, n int) []string {
+func Tail(file string, n int) []string { return TailFrom(file, 0, n) }
+
+// TailFrom is Tail of what comes after the first bytes of a log: those of an
+// earlier process.
+func TailFrom(file string, from int64, n int) []string {
 	const most = 64 << 10 // bytes looked at
 	f, err := os.Open(file)
 	if err != nil {
@@ -99,10 +103,10 @@ func Tail(file string, n int) []string {
 	if err != nil {
 		return nil
 	}
-	b := make([]byte, min(info.Size(), most))
-	if len(b) == 0 {
+	if info.Size() <= from {
 		return nil
 	}
+	b := make([]byte, min(info.Size()-from, most))
 	read, err := f.ReadAt(b, info.Size()-int64(len(b)))
 	if err != nil && err != io.EOF {
 		return nil

@@ -1,9 +1,29 @@
 package program
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/gofrs/flock"
 
 	"github.com/distkit/dist/config"
+	"github.com/distkit/dist/runtime/diagnostics"
+	"github.com/distkit/dist/runtime/engine"
 )
 
 // Flags are what go build is given, so that a program is built as the tests are.
@@ -14,7 +34,31 @@ type Flags struct {
 
 // TestFlags returns the flags that this test binary was built with. Its cover
 // mode is testing.CoverMode().
-func TestFlags(coverMode string) Flags { return Flags{} }
+func TestFlags(coverMode string) Flags {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return flagsOf(nil, coverMode)
+	}
+	return flagsOf(info.Settings, coverMode)
+}
+
+func flagsOf(settings []debug.BuildSetting, coverMode string) Flags {
+	var f Flags
+	for _, s := range settings {
+		switch {
+		case s.Key == "-compiler" || s.Key == "-cover" || s.Key == "-covermode" || s.Key == "-pgo":
+		case s.Key == "-buildmode" && s.Value == "exe":
+		case strings.HasPrefix(s.Key, "-"):
+			f.Args = append(f.Args, s.Key+"="+s.Value)
+		case s.Key == "CGO_ENABLED" || strings.HasPrefix(s.Key, "CGO_") || strings.HasPrefix(s.Key, "GO"):
+			f.Env = append(f.Env, s.Key+"="+s.Value)
+		}
+	}
+	if coverMode != "" {
+		f.Args = append(f.Args, "-cover", "-covermode="+coverMode)
+	}
+	return f
+}
 
 // Options are what Build must know besides the program.
 type Options struct {
@@ -24,11 +68,19 @@ type Options struct {
 	Root  func() (string, error) // a directory to build in where the user's cache cannot be written: engine.Engine.Root
 }
 
+func (o *Options) env() []string {
+	env := o.Env
+	if env == nil {
+		env = os.Environ()
+	}
+	return env[:len(env):len(env)]
+}
+
 // An Executable is a program that can be started.
 type Executable struct {
 	Path   string   // absolute
 	Key    string   // tells whether two are the same: changes with the file's contents
-	Inputs []string // files, absolute, whose change must run the tests again; see Touch
+	Inputs []string // files and directories, absolute, whose change must run the tests again; see Touch
 }
 
 // Build returns the executable of a program: what go build makes of its
@@ -36,10 +88,349 @@ type Executable struct {
 // be called by many processes at once: one builds, and the go command knows
 // when there is nothing to do.
 //
-// Its error is an *engine.Error, unless ctx ended.
-func Build(ctx context.Context, p *config.Program, o Options) (*Executable, error) { return nil, nil }
+// Its error is an *engine.Error, unless ctx ended. Where a build fails, the
+// Executable is not nil all the same, and has the Inputs alone: the next test
+// run depends on them.
+func Build(ctx context.Context, p *config.Program, o Options) (*Executable, error) {
+	if p.Package == "" {
+		return find(p, &o)
+	}
+	b := &build{p: p, o: &o}
+	x, err := b.run(ctx)
+	if err != nil && ctx.Err() != nil {
+		return x, ctx.Err()
+	}
+	return x, err
+}
 
-// Touch looks at each input of an executable. Go's test cache takes note of
-// that if it happens in the test process inside m.Run, and then runs the tests
-// again when one of them has changed.
-func Touch(inputs []string) {}
+// find is Build for a command.
+func find(p *config.Program, o *Options) (*Executable, error) {
+	path, err := lookPath(p.Command[0], o.Dir, o.env())
+	var info fs.FileInfo
+	if err == nil {
+		info, err = os.Stat(path)
+	}
+	if err != nil {
+		return nil, &engine.Error{Failure: diagnostics.Failure{
+			Phase: diagnostics.PhaseExec, Op: "find the command of program " + p.Name, Name: p.Name, Path: path, Err: err,
+		}}
+	}
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\n%d\n%d", path, info.Size(), info.ModTime().UnixNano()))
+	return &Executable{Path: path, Key: hex.EncodeToString(sum[:16]), Inputs: []string{path}}, nil
+}
+
+// lookPath is exec.LookPath with the PATH of another environment. A path with a
+// slash is relative to dir. The path is worth telling even if there is an error.
+func lookPath(name, dir string, env []string) (string, error) {
+	if filepath.Base(name) != name {
+		if !filepath.IsAbs(name) {
+			name = filepath.Join(dir, name)
+		}
+		found, err := exec.LookPath(name)
+		if err != nil {
+			return name, unwrap(err)
+		}
+		return found, nil
+	}
+	denied := ""
+	for _, d := range filepath.SplitList(value(env, "PATH")) {
+		if !filepath.IsAbs(d) {
+			continue // the working directory is whose it happens to be
+		}
+		found, err := exec.LookPath(filepath.Join(d, name))
+		switch {
+		case err == nil:
+			return found, nil
+		case errors.Is(err, fs.ErrPermission) && denied == "":
+			denied = filepath.Join(d, name)
+		}
+	}
+	if denied != "" {
+		return denied, fs.ErrPermission
+	}
+	return name, exec.ErrNotFound
+}
+
+// unwrap gives what the system said, or would say, without the name.
+func unwrap(err error) error {
+	if errors.Is(err, syscall.EISDIR) {
+		return fs.ErrPermission
+	}
+	if e, ok := errors.AsType[*exec.Error](err); ok {
+		return e.Err
+	}
+	return err
+}
+
+// value is that of a variable; of several, the last counts.
+func value(env []string, name string) string {
+	for _, kv := range slices.Backward(env) {
+		k, v, _ := strings.Cut(kv, "=")
+		if k == name || runtime.GOOS == "windows" && strings.EqualFold(k, name) {
+			return v
+		}
+	}
+	return ""
+}
+
+// A build is one call of Build for a package.
+type build struct {
+	p   *config.Program
+	o   *Options
+	gob string // the go command
+}
+
+// Builds that nobody has used for so long are removed.
+const (
+	keepBuilds  = 7 * 24 * time.Hour
+	keepOutputs = 24 * time.Hour // what a build was before its sources changed
+)
+
+func (b *build) fail(op string, err error) error {
+	return &engine.Error{Failure: diagnostics.Failure{Phase: diagnostics.PhasePrepare, Op: op, Name: b.p.Name, Err: err}}
+}
+
+func (b *build) run(ctx context.Context) (*Executable, error) {
+	var err error
+	if b.gob, err = lookPath("go", b.o.Dir, b.o.env()); err != nil {
+		return nil, b.buildError([]string{"the go command is not in PATH"}, err)
+	}
+	dir, err := b.dir()
+	if err != nil {
+		return nil, err
+	}
+	lock := flock.New(filepath.Join(dir, "lock"))
+	if _, err := lock.TryLockContext(ctx, 5*time.Millisecond); err != nil {
+		return nil, b.fail("lock "+dir, err)
+	}
+	defer lock.Close()
+
+	// What a program is made of is found out while it is built.
+	type listing struct {
+		*sources
+		err error
+	}
+	listed := make(chan listing, 1)
+	go func() {
+		s, err := b.sources(ctx, dir)
+		listed <- listing{s, err}
+	}()
+	output := filepath.Join(dir, "output")
+	if runtime.GOOS == "windows" {
+		output += ".exe"
+	}
+	args := append([]string{"build", "-o", output, "-buildvcs=false"}, b.o.Flags.Args...)
+	out, buildErr := b.command(ctx, append(args, "--", b.p.Package)...).CombinedOutput()
+	l := <-listed
+	x := &Executable{}
+	if l.sources != nil {
+		x.Inputs = l.Inputs
+	}
+	switch {
+	case buildErr != nil:
+		return x, b.buildError(lines(out), buildErr)
+	case l.err != nil:
+		return x, b.fail("list what program "+b.p.Name+" is made of", l.err)
+	case l.Name != "main":
+		return x, b.buildError([]string{fmt.Sprintf("%s is package %s, not main: name the package of a command", b.p.Package, l.Name)}, errors.New("not a command"))
+	}
+	x.Path, x.Key, err = b.keep(dir, output)
+	if err != nil {
+		return x, b.fail("keep the executable of program "+b.p.Name, err)
+	}
+	return x, nil
+}
+
+// command is the go command as it has to be run for this build.
+func (b *build) command(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, b.gob, args...)
+	cmd.Dir = b.o.Dir
+	cmd.Env = append(append(b.o.env(), b.o.Flags.Env...), "PWD="+b.o.Dir)
+	// It removes its temporary files if it is asked to end.
+	cmd.Cancel = func() error {
+		if err := cmd.Process.Signal(os.Interrupt); err != nil {
+			return cmd.Process.Kill()
+		}
+		return nil
+	}
+	cmd.WaitDelay = 3 * time.Second
+	return cmd
+}
+
+// lines are those of a command's output, not too many of them.
+func lines(out []byte) []string {
+	const most = 40
+	text := strings.TrimSpace(strings.ToValidUTF8(string(out), "\ufffd"))
+	if text == "" {
+		return nil
+	}
+	all := strings.Split(text, "\n")
+	if n := len(all) - most; n > 0 {
+		all = append(all[:most], fmt.Sprintf("… (%d more lines)", n))
+	}
+	return all
+}
+
+// buildError is what the compiler says.
+func (b *build) buildError(said []string, err error) error {
+	for _, line := range said {
+		if !strings.HasPrefix(line, "#") && !strings.HasPrefix(line, "go: downloading ") && strings.TrimSpace(line) != "" {
+			err = fmt.Errorf("%s", strings.TrimSpace(line))
+			break
+		}
+	}
+	return &engine.Error{Failure: diagnostics.Failure{
+		Phase: diagnostics.PhasePrepare, Code: diagnostics.ProgramBuild, Op: "build program " + b.p.Name,
+		Name: b.p.Name, Path: b.p.Package, Dir: b.o.Dir, Err: err, Details: said,
+	}}
+}
+
+// dir is where this build is kept: the same for the same package, directory
+// and flags.
+func (b *build) dir() (string, error) {
+	h := sha256.New()
+	for _, part := range slices.Concat(
+		[]string{b.gob, b.o.Dir, b.p.Package, "args"}, b.o.Flags.Args, []string{"env"}, b.o.Flags.Env,
+		[]string{value(b.o.env(), "GOFLAGS"), value(b.o.env(), "GOOS"), value(b.o.env(), "GOARCH"), value(b.o.env(), "GOWORK")},
+	) {
+		fmt.Fprintf(h, "%q\n", part)
+	}
+	name := fmt.Sprintf("%s-%s", b.p.Name, hex.EncodeToString(h.Sum(nil)[:10]))
+	cache, err := os.UserCacheDir()
+	if err == nil {
+		dir := filepath.Join(cache, "dist", "build", name)
+		if err = writable(dir); err == nil {
+			return dir, nil
+		}
+	}
+	if b.o.Root == nil {
+		return "", b.fail("create a directory for builds", err)
+	}
+	root, err := b.o.Root()
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(root, "build", name)
+	if err := writable(dir); err != nil {
+		return "", &engine.Error{Failure: diagnostics.Failure{Phase: diagnostics.PhasePrepare, Op: "create a directory for builds", Path: dir, Err: err}}
+	}
+	return dir, nil
+}
+
+// writable makes a directory that this user can write, if it is not there.
+func writable(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// keep copies what go build has made to where no later build changes it: nodes
+// are restarted from it. The copy is named by its contents.
+func (b *build) keep(dir, output string) (path, key string, err error) {
+	info, err := os.Stat(output)
+	if err != nil {
+		return "", "", err
+	}
+	name := b.p.Name + filepath.Ext(output)
+	// Hashing is dear where executables are large, so what is known of a file
+	// is remembered as long as it looks the same.
+	stamp := fmt.Sprintf("%d %d", info.Size(), info.ModTime().UnixNano())
+	note := filepath.Join(dir, "kept")
+	if text, err := os.ReadFile(note); err == nil {
+		if key, ok := bytes.CutPrefix(text, []byte(stamp+" ")); ok {
+			path := filepath.Join(dir, string(key), name)
+			if kept, err := os.Stat(path); err == nil && kept.Size() == info.Size() {
+				used(path)
+				return path, string(key), nil
+			}
+		}
+	}
+	temp, err := os.CreateTemp(dir, "copy-*")
+	if err != nil {
+		return "", "", err
+	}
+	defer os.Remove(temp.Name())
+	from, err := os.Open(output)
+	if err != nil {
+		temp.Close()
+		return "", "", err
+	}
+	defer from.Close()
+	sum := sha256.New()
+	_, err = io.Copy(io.MultiWriter(temp, sum), from)
+	err = errors.Join(err, temp.Chmod(0o700), temp.Close())
+	if err != nil {
+		return "", "", err
+	}
+	key = hex.EncodeToString(sum.Sum(nil)[:16])
+	path = filepath.Join(dir, key, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return "", "", err
+	}
+	if _, err := os.Stat(path); err != nil { // it may run, and is the same
+		if err := os.Rename(temp.Name(), path); err != nil {
+			return "", "", err
+		}
+	}
+	used(path)
+	if err := os.WriteFile(note, []byte(stamp+" "+key), 0o600); err != nil {
+		return "", "", err
+	}
+	prune(filepath.Dir(dir), time.Now())
+	return path, key, nil
+}
+
+// used keeps an executable from being pruned.
+func used(path string) {
+	now := time.Now()
+	os.Chtimes(filepath.Dir(path), now, now)
+	os.Chtimes(filepath.Dir(filepath.Dir(path)), now, now)
+}
+
+// prune removes builds that nobody has used for long from the directory of all.
+func prune(all string, now time.Time) {
+	builds, err := os.ReadDir(all)
+	if err != nil {
+		return
+	}
+	for _, d := range builds {
+		dir := filepath.Join(all, d.Name())
+		info, err := d.Info()
+		if err != nil || !info.IsDir() {
+			continue
+		}
+		if now.Sub(info.ModTime()) > keepBuilds {
+			lock := flock.New(filepath.Join(dir, "lock"))
+			if ok, err := lock.TryLock(); err == nil && ok {
+				os.RemoveAll(dir)
+				lock.Close()
+			}
+			continue
+		}
+		outputs, _ := filepath.Glob(filepath.Join(glob(dir), strings.Repeat("[0-9a-f]", 32)))
+		newest := time.Time{}
+		for _, o := range outputs {
+			if info, err := os.Stat(o); err == nil && info.ModTime().After(newest) {
+				newest = info.ModTime()
+			}
+		}
+		for _, o := range outputs {
+			if info, err := os.Stat(o); err == nil && info.ModTime().Before(newest) && now.Sub(info.ModTime()) > keepOutputs {
+				os.RemoveAll(o)
+			}
+		}
+	}
+}
+
+// glob has a path stand for itself in a pattern.
+func glob(path string) string {
+	if runtime.GOOS == "windows" {
+		return path // there is no escape, and no name with a star
+	}
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
+}

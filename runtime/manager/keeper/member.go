@@ -191,7 +191,7 @@ func (n *member) health(ctx context.Context) error {
 	case paused:
 		return fmt.Errorf("%s is paused", n.name)
 	}
-	return program.Healthy(ctx, n.spec, p)
+	return program.Healthy(ctx, n.c.k.engine, n.spec, p)
 }
 
 // act is what the holder of a lease wants done.
