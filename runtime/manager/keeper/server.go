@@ -31,6 +31,7 @@ type Server struct {
 	record Record
 	file   *lockfile.File
 	listen *net.UnixListener
+	hello  time.Duration // how long a client may take to say who it is
 	downed chan struct{} // closed when Down has ended the last cluster
 
 	once    sync.Once
@@ -59,7 +60,7 @@ func Listen(k *Keeper, o Options) (*Server, error) {
 		return fail(err)
 	}
 	s := &Server{
-		keeper: k, o: o, peers: make(map[*peer]bool), downed: make(chan struct{}),
+		keeper: k, o: o, hello: helloTime, peers: make(map[*peer]bool), downed: make(chan struct{}),
 		record: Record{
 			Version: registryFormat, Module: moduleVersion(), Kind: o.Kind, Open: o.Open,
 			PID: os.Getpid(), Started: time.Now(), Socket: socket, Secret: random(),
@@ -230,7 +231,7 @@ func (p *peer) greet(tooMany bool) error {
 	if err := checkUser(p.stream); err != nil {
 		return err
 	}
-	p.stream.SetDeadline(time.Now().Add(helloTime))
+	p.stream.SetDeadline(time.Now().Add(p.s.hello))
 	var h hello
 	if err := readHello(p.stream, &h); err != nil {
 		return err

@@ -1,0 +1,789 @@
+//go:build unix
+
+package keeper
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/distkit/dist/config"
+	"github.com/distkit/dist/runtime/diagnostics"
+	"github.com/distkit/dist/runtime/engine/process"
+)
+
+// patience is for what takes milliseconds on a machine that has time.
+const patience = 60 * time.Second
+
+func testAsk(t *testing.T, nodes int) Ask {
+	return Ask{
+		Who: t.Name(), Program: testProgram(), Dir: "/", Nodes: nodes, Env: os.Environ(),
+		Network: config.Default().Network, Start: patience, Ready: patience, Grace: patience,
+	}
+}
+
+// bothWays runs a test with a Keeper itself, and with one over a socket.
+func bothWays(t *testing.T, test func(t *testing.T, o Owner, k *Keeper)) {
+	t.Run("here", func(t *testing.T) {
+		home(t)
+		e := process.New()
+		k := New(e)
+		t.Cleanup(func() {
+			k.Close(context.Background())
+			if err := e.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		test(t, k, k)
+	})
+	t.Run("socket", func(t *testing.T) {
+		home(t)
+		s, k := serve(t, Options{Kind: "dist up", Open: true})
+		test(t, dial(t, s.File()), k)
+	})
+}
+
+func mustLease(t *testing.T, o Owner, a Ask) Lease {
+	t.Helper()
+	l, err := o.Lease(t.Context(), a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Release(context.Background()) })
+	return l
+}
+
+func mustRelease(t *testing.T, l Lease) Report {
+	t.Helper()
+	r, err := l.Release(t.Context())
+	if err != nil {
+		t.Error(err)
+	}
+	return r
+}
+
+func mustTalk(t *testing.T, n NodeInfo, command string) string {
+	t.Helper()
+	s, err := talk(n, command)
+	if err != nil {
+		t.Errorf("%s to %s: %v", command, n.Name, err)
+	}
+	return s
+}
+
+func act(t *testing.T, l Lease, node int, a Action) State {
+	t.Helper()
+	s, err := l.Act(t.Context(), node, a)
+	if err != nil {
+		t.Errorf("%s: %v", a, err)
+	}
+	return s
+}
+
+// eventually waits for a condition that says what it still lacks.
+func eventually(t *testing.T, lacks func() string) {
+	t.Helper()
+	until := time.Now().Add(patience)
+	for {
+		s := lacks()
+		if s == "" {
+			return
+		}
+		if time.Now().After(until) {
+			t.Fatal(s)
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+}
+
+func waitingFor(k *Keeper, n int) func() string {
+	return func() string {
+		var waiting []string
+		for _, c := range k.list() {
+			waiting = append(waiting, c.info().Waiting...)
+		}
+		if len(waiting) == n {
+			return ""
+		}
+		return fmt.Sprintf("%q wait, want %d", waiting, n)
+	}
+}
+
+// TestExclusive: leases are given in order, one at a time, and each begins with
+// fresh data and healthy nodes.
+func TestExclusive(t *testing.T) {
+	bothWays(t, func(t *testing.T, o Owner, k *Keeper) {
+		first := mustLease(t, o, testAsk(t, 2))
+		if i := first.Info(); i.Reused || len(i.Nodes) != 2 || i.Program != "kv" || i.Build == "" || !i.Nodes[1].Up {
+			t.Errorf("the first lease's cluster: %+v", i)
+		}
+		var (
+			mu    sync.Mutex
+			order []int
+			wg    sync.WaitGroup
+			holds int
+		)
+		for i := range 4 {
+			wg.Go(func() {
+				a := testAsk(t, 2)
+				a.Who = fmt.Sprint("Test", i)
+				l, err := o.Lease(t.Context(), a)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				mu.Lock()
+				order = append(order, i)
+				holds++
+				if holds > 1 {
+					t.Error("two have it at the same time")
+				}
+				mu.Unlock()
+				for _, n := range l.Info().Nodes {
+					if got := mustTalk(t, n, "get"); got != "" {
+						t.Errorf("%s has the data %q", n.Name, got)
+					}
+					mustTalk(t, n, fmt.Sprint("put ", i))
+				}
+				if !l.Info().Reused || l.Info().ID != first.Info().ID || l.Info().Nodes[0].Addr["main"] != first.Info().Nodes[0].Addr["main"] {
+					t.Errorf("not the same cluster: %+v", l.Info())
+				}
+				if i == 1 { // a broken one is mended for the next
+					act(t, l, 0, Kill)
+					act(t, l, 1, Pause)
+				}
+				mu.Lock()
+				holds--
+				mu.Unlock()
+				mustRelease(t, l)
+			})
+			eventually(t, waitingFor(k, i+1))
+		}
+		mustTalk(t, first.Info().Nodes[0], "put first")
+		mustRelease(t, first)
+		wg.Wait()
+		if !slices.IsSorted(order) || len(order) != 4 {
+			t.Errorf("order %v", order)
+		}
+		if infos := k.Clusters(); len(infos) != 1 || len(infos[0].Leases) > 0 {
+			t.Errorf("clusters: %+v", infos)
+		}
+	})
+}
+
+// TestShared: those that say so have the cluster together, with the data that
+// are there, and no longer than nobody before them wants it alone.
+func TestShared(t *testing.T) {
+	bothWays(t, func(t *testing.T, o Owner, k *Keeper) {
+		shared := testAsk(t, 2)
+		shared.Shared = true
+		a := mustLease(t, o, shared)
+		mustTalk(t, a.Info().Nodes[0], "put kept")
+		b := mustLease(t, o, shared)
+		if a.Info().ID != b.Info().ID || !b.Info().Reused {
+			t.Errorf("not the same cluster: %+v", b.Info())
+		}
+		if got := mustTalk(t, b.Info().Nodes[0], "get"); got != "kept" {
+			t.Errorf("data %q, want those of the other lease", got)
+		}
+		for _, action := range []Action{Kill, Stop, Restart, Pause, Resume} {
+			if _, err := b.Act(t.Context(), 0, action); err == nil || !strings.Contains(err.Error(), "must not say shared") {
+				t.Errorf("%s of a shared node: %v", action, err)
+			}
+		}
+		got := make(chan string, 3)
+		var wg sync.WaitGroup
+		for i, who := range []string{"alone", "shared"} {
+			wg.Go(func() {
+				ask := testAsk(t, 2)
+				ask.Who, ask.Shared = who, who == "shared"
+				l, err := o.Lease(t.Context(), ask)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				got <- who + " " + mustTalk(t, l.Info().Nodes[0], "get")
+				mustTalk(t, l.Info().Nodes[0], "put "+who)
+				mustRelease(t, l)
+			})
+			eventually(t, waitingFor(k, i+1))
+		}
+		mustRelease(t, a)
+		if len(got) > 0 {
+			t.Error("somebody has it alone while another has it")
+		}
+		mustRelease(t, b)
+		wg.Wait()
+		if x, y := <-got, <-got; x != "alone " || y != "shared alone" {
+			t.Errorf("got %q and %q", x, y)
+		}
+	})
+}
+
+// TestReset: how an exclusive lease comes by fresh data is the program's to
+// say.
+func TestReset(t *testing.T) {
+	for mode, want := range map[string]string{"restart": "", "exec": "", "none": "old"} {
+		t.Run(mode, func(t *testing.T) {
+			bothWays(t, func(t *testing.T, o Owner, k *Keeper) {
+				a := testAsk(t, 2)
+				a.Program.Reset = config.Reset{Mode: mode}
+				if mode == "exec" {
+					a.Program.Reset.Exec = []string{"rm", "-f", "{{.Dir}}/data"}
+				}
+				l := mustLease(t, o, a)
+				mustTalk(t, l.Info().Nodes[1], "put old")
+				pid := mustTalk(t, l.Info().Nodes[1], "pid")
+				mustRelease(t, l)
+				l = mustLease(t, o, a)
+				if got := mustTalk(t, l.Info().Nodes[1], "get"); got != want {
+					t.Errorf("data %q, want %q", got, want)
+				}
+				if same := mustTalk(t, l.Info().Nodes[1], "pid") == pid; same != (mode != "restart") {
+					t.Errorf("the same process: %v", same)
+				}
+			})
+		})
+	}
+}
+
+// TestUp: a cluster that is only started has fresh data for the first that
+// leases it, and is not started again for that.
+func TestUp(t *testing.T) {
+	bothWays(t, func(t *testing.T, o Owner, k *Keeper) {
+		i, err := k.Up(t.Context(), testAsk(t, 2))
+		if err != nil || len(i.Leases) > 0 {
+			t.Fatalf("Up() = %+v, %v", i, err)
+		}
+		a := testAsk(t, 2)
+		a.Cluster = i.ID
+		l := mustLease(t, o, a)
+		if l.Info().Nodes[0].PID != i.Nodes[0].PID || !l.Info().Reused {
+			t.Errorf("it was started again: %+v", l.Info())
+		}
+		mustRelease(t, l)
+		if l = mustLease(t, o, a); l.Info().Nodes[0].PID == i.Nodes[0].PID {
+			t.Error("the second lease has used nodes")
+		}
+		a.Nodes = 3
+		if _, err := o.Lease(t.Context(), a); code(err) != diagnostics.ClusterUnfit || !strings.Contains(err.Error(), "too small: 2 nodes, 3 asked for") {
+			t.Errorf("a cluster that is too small: %v", err)
+		}
+	})
+}
+
+// TestBroken: a lease of a cluster with nodes that are killed, paused, stopped,
+// crashed or deaf is of a healthy one.
+func TestBroken(t *testing.T) {
+	breaks := map[string]func(t *testing.T, l Lease){
+		"killed":  func(t *testing.T, l Lease) { act(t, l, 0, Kill) },
+		"stopped": func(t *testing.T, l Lease) { act(t, l, 0, Stop) },
+		"paused":  func(t *testing.T, l Lease) { act(t, l, 0, Pause) },
+		"crashed": func(t *testing.T, l Lease) { talk(l.Info().Nodes[0], "exit 4") },
+		"deaf":    func(t *testing.T, l Lease) { mustTalk(t, l.Info().Nodes[0], "deaf") },
+		"killed by a stranger": func(t *testing.T, l Lease) {
+			syscall.Kill(l.Info().Nodes[0].PID, syscall.SIGKILL)
+		},
+	}
+	for name, broke := range breaks {
+		t.Run(name, func(t *testing.T) {
+			bothWays(t, func(t *testing.T, o Owner, k *Keeper) {
+				l := mustLease(t, o, testAsk(t, 2))
+				mustTalk(t, l.Info().Nodes[0], "put kept")
+				broke(t, l)
+				if name == "crashed" || name == "killed by a stranger" {
+					eventually(t, func() string {
+						if s := k.Clusters()[0].Nodes[0].State; s.Up {
+							return fmt.Sprintf("the state is %+v", s)
+						}
+						return ""
+					})
+				}
+				mustRelease(t, l)
+				a := testAsk(t, 2)
+				a.Shared = true // takes the data as they are
+				l = mustLease(t, o, a)
+				if got := mustTalk(t, l.Info().Nodes[0], "get"); got != "kept" {
+					t.Errorf("data %q, want those there were", got)
+				}
+				errs, err := l.Health(t.Context())
+				if err != nil || len(errs) != 2 || errs[0] != nil || errs[1] != nil {
+					t.Errorf("Health() = %v, %v", errs, err)
+				}
+			})
+		})
+	}
+}
+
+// TestMended: what a lease has left broken is mended when it has ended, not
+// only when the next one comes.
+func TestMended(t *testing.T) {
+	bothWays(t, func(t *testing.T, o Owner, k *Keeper) {
+		l := mustLease(t, o, testAsk(t, 3))
+		act(t, l, 0, Kill)
+		act(t, l, 1, Pause)
+		if s, err := l.State(t.Context(), 1); err != nil || !s.Paused || !s.Up {
+			t.Errorf("State() = %+v, %v", s, err)
+		}
+		mustRelease(t, l)
+		eventually(t, func() string {
+			for _, n := range k.Clusters()[0].Nodes {
+				if !n.Up || n.Paused {
+					return fmt.Sprintf("%+v", n)
+				}
+			}
+			return ""
+		})
+	})
+}
+
+// TestActs does to nodes all that can be done.
+func TestActs(t *testing.T) {
+	bothWays(t, func(t *testing.T, o Owner, k *Keeper) {
+		l := mustLease(t, o, testAsk(t, 2))
+		n := l.Info().Nodes[0]
+		mustTalk(t, n, "put kept")
+		if s := act(t, l, 0, Kill); s.Up || s.Reason != "killed by the test" {
+			t.Errorf("killed: %+v", s)
+		}
+		if _, err := talk(n, "get"); err == nil {
+			t.Error("a killed node answers")
+		}
+		if _, err := l.Act(t.Context(), 0, Pause); err == nil || !strings.Contains(err.Error(), "killed by the test") {
+			t.Errorf("a killed node is paused: %v", err)
+		}
+		if errs, err := l.Health(t.Context()); err != nil || errs[0] == nil || errs[1] != nil {
+			t.Errorf("Health() = %v, %v", errs, err)
+		}
+		if s := act(t, l, 0, Restart); !s.Up || s.PID == n.PID {
+			t.Errorf("restarted: %+v", s)
+		}
+		if got := mustTalk(t, n, "get"); got != "kept" {
+			t.Errorf("a restarted node has the data %q", got)
+		}
+		if s := act(t, l, 0, Pause); !s.Up || !s.Paused {
+			t.Errorf("paused: %+v", s)
+		}
+		if s := act(t, l, 0, Resume); !s.Up || s.Paused {
+			t.Errorf("resumed: %+v", s)
+		}
+		act(t, l, 0, Pause)
+		if s := act(t, l, 0, Restart); !s.Up || s.Paused { // a paused one stops gracefully, too
+			t.Errorf("restarted: %+v", s)
+		}
+		if s := act(t, l, 1, Stop); s.Up || s.Reason != "stopped by the test" {
+			t.Errorf("stopped: %+v", s)
+		}
+		if _, err := l.State(t.Context(), 2); err == nil {
+			t.Error("there is a third node")
+		}
+		if _, err := l.Act(t.Context(), 0, "eat"); err == nil {
+			t.Error("an unknown action is done")
+		}
+		if r := mustRelease(t, l); len(r.Problems) > 0 || len(r.Logs["node-1"]) == 0 {
+			t.Errorf("report: %+v", r)
+		}
+		if r := mustRelease(t, l); r.Logs != nil {
+			t.Errorf("the second time: %+v", r)
+		}
+		if _, err := l.State(t.Context(), 0); err == nil {
+			t.Error("State() after Release")
+		}
+		if _, err := l.Act(t.Context(), 0, Kill); err == nil {
+			t.Error("Act() after Release")
+		}
+		if _, err := l.Health(t.Context()); err == nil {
+			t.Error("Health() after Release")
+		}
+	})
+}
+
+// TestUnnoticed: a node that ends by itself is told of at the end of the lease,
+// unless the test has seen it; in each lease anew.
+func TestUnnoticed(t *testing.T) {
+	bothWays(t, func(t *testing.T, o Owner, k *Keeper) {
+		a := testAsk(t, 1)
+		a.Program.Reset.Mode = "none"
+		for round := range 3 {
+			for _, see := range []bool{false, true} {
+				l := mustLease(t, o, a)
+				talk(l.Info().Nodes[0], "exit 4")
+				gone := func() string {
+					s, err := l.State(t.Context(), 0)
+					if !see {
+						s = k.Clusters()[0].Nodes[0].State
+					}
+					if err != nil || s.Up {
+						return fmt.Sprintf("the state is %+v, %v", s, err)
+					}
+					if s.Reason != "exit status 4" {
+						t.Errorf("reason %q", s.Reason)
+					}
+					return ""
+				}
+				if !see {
+					gone = func() string {
+						if s := k.Clusters()[0].Nodes[0].State; s.Up {
+							return fmt.Sprintf("the state is %+v", s)
+						}
+						return ""
+					}
+				}
+				eventually(t, gone)
+				r := mustRelease(t, l)
+				if see && len(r.Problems) > 0 || !see && (len(r.Problems) != 1 || r.Problems[0].Diagnosis.Code != diagnostics.NodeExitUnnoticed || !r.Problems[0].Fails) {
+					t.Errorf("round %d: noticed: %v, problems: %+v", round, see, r.Problems)
+				}
+			}
+		}
+	})
+}
+
+// TestStray: what has left its node's process group ends with the lease.
+func TestStray(t *testing.T) {
+	bothWays(t, func(t *testing.T, o Owner, k *Keeper) {
+		l := mustLease(t, o, testAsk(t, 1))
+		pid := mustTalk(t, l.Info().Nodes[0], "stray")
+		act(t, l, 0, Kill)
+		if r := mustRelease(t, l); len(r.Left) != 1 || !strings.Contains(r.Left[0], "process "+pid) {
+			t.Errorf("left %q, want process %s", r.Left, pid)
+		}
+	})
+}
+
+// TestAbandoned: whoever does not wait any more is told who was in the way, and
+// is in nobody's way.
+func TestAbandoned(t *testing.T) {
+	bothWays(t, func(t *testing.T, o Owner, k *Keeper) {
+		l := mustLease(t, o, testAsk(t, 1))
+		announced := make(chan string, 1)
+		impatient := testAsk(t, 1)
+		impatient.Who = "the impatient one"
+		ctx, cancel := context.WithCancel(t.Context())
+		impatient.Announce = func(reason string) {
+			announced <- reason
+			cancel()
+		}
+		_, err := o.Lease(ctx, impatient)
+		if code(err) != diagnostics.ClusterBusy {
+			t.Errorf("Lease() = %v", err)
+		}
+		select {
+		case reason := <-announced:
+			if !strings.Contains(reason, "is leased: "+t.Name()+" has had it for") {
+				t.Errorf("announced: %s", reason)
+			}
+		case <-time.After(patience):
+			t.Error("nothing was announced")
+		}
+		ctx, cancel = context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		_, err = o.Lease(ctx, impatient)
+		if d := (*diagnostics.Diagnosis)(nil); code(err) != diagnostics.ClusterBusy || errors.As(err, &d) && !strings.Contains(d.Error(), t.Name()+" has had it for") {
+			t.Errorf("Lease() = %v", err)
+		}
+		eventually(t, waitingFor(k, 0))
+		mustRelease(t, l)
+		mustRelease(t, mustLease(t, o, testAsk(t, 1)))
+	})
+}
+
+// TestStartFails: without one node there is no cluster, and whoever was next
+// tries anew.
+func TestStartFails(t *testing.T) {
+	bothWays(t, func(t *testing.T, o Owner, k *Keeper) {
+		broken := filepath.Join(t.TempDir(), "broken")
+		a := testAsk(t, 3)
+		// The first node alone fails, and the others never become ready.
+		a.Program.Args = append(a.Program.Args, "{{.Index}}")
+		a.Program.Env["DIST_TEST_BROKEN"] = broken
+		if err := os.WriteFile(broken, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		begin := time.Now()
+		_, err := o.Lease(t.Context(), a)
+		if err == nil || !strings.Contains(diagnosed(err), "broken on purpose") {
+			t.Errorf("Lease() = %v", err)
+		}
+		if d := time.Since(begin); d > patience/2 {
+			t.Errorf("it took %v", d)
+		}
+		if infos := k.Clusters(); len(infos)+len(k.list()) > 0 {
+			t.Errorf("clusters: %+v", infos)
+		}
+		os.Remove(broken)
+		l := mustLease(t, o, a)
+		if l.Info().Reused {
+			t.Error("what had not started is reused")
+		}
+	})
+}
+
+func diagnosed(err error) string {
+	return faultText(faultOf(err))
+}
+
+func faultText(f *fault) string {
+	if d := diagnosisOf(f.Diagnosis); d != nil {
+		return d.Error()
+	}
+	return f.Text
+}
+
+// TestAbandonedStart: a start that its lease gives up leaves nothing, and the
+// next lease has a cluster.
+func TestAbandonedStart(t *testing.T) {
+	bothWays(t, func(t *testing.T, o Owner, k *Keeper) {
+		a := testAsk(t, 2)
+		a.Program.Env["DIST_TEST_SLOW"] = "1h"
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() {
+			_, err := o.Lease(ctx, a)
+			done <- err
+		}()
+		eventually(t, func() string {
+			infos := k.Clusters()
+			if len(infos) == 1 && infos[0].Nodes[0].Log != "" {
+				return ""
+			}
+			return "the start has not begun"
+		})
+		cancel()
+		if err := <-done; err == nil {
+			t.Error("there is a lease")
+		}
+		eventually(t, func() string {
+			if n := len(k.list()); n > 0 {
+				return fmt.Sprintf("%d clusters are left", n)
+			}
+			return ""
+		})
+		a.Start = 100 * time.Millisecond
+		if _, err := o.Lease(t.Context(), a); err == nil {
+			t.Error("there is a lease")
+		}
+		delete(a.Program.Env, "DIST_TEST_SLOW")
+		a.Start = patience
+		mustLease(t, o, a)
+	})
+}
+
+// TestDown: a cluster is ended on demand, but not under somebody's hands.
+func TestDown(t *testing.T) {
+	home(t)
+	s, k := serve(t, Options{Kind: "dist test"})
+	c := dial(t, s.File())
+	l := mustLease(t, c, testAsk(t, 1))
+	other := testAsk(t, 2)
+	i, err := k.Up(t.Context(), other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended, err := c.Down(t.Context(), []string{l.Info().ID, "kv-77"}, false)
+	if err != nil || len(ended) != 1 || ended[0].Refused != "leased to TestDown" {
+		t.Errorf("Down() = %+v, %v", ended, err)
+	}
+	ended, err = c.Down(t.Context(), nil, false)
+	if err != nil || len(ended) != 2 {
+		t.Errorf("Down() = %+v, %v", ended, err)
+	}
+	if infos := k.Clusters(); len(infos) != 1 || infos[0].ID == i.ID {
+		t.Errorf("left: %+v", infos)
+	}
+	ended, err = c.Down(t.Context(), []string{l.Info().ID}, true)
+	if err != nil || len(ended) != 1 || ended[0].Refused != "" {
+		t.Errorf("Down() = %+v, %v", ended, err)
+	}
+	if st, err := l.State(t.Context(), 0); err != nil || st.Up || st.Reason != "stopped: its cluster has ended" {
+		t.Errorf("State() = %+v, %v", st, err)
+	}
+	if _, err := l.Act(t.Context(), 0, Restart); code(err) != diagnostics.ClusterGone {
+		t.Errorf("a node of a cluster that has ended is restarted: %v", err)
+	}
+	mustRelease(t, l)
+	if _, err := os.Stat(l.Info().Nodes[0].Dir); err == nil {
+		t.Error("its files are still there")
+	}
+	mustRelease(t, mustLease(t, c, testAsk(t, 1))) // another one
+}
+
+// TestDownLast: whoever keeps clusters up has no more to do without any.
+func TestDownLast(t *testing.T) {
+	dir := home(t)
+	e := process.New()
+	k := New(e)
+	s, err := Listen(k, Options{Kind: "dist up", Open: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan string, 1)
+	go func() {
+		reason, err := s.Serve(t.Context())
+		if err != nil {
+			t.Error(err)
+		}
+		served <- reason
+	}()
+	if _, err := k.Up(t.Context(), testAsk(t, 1)); err != nil {
+		t.Fatal(err)
+	}
+	c := dial(t, s.File())
+	if ended, err := c.Down(t.Context(), nil, false); err != nil || len(ended) != 1 || ended[0].Refused != "" {
+		t.Errorf("Down() = %+v, %v", ended, err)
+	}
+	if reason := <-served; reason != "its last cluster has been ended" {
+		t.Errorf("Serve() = %q", reason)
+	}
+	if left, _ := os.ReadDir(dir); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+	e.Close()
+}
+
+// TestClose ends a Keeper under everybody's hands.
+func TestClose(t *testing.T) {
+	bothWays(t, func(t *testing.T, o Owner, k *Keeper) {
+		l := mustLease(t, o, testAsk(t, 2))
+		waits := make(chan error, 1)
+		go func() {
+			_, err := o.Lease(t.Context(), testAsk(t, 2))
+			waits <- err
+		}()
+		eventually(t, waitingFor(k, 1))
+		starts := make(chan error, 1)
+		go func() {
+			a := testAsk(t, 3)
+			a.Program.Env["DIST_TEST_SLOW"] = "1h"
+			_, err := o.Lease(t.Context(), a)
+			starts <- err
+		}()
+		eventually(t, func() string {
+			if len(k.Clusters()) == 2 {
+				return ""
+			}
+			return "the start has not begun"
+		})
+		k.Close(t.Context())
+		for _, c := range []chan error{waits, starts} {
+			if err := <-c; code(err) != diagnostics.ClusterGone {
+				t.Errorf("a lease that is waited for: %v", err)
+			}
+		}
+		for _, n := range l.Info().Nodes {
+			if syscall.Kill(n.PID, 0) == nil {
+				t.Errorf("%s still runs", n.Name)
+			}
+		}
+		if _, err := l.Act(t.Context(), 0, Restart); code(err) != diagnostics.ClusterGone {
+			t.Errorf("Restart: %v", err)
+		}
+		mustRelease(t, l)
+		if _, err := o.Lease(t.Context(), testAsk(t, 2)); code(err) != diagnostics.ClusterGone {
+			t.Errorf("Lease() = %v", err)
+		}
+	})
+}
+
+// TestFind looks for owners as a test binary does.
+func TestFind(t *testing.T) {
+	home(t)
+	up, upKeeper := serve(t, Options{Kind: "dist up", Open: true})
+	run, _ := serve(t, Options{Kind: "dist test"})
+	f := &Finder{}
+	defer f.Close()
+	find := func(a Ask) Found {
+		t.Helper()
+		found, err := f.Find(t.Context(), a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return found
+	}
+	if found := find(testAsk(t, 2)); found.Owner != nil || len(found.Passed) > 0 {
+		t.Errorf("with nothing up: %+v", found)
+	}
+	i, err := upKeeper.Up(t.Context(), testAsk(t, 2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := find(testAsk(t, 2))
+	if found.Owner == nil || found.Kind != "dist up" || found.Ask.Cluster != i.ID {
+		t.Fatalf("with what fits: %+v", found)
+	}
+	l := mustLease(t, found.Owner, found.Ask)
+	if l.Info().ID != i.ID {
+		t.Errorf("leased: %+v", l.Info())
+	}
+	small := find(testAsk(t, 3))
+	if small.Owner != nil || !slices.Equal(small.Passed, []string{"cluster " + i.ID + " is up and is not used: too small: 2 nodes, 3 asked for"}) {
+		t.Errorf("with what is too small: %+v", small)
+	}
+	f.Run = run.File()
+	if found := find(testAsk(t, 3)); found.Owner == nil || found.Kind != "dist test" || found.Ask.Cluster != "" || len(found.Passed) != 1 {
+		t.Errorf("with an owner of the run: %+v", found)
+	} else if l := mustLease(t, found.Owner, found.Ask); len(l.Info().Nodes) != 3 {
+		t.Errorf("leased: %+v", l.Info())
+	}
+	a := testAsk(t, 3)
+	a.Cluster = i.ID
+	if _, err := f.Find(t.Context(), a); code(err) != diagnostics.ClusterUnfit || !strings.Contains(err.Error(), "too small") {
+		t.Errorf("one in particular that is too small: %v", err)
+	}
+	if a.Cluster = "kv-77"; true {
+		if _, err := f.Find(t.Context(), a); code(err) != diagnostics.ClusterGone {
+			t.Errorf("one in particular that is not there: %v", err)
+		}
+	}
+	up.Close()
+	run.Close()
+	if found := find(testAsk(t, 2)); found.Owner != nil || len(found.Passed) != 1 || !strings.Contains(found.Passed[0], "the owner of this run's clusters cannot be asked") {
+		t.Errorf("when all have ended: %+v", found)
+	}
+	if _, err := l.State(t.Context(), 0); code(err) != diagnostics.ClusterGone {
+		t.Errorf("State() of a cluster whose owner has ended: %v", err)
+	}
+	if _, err := l.Release(t.Context()); code(err) != diagnostics.ClusterGone {
+		t.Errorf("Release() of a cluster whose owner has ended: %v", err)
+	}
+}
+
+// TestBuild: another build of the same program is not leased.
+func TestBuild(t *testing.T) {
+	home(t)
+	_, k := serve(t, Options{Kind: "dist up", Open: true})
+	self, err := os.ReadFile(testProgram().Command[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := testAsk(t, 1)
+	program := filepath.Join(t.TempDir(), "program")
+	a.Program.Command = []string{program}
+	if err := os.WriteFile(program, self, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	i, err := k.Up(t.Context(), a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &Finder{}
+	defer f.Close()
+	if found, err := f.Find(t.Context(), a); err != nil || found.Ask.Cluster != i.ID {
+		t.Errorf("Find() = %+v, %v", found, err)
+	}
+	os.Remove(program)
+	if err := os.WriteFile(program, append(self, 'x'), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if found, err := f.Find(t.Context(), a); err != nil || found.Owner != nil || len(found.Passed) != 1 || !strings.HasSuffix(found.Passed[0], "another build of the program") {
+		t.Errorf("Find() = %+v, %v", found, err)
+	}
+}
