@@ -80,6 +80,8 @@ func (c *owned) print(w io.Writer, now time.Time) error {
 	for _, n := range c.Nodes {
 		state := fmt.Sprintf("pid %d", n.PID)
 		switch {
+		case n.PID == 0:
+			state = "starting"
 		case !n.Up:
 			state = "down: " + n.Reason
 		case n.Paused:

@@ -293,11 +293,18 @@ func (r *testRun) test(ctx context.Context) error {
 	if err := os.Mkdir(reports, 0o700); err != nil {
 		return fmt.Errorf("make a directory for the reports: %w", err)
 	}
+	var own *runOwner
+	if r.runsTests() {
+		var err error
+		if own, err = ownClusters(r.packages); err != nil {
+			fmt.Fprintf(r.err, "dist test: each package starts its own clusters of programs: %v\n", err)
+		}
+	}
 	follow, err := followTests(reports, r.packages, r.streams)
 	if err != nil {
 		return err
 	}
-	env := append(os.Environ(), runtime.EnvReport+"="+reports)
+	env := own.environ(append(os.Environ(), runtime.EnvReport+"="+reports))
 	status := exitOK
 	for _, line := range lines {
 		var s int
@@ -310,13 +317,13 @@ func (r *testRun) test(ctx context.Context) error {
 		}
 	}
 	follow.end()
+	if endErr := own.end(); endErr != nil {
+		fmt.Fprintf(r.err, "dist test: %v\n", endErr)
+	}
 	if err != nil {
 		return err
 	}
-	// These run no test, or not to its end.
-	if slices.ContainsFunc(r.line.known, func(f goFlag) bool {
-		return (f.name == "c" || f.name == "n") && f.value != "false" || f.name == "list"
-	}) {
+	if !r.runsTests() {
 		return failed(status)
 	}
 	sum, err := summarize(reports, r.packages, status == exitOK)
@@ -328,4 +335,11 @@ func (r *testRun) test(ctx context.Context) error {
 		fmt.Fprintf(r.err, "dist: %s\n", sum)
 	}
 	return failed(status)
+}
+
+// runsTests reports whether go test runs tests, to their end.
+func (r *testRun) runsTests() bool {
+	return !slices.ContainsFunc(r.line.known, func(f goFlag) bool {
+		return (f.name == "c" || f.name == "n") && f.value != "false" || f.name == "list"
+	})
 }
