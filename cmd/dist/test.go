@@ -57,6 +57,7 @@ type testRun struct {
 	line     *testLine
 	only     bool
 	verbose  bool
+	ci       string // the service that was detected
 	tmp      string // a directory of this run's own
 	env      []string
 	packages []*generator.Package // those with something distributed
@@ -131,6 +132,7 @@ func (r *testRun) checkEnvironment() error {
 	if err != nil {
 		return err
 	}
+	r.ci = cfg.CI
 	for _, w := range cfg.Warnings {
 		fmt.Fprintf(r.err, "dist test: %s\n", w)
 	}
@@ -333,6 +335,12 @@ func (r *testRun) test(ctx context.Context) error {
 		fmt.Fprintf(r.err, "%s\n", sum.json())
 	} else {
 		fmt.Fprintf(r.err, "dist: %s\n", sum)
+	}
+	if err == nil && r.ci == github {
+		sum.annotate(r.err)
+		if err := sum.stepSummary(); err != nil {
+			fmt.Fprintf(r.err, "dist test: %v\n", err)
+		}
 	}
 	return failed(status)
 }
