@@ -332,7 +332,7 @@ func (c *cluster) refresh(ctx context.Context, l *lease) error {
 // settle has all nodes run, and returns when all are healthy, or have not been
 // for some time.
 func (c *cluster) settle(ctx context.Context) error {
-	until := time.Now().Add(settleTime)
+	until := time.Now().Add(c.k.settle)
 	for {
 		err := c.restore(ctx)
 		if err != nil {

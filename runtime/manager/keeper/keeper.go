@@ -25,6 +25,7 @@ import (
 type Keeper struct {
 	engine engine.Engine
 	seq    atomic.Int64
+	settle time.Duration // see settleTime
 
 	mu       sync.Mutex
 	clusters map[string]*cluster // by key
@@ -36,7 +37,7 @@ type Keeper struct {
 // New returns a Keeper that starts nodes by an engine, which it does not close.
 func New(e engine.Engine) *Keeper {
 	return &Keeper{
-		engine: e, used: time.Now(),
+		engine: e, settle: settleTime, used: time.Now(),
 		clusters: make(map[string]*cluster),
 		nets:     make(map[config.Network]*network.Allocator),
 	}

@@ -296,6 +296,7 @@ func TestBroken(t *testing.T) {
 	for name, broke := range breaks {
 		t.Run(name, func(t *testing.T) {
 			bothWays(t, func(t *testing.T, o Owner, k *Keeper) {
+				k.settle = 100 * time.Millisecond
 				l := mustLease(t, o, testAsk(t, 2))
 				mustTalk(t, l.Info().Nodes[0], "put kept")
 				broke(t, l)
