@@ -9,8 +9,9 @@ import (
 const cleanHelp = `usage: dist clean [-n] [-json]
 
 Removes what test runs of this user have left behind: directories and processes
-of runs that were killed together with all that would have cleaned up after them.
-The next run would remove most of it, too.
+of runs that were killed together with all that would have cleaned up after them,
+files of owners of clusters that were killed, and builds of programs that nobody
+has used for a week. The next run would remove most of it, too.
 
 Only what is provably dist's, this user's and dead is removed: each has a file
 that is locked as long as its owner lives. Nothing goes by its name alone, and no

@@ -10,13 +10,15 @@ import (
 
 	"github.com/distkit/dist/runtime/engine/process"
 	"github.com/distkit/dist/runtime/lockfile"
+	"github.com/distkit/dist/runtime/manager/keeper"
+	"github.com/distkit/dist/runtime/program"
 )
 
 // A leftover is something of this user's that dist has made, that nobody uses
 // any more, and that proves to be both. Its JSON form is documented in
 // docs/dist.md.
 type leftover struct {
-	Kind      string   `json:"kind"` // run | test
+	Kind      string   `json:"kind"` // run | test | owner | build
 	Path      string   `json:"path"`
 	Processes []string `json:"processes,omitempty"`
 	Error     string   `json:"error,omitempty"` // why it could not be removed
@@ -34,8 +36,10 @@ func (l *leftover) String() string {
 
 // kindWords say what is left over of what.
 var kindWords = map[string]string{
-	"run":  "of a test binary that was killed",
-	"test": "of a dist test that was killed",
+	"run":   "of a test binary that was killed",
+	"test":  "of a dist test that was killed",
+	"owner": "of an owner of clusters that was killed",
+	"build": "a build that nobody has used for long",
 }
 
 // errInUse is the end of a leftover that somebody has begun to use again.
@@ -50,15 +54,27 @@ func findLeftovers() ([]*leftover, error) {
 		if path == "" {
 			path = r.Entry
 		}
-		found = append(found, &leftover{Kind: "run", Path: path, Processes: r.Processes, remove: func() error {
-			if !r.Remove() {
-				return errInUse
-			}
-			return nil
-		}})
+		found = append(found, &leftover{Kind: "run", Path: path, Processes: r.Processes, remove: unlessInUse(r.Remove)})
 	}
 	found = append(found, deadTests()...)
-	return found, err
+	owners, ownersErr := keeper.Dead()
+	for _, file := range owners {
+		found = append(found, &leftover{Kind: "owner", Path: file, remove: unlessInUse(func() bool { return keeper.RemoveDead(file) })})
+	}
+	for _, dir := range program.OldBuilds() {
+		found = append(found, &leftover{Kind: "build", Path: dir, remove: unlessInUse(func() bool { return program.RemoveOld(dir) })})
+	}
+	return found, errors.Join(err, ownersErr)
+}
+
+// unlessInUse is for what can be in use by now.
+func unlessInUse(remove func() bool) func() error {
+	return func() error {
+		if !remove() {
+			return errInUse
+		}
+		return nil
+	}
 }
 
 // The directory of a dist test has a file that is locked as long as the command
