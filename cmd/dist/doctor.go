@@ -167,6 +167,9 @@ func checkGo(ctx context.Context, c *check) *check {
 		if out, err = exec.CommandContext(ctx, path, "env", "GOVERSION").Output(); err == nil {
 			return c.ok("%s, %s", strings.TrimSpace(string(out)), path)
 		}
+		if exit, ok := errors.AsType[*exec.ExitError](err); ok && len(exit.Stderr) > 0 {
+			err = errors.New(strings.TrimSpace(string(exit.Stderr)))
+		}
 	}
 	if path == "" {
 		path = "go"
