@@ -493,7 +493,7 @@ func TestTableOfFunctions(t *testing.T) {
 
 //dist:nodes=1
 func TestNodesRunCommands(t *testing.T) {
-	bin, err := suite()
+	bin, err := suite.path()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -111,14 +111,14 @@ func (c *Cluster) WaitHealthy(ctx context.Context) error { return c.held.WaitHea
 // nothing. They may be called from any goroutine.
 type Node struct {
 	held *runtime.Held
-	node *manager.Node
+	node manager.Node
 }
 
 // Name returns the node's name, "node-1" for index 0.
-func (n *Node) Name() string { return n.node.Name }
+func (n *Node) Name() string { return n.node.Name() }
 
 // Index returns the node's place in its cluster, from 0.
-func (n *Node) Index() int { return n.node.Index }
+func (n *Node) Index() int { return n.node.Index() }
 
 // PID returns the id of the node's process; of the last one, if it has ended.
 func (n *Node) PID() int { return n.node.PID() }
@@ -139,10 +139,11 @@ func (n *Node) Addr(port string) string {
 // and removed when the test ends.
 func (n *Node) Dir() string {
 	n.held.T().Helper()
-	if err := n.node.MakeDir(); err != nil {
+	dir, err := n.node.Dir()
+	if err != nil {
 		n.held.Errorf("dist: Node.Dir: %v", err)
 	}
-	return n.node.Dir
+	return dir
 }
 
 // Log returns the name of the file with all that the node has printed. It is

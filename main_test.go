@@ -6,45 +6,59 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"testing"
 
 	"github.com/distkit/dist"
 	"github.com/distkit/dist/runtime/manager"
 )
 
-// suite builds the test binary of testdata/suite, once, as this one was built.
-var suite = sync.OnceValues(func() (string, error) {
-	suiteBuilt.Store(true)
-	dir, err := os.MkdirTemp("", "dist suite ") // a path with spaces
-	if err != nil {
-		return "", err
-	}
-	bin := filepath.Join(dir, "suite.test")
-	args := []string{"test", "-c", "-o", bin}
-	if manager.RaceEnabled {
-		args = append(args, "-race")
-	}
-	out, err := exec.Command("go", append(args, "./testdata/suite")...).CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("build the suite: %w\n%s", err, out)
-	}
-	return bin, nil
-})
+// The packages below testdata that tests run as test binaries of their own,
+// built as this one was, each once.
+var (
+	suite    = &binary{dir: "testdata/suite"}
+	programs = &binary{dir: "testdata/programs"}
+)
 
-var suiteBuilt atomic.Bool
+type binary struct {
+	dir  string
+	once sync.Once
+	file string
+	err  error
+}
 
-// withSuite removes the suite's binary when the tests are done.
-type withSuite struct{ *testing.M }
-
-func (m withSuite) Run() int {
-	code := m.M.Run()
-	if suiteBuilt.Load() {
-		if bin, err := suite(); err == nil {
-			os.RemoveAll(filepath.Dir(bin))
+// path builds the binary if nobody has yet.
+func (b *binary) path() (string, error) {
+	b.once.Do(func() {
+		var dir string
+		if dir, b.err = os.MkdirTemp("", "dist suite "); b.err != nil { // a path with spaces
+			return
 		}
+		b.file = filepath.Join(dir, filepath.Base(b.dir)+".test")
+		args := []string{"test", "-c", "-o", b.file}
+		if manager.RaceEnabled {
+			args = append(args, "-race")
+		}
+		if out, err := exec.Command("go", append(args, "./"+b.dir)...).CombinedOutput(); err != nil {
+			b.err = fmt.Errorf("build %s: %w\n%s", b.dir, err, out)
+		}
+	})
+	return b.file, b.err
+}
+
+func (b *binary) remove() {
+	if b.file != "" {
+		os.RemoveAll(filepath.Dir(b.file))
 	}
+}
+
+// withBinaries removes the binaries when the tests are done.
+type withBinaries struct{ *testing.M }
+
+func (m withBinaries) Run() int {
+	code := m.M.Run()
+	suite.remove()
+	programs.remove()
 	return code
 }
 
-func TestMain(m *testing.M) { os.Exit(dist.Main(withSuite{m})) }
+func TestMain(m *testing.M) { os.Exit(dist.Main(withBinaries{m})) }

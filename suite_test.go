@@ -31,11 +31,18 @@ type run struct {
 
 func newRun(t *testing.T, env string, args ...string) *run {
 	t.Helper()
-	bin, err := suite()
+	return newRunOf(t, suite, env, args...)
+}
+
+func newRunOf(t *testing.T, b *binary, env string, args ...string) *run {
+	t.Helper()
+	bin, err := b.path()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return prepare(t, env, exec.Command(bin, args...))
+	r := prepare(t, env, exec.Command(bin, args...))
+	r.cmd.Dir = b.dir
+	return r
 }
 
 func prepare(t *testing.T, env string, cmd *exec.Cmd) *run {
@@ -115,7 +122,7 @@ func (r *run) check(t *testing.T, status int, want ...string) string {
 const good = "^Test(Plain|Three|Two|Parallel.)$"
 
 func TestSuite(t *testing.T) {
-	if _, err := suite(); err != nil {
+	if _, err := suite.path(); err != nil {
 		t.Fatal(err)
 	}
 	for _, test := range []struct {
@@ -153,6 +160,7 @@ func TestSuite(t *testing.T) {
 		{"mistakes", "", []string{"-test.run=Mistakes"}, 1, []string{`closure: .*DIST-USE-CLOSURE`, `method value: .*DIST-USE-METHOD-VALUE`, `unregistered: .*DIST-USE-UNREGISTERED`, `channel: .*DIST-USE-VALUE`, `Addrs\("nowhere"\)`, `Addr\("nowhere"\)`}},
 		{"before Parallel", "", []string{"-test.run=BeforeParallel"}, 1, []string{`DIST-USE-PARALLEL`, `suite_test.go:\d+`}},
 		{"seeds", "", []string{"-test.run=FuzzSeeds", "-test.v"}, 0, []string{`PASS: FuzzSeeds/seed#1`}},
+		{"fuzzing, with more workers than there is room for", "DIST_RESOURCES_MAX_NODES_ON_MACHINE=3", []string{"-test.run=^$", "-test.fuzz=FuzzSeeds", "-test.fuzztime=20x", "-test.parallel=3", "-test.fuzzcachedir=fuzz", "-test.timeout=60s"}, 0, []string{`fuzz: elapsed`, `PASS`}},
 		{"inside Fuzz", "", []string{"-test.run=FuzzInside"}, 1, []string{`DIST-USE-FUZZ`}},
 		{"benchmark", "", []string{"-test.run=^$", "-test.bench=Call", "-test.benchtime=20x", "-test.count=2"}, 0, []string{`BenchmarkCall.*ns/op`}},
 		{"panic", "SUITE_PANIC=1", []string{"-test.run=Hang"}, 2, []string{`the test panics`}},
@@ -247,7 +255,7 @@ func TestKillGoCommand(t *testing.T) {
 
 // A binary that is run by hand and loses its parent goes on.
 func TestDetachedBinaryGoesOn(t *testing.T) {
-	bin, err := suite()
+	bin, err := suite.path()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -30,7 +30,7 @@ var Analyzer = &analysis.Analyzer{
 	URL:        "https://github.com/distkit/dist/blob/main/docs/findings.md",
 	Run:        run,
 	ResultType: reflect.TypeFor[*Result](),
-	FactTypes:  []analysis.Fact{new(requires), new(isRegistered), new(undiverted)},
+	FactTypes:  []analysis.Fact{new(requires), new(isRegistered), new(undiverted), new(disturbs)},
 }
 
 // wantBootstrap is a flag for those who know that the bootstrap is elsewhere,
@@ -57,7 +57,9 @@ type scan struct {
 	values  []value              // node functions that test files name as values, likewise
 	lits    map[*types.Var]bool  // see literals
 
-	assignedVars  map[*types.Var]bool  // see assigned
+	assignedVars  map[*types.Var]bool // see assigned
+	facts         map[*types.Func]*requires
+	leading       map[*function]bool   // see leadingTo, to requirement calls
 	paramsFound   bool                 // see params
 	addressedVars map[*types.Var]bool  // see addressed
 	namedOutside  map[*types.Func]bool // by initializers of variables
@@ -86,6 +88,7 @@ type function struct {
 	directive *directive.Directive
 	edges     []edge
 
+	fault    *fault  // the first in its body
 	params   []int   // see scan.params
 	access   *access // see scan.access
 	explored bool    // reached is known

@@ -78,7 +78,7 @@ func TestFindings(t *testing.T) {
 		}
 	}
 	note(runWithFixes(t, "directives", "places", "defaults", "agreement", "misuse", "nodecalls", "crossing", "clusters", "nodeside",
-		"mains/none", "mains/fix", "mains/late", "mains/first", "mains/indirect", "mains/unused"))
+		"quiet", "mains/none", "mains/fix", "mains/late", "mains/first", "mains/indirect", "mains/unused"))
 	Analyzer.Flags.Set("bootstrap", "true")
 	note(analysistest.Run(t, testdata, Analyzer, "bootstrap/missing", "bootstrap/stale", "bootstrap/nodigest", "bootstrap/unneeded", "bootstrap/fresh"))
 

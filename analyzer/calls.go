@@ -52,6 +52,10 @@ func (s *scan) readCalls(f *file) {
 					if name == "Require" && fn != nil {
 						fn.edges = append(fn.edges, edge{span: span{n.Pos(), n.End()}, call: n, need: s.readNeed(fn, n)})
 					}
+				} else if fn != nil && fn.fault == nil {
+					if recv, method := s.distMethod(n); faults[recv+"."+method] != "" {
+						fn.fault = &fault{n, faults[recv+"."+method], ""}
+					}
 				}
 			case *ast.Ident:
 				s.readIdent(f, fn, n, called[n])

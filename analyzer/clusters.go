@@ -1,10 +1,13 @@
 package analyzer
 
 import (
+	"fmt"
 	"go/ast"
 	"go/constant"
 	"go/token"
 	"go/types"
+	"slices"
+	"strings"
 
 	"golang.org/x/tools/go/analysis"
 	"golang.org/x/tools/go/types/typeutil"
@@ -230,17 +233,31 @@ var faults = map[string]string{
 	"Cluster.Isolate":   "isolates a node",
 }
 
-// faultIn returns the first call in body that disturbs a cluster.
-func (s *scan) faultIn(body *ast.BlockStmt) (at *ast.CallExpr, what string) {
-	ast.Inspect(body, func(n ast.Node) bool {
-		if call, ok := n.(*ast.CallExpr); ok && at == nil {
-			if recv, method := s.distMethod(call); faults[recv+"."+method] != "" {
-				at, what = call, faults[recv+"."+method]
-			}
+// A fault is where a function disturbs a cluster: in its body, or by a call of
+// a function of another package.
+type fault struct {
+	analysis.Range
+	what string // "kills a node"
+	by   string // the other package's function, and where it is; "" if none
+}
+
+// faultOf returns the first fault of fn, what it calls in its package left
+// aside; nil if it has none.
+func (s *scan) faultOf(fn *function) *fault {
+	if fn.fault != nil {
+		return fn.fault
+	}
+	for i := range fn.edges {
+		e := &fn.edges[i]
+		if e.need != nil || e.callee.Pkg() == nil || e.callee.Pkg() == s.pass.Pkg {
+			continue
 		}
-		return at == nil
-	})
-	return at, what
+		fact := new(disturbs)
+		if s.pass.ImportObjectFact(e.callee, fact) {
+			return &fault{e, fact.What, fmt.Sprintf("%s (%s)", s.nameOf(e, false), s.nearby(fact.At))}
+		}
+	}
+	return nil
 }
 
 // checkFaults reports what would disturb those that a test shares its cluster
@@ -250,19 +267,24 @@ func (s *scan) checkFaults(fn *function, t *Test) {
 		return
 	}
 	s.each(fn, nil, func(at *function, first *edge) {
-		var pos analysis.Range
-		var what, by string
-		if at.decl.Body != nil {
-			var call *ast.CallExpr
-			if call, what = s.faultIn(at.decl.Body); call == nil {
-				return
-			}
-			pos = call
+		f := s.faultOf(at)
+		if f == nil {
+			return
 		}
+		pos := f.Range
+		var in []string
 		if first != nil {
-			pos, by = first, " in "+at.decl.Name.Name
+			pos = first
+			in = append(in, at.decl.Name.Name)
 		}
-		s.reportOnce(SharedFault, pos, "%s %s%s of a cluster that it shares: others that use it now would see that, too", fn.decl.Name.Name, what, by)
+		if f.by != "" {
+			in = append(in, f.by)
+		}
+		by := ""
+		if len(in) > 0 {
+			by = " in " + strings.Join(in, ", which calls ")
+		}
+		s.reportOnce(SharedFault, pos, "%s %s%s of a cluster that it shares: others that use it now would see that, too", fn.decl.Name.Name, f.what, by)
 	})
 }
 
@@ -331,6 +353,9 @@ func (s *scan) checkLeft(fn *function, lit *ast.FuncLit, run *ast.CallExpr, set 
 // checkStored reports clusters in package variables that a test uses although
 // it is another test that has leased them.
 func (s *scan) checkStored() {
+	if !slices.ContainsFunc(s.packageVars(), func(v *types.Var) bool { return isHeld(v.Type()) }) {
+		return
+	}
 	type write struct {
 		fn *function
 		id *ast.Ident

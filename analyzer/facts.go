@@ -54,7 +54,17 @@ type undiverted struct{}
 func (*undiverted) AFact()         {}
 func (*undiverted) String() string { return "undiverted" }
 
+// disturbs is the fact that a function injects a fault into a cluster.
+type disturbs struct {
+	At   string // where the function is declared, see step
+	What string // see faults
+}
+
+func (*disturbs) AFact()           {}
+func (d *disturbs) String() string { return d.What }
+
 func (s *scan) exportFacts() {
+	disturbing := s.leadingTo(func(fn *function) bool { return s.faultOf(fn) != nil })
 	for _, fn := range s.funcs {
 		if fn.kind != 0 || fn.obj == nil || isDistPath(s.pass.Pkg.Path()) {
 			continue
@@ -75,6 +85,16 @@ func (s *scan) exportFacts() {
 			fact.At = s.declaredAt(fn)
 			s.pass.ExportObjectFact(fn.obj, &fact)
 		}
+		if !disturbing[fn] {
+			continue
+		}
+		var first *fault
+		s.each(fn, nil, func(at *function, _ *edge) {
+			if first == nil {
+				first = s.faultOf(at)
+			}
+		})
+		s.pass.ExportObjectFact(fn.obj, &disturbs{s.declaredAt(fn), first.what})
 	}
 	for _, u := range s.uses {
 		if u.name != "Register" || len(u.call.Args) != 1 {

@@ -11,7 +11,7 @@ import (
 // dist.CallAll and dist.Register send to nodes.
 func (s *scan) checkNodeCalls() {
 	registered := s.registeredHere()
-	fixed := make(map[*types.Func]bool)
+	fixed := make(map[string]bool)
 	for _, u := range s.uses {
 		var fn ast.Expr
 		switch {
@@ -28,29 +28,39 @@ func (s *scan) checkNodeCalls() {
 			continue
 		}
 		obj := s.plainFunc(fn)
-		if obj == nil || registered[obj] || obj.Pkg() != s.pass.Pkg && s.pass.ImportObjectFact(obj, new(isRegistered)) {
+		if obj == nil || registered[s.instanceKey(fn)] || obj.Pkg() != s.pass.Pkg && s.pass.ImportObjectFact(obj, new(isRegistered)) {
 			continue
 		}
 		var fixes []analysis.SuggestedFix
-		if !fixed[obj] {
+		if k := s.instanceKey(fn); !fixed[k] {
 			fixes = s.registerFix(u, fn)
-			fixed[obj] = true
+			fixed[k] = true
 		}
 		s.report(Unregistered, fn, fixes, "%s is given to dist.%s outside a test file: register it, or the tests that get here cannot call it", types.ExprString(fn), u.name)
 	}
 }
 
-// registeredHere has the functions that the package registers.
-func (s *scan) registeredHere() map[*types.Func]bool {
-	registered := make(map[*types.Func]bool)
+// registeredHere has the keys of the functions that the package registers.
+func (s *scan) registeredHere() map[string]bool {
+	registered := make(map[string]bool)
 	for _, u := range s.uses {
 		if u.name == "Register" && len(u.call.Args) == 1 {
-			if obj := s.plainFunc(u.call.Args[0]); obj != nil {
-				registered[obj] = true
+			if fn := u.call.Args[0]; s.plainFunc(fn) != nil {
+				registered[s.instanceKey(fn)] = true
 			}
 		}
 	}
 	return registered
+}
+
+// instanceKey tells the functions that x may name apart. Each instance of a
+// generic one is a function of its own.
+func (s *scan) instanceKey(x ast.Expr) string {
+	f := Function{Object: s.plainFunc(x)}
+	for t := range s.pass.TypesInfo.Instances[calledIdent(x)].TypeArgs.Types() {
+		f.TypeArgs = append(f.TypeArgs, t)
+	}
+	return f.key()
 }
 
 // checkRegister reports a registration that a node may not get to.

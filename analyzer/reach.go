@@ -40,10 +40,49 @@ func (r *reached) inPackage() bool { return r.last.need != nil }
 // does, and nobody names a function that takes a testing.TB for another reason.
 // Calls of function values and interface methods lead nowhere.
 func (s *scan) reach(fn *function) []*reached {
-	if !fn.explored {
-		fn.explored, fn.reached = true, s.explore(fn)
+	if !fn.explored && s.leads(fn) {
+		fn.reached = s.explore(fn)
 	}
+	fn.explored = true
 	return fn.reached
+}
+
+// leads reports whether there is a requirement call that fn gets to. Most
+// functions get to none, and need not be explored.
+func (s *scan) leads(fn *function) bool {
+	if s.leading == nil {
+		s.leading = s.leadingTo(func(fn *function) bool {
+			return slices.ContainsFunc(fn.edges, func(e edge) bool {
+				return e.need != nil || s.needsOf(e.callee) != nil
+			})
+		})
+	}
+	return s.leading[fn]
+}
+
+// leadingTo returns the functions of the package that get, in any number of
+// steps, to one for which is is true.
+func (s *scan) leadingTo(is func(fn *function) bool) map[*function]bool {
+	callers := make(map[*function][]*function)
+	var queue []*function
+	for _, fn := range s.funcs {
+		for i := range fn.edges {
+			if next := s.byObj[fn.edges[i].callee]; next != nil {
+				callers[next] = append(callers[next], fn)
+			}
+		}
+		if is(fn) {
+			queue = append(queue, fn)
+		}
+	}
+	leading := make(map[*function]bool)
+	for ; len(queue) > 0; queue = queue[1:] {
+		if fn := queue[0]; !leading[fn] {
+			leading[fn] = true
+			queue = append(queue, callers[fn]...)
+		}
+	}
+	return leading
 }
 
 // maxVisits bounds how often one function is visited, each time with other
@@ -79,6 +118,9 @@ func (s *scan) explore(fn *function) []*reached {
 				continue
 			}
 			if next := s.byObj[e.callee]; next != nil {
+				if !s.leads(next) {
+					continue
+				}
 				params := s.params(next)
 				given := s.given(at.fn, e, params, at.given)
 				k := key(params, given)
@@ -203,9 +245,15 @@ func (s *scan) needsOf(fn *types.Func) *requires {
 	if fn.Pkg() == nil || fn.Pkg() == s.pass.Pkg {
 		return nil
 	}
-	fact := new(requires)
-	if !s.pass.ImportObjectFact(fn, fact) {
-		return nil
+	fact, known := s.facts[fn]
+	if !known {
+		if fact = new(requires); !s.pass.ImportObjectFact(fn, fact) {
+			fact = nil
+		}
+		if s.facts == nil {
+			s.facts = make(map[*types.Func]*requires)
+		}
+		s.facts[fn] = fact
 	}
 	return fact
 }

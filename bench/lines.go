@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/distkit/dist/bench/suite"
@@ -19,6 +20,8 @@ type line struct {
 	floor   string // against what
 	goal    goal
 	measure func(ctx context.Context, b *binary, round int) (sample, error)
+	inTree  func(ctx context.Context, t *tree, round int) (sample, error) // instead of measure
+	rounds  int                                                           // at most, if not 0: a round is long
 }
 
 // A goal is what a line is meant to reach. Zero fields ask for nothing.
@@ -37,7 +40,7 @@ func (g goal) String() string {
 	return ""
 }
 
-var lines = append([]line{
+var lines = slices.Concat([]line{
 	start(1), start(3), start(16),
 	{
 		name: "call_64b", unit: "µs", goal: goal{ratio: 1.25},
@@ -75,7 +78,38 @@ var lines = append([]line{
 		floor:   "3 bare processes, told to exit, until they are reaped",
 		measure: one(suite.Job{Kind: suite.Stops, Nodes: 3}),
 	},
-}, reap...)
+}, reap, []line{
+	{
+		name: "distgen_none", unit: "ms", goal: goal{ratio: 5},
+		doc:    "processor time of distgen ./... in a large module where no test needs a cluster",
+		floor:  "to search the same test files for a string",
+		inTree: measureNone,
+	},
+	{
+		name: "distgen_some", unit: "ms", goal: goal{ratio: 1.2},
+		doc:    "processor time of distgen ./... in a large module where 5 packages need clusters, all built before",
+		floor:  "to load these 5 packages",
+		inTree: measureSome,
+	},
+	{
+		name: "distgen_growth", unit: "ms", goal: goal{ratio: 1.1},
+		doc:    "processor time of distgen for 5 packages that need clusters and all others of a large module",
+		floor:  "distgen for the 5 and a tenth of the others, and to search the test files of the rest for a string",
+		inTree: measureGrowth,
+	},
+	{
+		name: "vet_overhead", unit: "ms", goal: goal{ratio: 1},
+		doc:    "processor time of go vet -vettool=distvet for 5 packages and the facts of what they import, all built before",
+		floor:  "go vet of the same packages",
+		inTree: measureVet,
+	},
+	{
+		name: "vet_overhead_cold", unit: "ms", goal: goal{ratio: 1}, rounds: 3,
+		doc:    "the same with an empty build cache",
+		floor:  "go vet of the same packages",
+		inTree: measureColdVet,
+	},
+})
 
 // one has a fresh process measure both.
 func one(j suite.Job) func(context.Context, *binary, int) (sample, error) {

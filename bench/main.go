@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -12,6 +13,9 @@ import (
 )
 
 func main() {
+	if beFloor(os.Args[1:]) {
+		return
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	switch err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err {
@@ -56,22 +60,23 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if len(selected) == 0 {
 		return fmt.Errorf("no line matches %q", *pattern)
 	}
-	b, err := build(ctx, *pkg, *race)
-	if err != nil {
-		return err
-	}
-	defer b.remove()
+	in := place{pkg: *pkg, race: *race}
+	defer in.remove()
 
 	var results []result
 	out := json.NewEncoder(stdout)
 	for _, l := range selected {
-		var samples []sample
-		for round := range *rounds {
-			s, err := l.measure(ctx, b, round)
-			if err != nil {
-				return fmt.Errorf("measure %s, round %d: %w", l.name, round+1, err)
-			}
-			samples = append(samples, s)
+		n := *rounds
+		if l.rounds > 0 {
+			n = min(n, l.rounds)
+		}
+		samples, err := in.measure(ctx, l, n)
+		if missing := (errMissing{}); errors.As(err, &missing) {
+			fmt.Fprintf(stderr, "bench: %s is skipped: %v\n", l.name, missing)
+			continue
+		}
+		if err != nil {
+			return err
 		}
 		r := summarize(l, samples)
 		if *asJSON {
@@ -83,7 +88,61 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		results = append(results, r)
 	}
 	if !*asJSON {
-		return writeTable(stdout, b, *rounds, results)
+		return writeTable(stdout, &in, results)
 	}
 	return nil
+}
+
+// A place is where lines are measured. What a line needs is made for the first
+// that does.
+type place struct {
+	pkg     string
+	race    bool
+	binary  *binary
+	tree    *tree
+	missing error // why there is no tree
+}
+
+func (p *place) remove() {
+	if p.binary != nil {
+		p.binary.remove()
+	}
+	if p.tree != nil {
+		p.tree.remove()
+	}
+}
+
+func (p *place) measure(ctx context.Context, l line, rounds int) ([]sample, error) {
+	once := func(round int) (sample, error) { return l.inTree(ctx, p.tree, round) }
+	if l.inTree == nil {
+		if p.binary == nil {
+			b, err := build(ctx, p.pkg, p.race)
+			if err != nil {
+				return nil, err
+			}
+			p.binary = b
+		}
+		once = func(round int) (sample, error) { return l.measure(ctx, p.binary, round) }
+	} else if p.tree == nil {
+		if p.missing != nil {
+			return nil, p.missing
+		}
+		dir, err := fetch(ctx, largeModule)
+		if err == nil {
+			p.tree, err = newTree(ctx, largeModule, dir, largePackages, "")
+		}
+		if err != nil {
+			p.missing = err
+			return nil, err
+		}
+	}
+	var samples []sample
+	for round := range rounds {
+		s, err := once(round)
+		if err != nil {
+			return nil, fmt.Errorf("measure %s, round %d: %w", l.name, round+1, err)
+		}
+		samples = append(samples, s)
+	}
+	return samples, nil
 }

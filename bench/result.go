@@ -78,21 +78,27 @@ func round(v float64) float64 {
 	return math.Round(v*scale) / scale
 }
 
-func writeTable(w io.Writer, b *binary, rounds int, results []result) error {
-	race := ""
-	if b.race {
-		race = ", -race"
+func writeTable(w io.Writer, in *place, results []result) error {
+	fmt.Fprintf(w, "%s/%s, %d CPUs, %s", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version())
+	if b := in.binary; b != nil {
+		race := ""
+		if b.race {
+			race = ", -race"
+		}
+		fmt.Fprintf(w, "%s; test binary of %s, %.1f MiB", race, b.pkg, float64(b.size)/(1<<20))
 	}
-	fmt.Fprintf(w, "%s/%s, %d CPUs, %s%s; test binary of %s, %.1f MiB; %d rounds; medians (quartiles)\n\n",
-		runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), race, b.pkg, float64(b.size)/(1<<20), rounds)
+	if t := in.tree; t != nil {
+		fmt.Fprintf(w, "; module %s, %d packages with %d test files", t.module, len(t.needy)+len(t.idle), t.tests)
+	}
+	fmt.Fprint(w, "; medians (quartiles)\n\n")
 	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
-	fmt.Fprintln(t, "LINE\tOURS\tFLOOR\tRATIO\tGOAL\tMEASURES")
+	fmt.Fprintln(t, "LINE\tROUNDS\tOURS\tFLOOR\tRATIO\tGOAL\tMEASURES")
 	for _, r := range results {
 		goal := r.Goal
 		if r.Met != nil && !*r.Met {
 			goal += ", missed"
 		}
-		fmt.Fprintf(t, "%s\t%g %s (%g–%g)\t%g %s (%g–%g)\t%.2f\t%s\t%s\n", r.Name,
+		fmt.Fprintf(t, "%s\t%d\t%g %s (%g–%g)\t%g %s (%g–%g)\t%.2f\t%s\t%s\n", r.Name, r.Rounds,
 			r.Value, r.Unit, r.ValueSpread[0], r.ValueSpread[1],
 			r.Floor, r.Unit, r.FloorSpread[0], r.FloorSpread[1], r.Ratio, goal, r.Measures)
 	}

@@ -65,7 +65,7 @@ func (c *Config) fields() []field {
 			"How partitions and other faults are made: in network namespaces, or in the links between nodes."},
 
 		{"resources.max_nodes_on_machine", intValue{&c.Resources.MaxNodesOnMachine, 0, maxNodes},
-			"How many nodes all test binaries on this machine may run together. 0: from cores, memory and process limits."},
+			"How many nodes all test binaries of a user on this machine may run together, see [limits](limits.md). 0: from cores, memory and process limits."},
 
 		{"artifacts.dir", textValue{&c.Artifacts.Dir, "a directory", checkText},
 			"Where logs and other artifacts are kept. Relative to the file it is set in; absolute in the environment. If empty, the user's cache directory. A directory inside the module keeps Go from caching test results."},

@@ -10,6 +10,7 @@ import (
 
 	"github.com/dave/jennifer/jen"
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/tools/go/packages"
 )
 
 func TestPosition(t *testing.T) {
@@ -116,5 +117,13 @@ func TestCommit(t *testing.T) {
 
 	if err := (&File{Path: filepath.Join(path, "no", "such"), New: []byte("x")}).Commit(); err == nil {
 		t.Error("writing into a missing directory succeeded")
+	}
+}
+
+// TestLoadMode holds on to what loading is not to cost: with NeedDeps all that
+// is imported would be type-checked from its source.
+func TestLoadMode(t *testing.T) {
+	if loadMode&packages.NeedDeps != 0 {
+		t.Error("what tests import is loaded from its source")
 	}
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"go/parser"
-	"go/token"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -13,7 +11,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"golang.org/x/mod/modfile"
@@ -22,11 +19,6 @@ import (
 // distPath is the package by whose import, or through which, a test asks for
 // clusters.
 const distPath = "github.com/distkit/dist"
-
-// asksRE matches what only a test file that asks for clusters, or tries to,
-// would contain: the import, a directive, or something so like a directive that
-// the analyzer has to look at it.
-var asksRE = regexp.MustCompile("(?i)//[ \t]*dist[ \t]*:|[\"`]" + regexp.QuoteMeta(distPath) + "[\"`]")
 
 // A directory is what the scan knows of one package directory.
 type directory struct {
@@ -55,9 +47,11 @@ type scanner struct {
 	dir     string   // absolute; what patterns are relative to
 	env     []string // environment of the go command
 	dirs    map[string]*directory
-	modules map[string]*module // by directory; nil where there is none
-	reaches map[string]*reach  // by directory
-	paths   map[string]string  // import path of what is imported, by directory
+	modules map[string]*module       // by directory; nil where there is none
+	reaches map[string]*reach        // by directory
+	paths   map[string]string        // import path of what is imported, by directory
+	lists   map[string][]fs.DirEntry // see list
+	buffer  []byte                   // see read
 
 	workspace *[]*module // see members
 }
@@ -70,6 +64,7 @@ func newScanner(dir string, env []string) *scanner {
 		modules: make(map[string]*module),
 		reaches: make(map[string]*reach),
 		paths:   make(map[string]string),
+		lists:   make(map[string][]fs.DirEntry),
 	}
 }
 
@@ -123,12 +118,12 @@ func (s *scanner) scan(ctx context.Context, env, patterns []string) error {
 	if len(paths) == 0 {
 		return nil
 	}
-	dirs, err := s.list(ctx, env, paths)
+	dirs, err := s.find(ctx, env, paths)
 	if err != nil {
 		return err
 	}
 	for _, dir := range dirs {
-		if err := s.read(dir, false); err != nil {
+		if err := s.readDir(dir, false); err != nil {
 			return err
 		}
 	}
@@ -141,9 +136,9 @@ func isLocal(pattern string) bool {
 	return p == "." || p == ".." || strings.HasPrefix(p, "./") || strings.HasPrefix(p, "../") || filepath.IsAbs(pattern)
 }
 
-// list asks the go command for the directories of import paths. Only packages
+// find asks the go command for the directories of import paths. Only packages
 // of the main modules count: what lies in the module cache is not ours to write.
-func (s *scanner) list(ctx context.Context, env, paths []string) ([]string, error) {
+func (s *scanner) find(ctx context.Context, env, paths []string) ([]string, error) {
 	args := append([]string{"list", "-find", "-tags=" + generateTag,
 		"-f", "{{with .Module}}{{if .Main}}{{$.Dir}}{{end}}{{end}}", "--"}, paths...)
 	cmd := exec.CommandContext(ctx, "go", args...)
@@ -189,30 +184,43 @@ func (s *scanner) walk(pattern string) error {
 	if _, err := os.Stat(root); err != nil {
 		return fmt.Errorf("pattern %s: directory %s not found", pattern, relative(s.dir, root))
 	}
-	// As for the go command, a symbolic link is followed where it is the root:
-	// the separator makes it the directory behind it.
-	return filepath.WalkDir(root+string(filepath.Separator), func(p string, e fs.DirEntry, err error) error {
+	// As for the go command, a symbolic link is followed where it is the root.
+	var visit func(dir, rel string) error
+	visit = func(dir, rel string) error {
+		if match.MatchString(filepath.ToSlash(rel)) {
+			if err := s.readDir(dir, false); err != nil {
+				return err
+			}
+		}
+		entries, err := s.list(dir)
 		if err != nil {
 			return fmt.Errorf("scan for tests: %w", err)
 		}
-		p = filepath.Clean(p)
-		if !e.IsDir() {
-			return nil
+		for _, e := range entries {
+			if !e.IsDir() {
+				continue
+			}
+			if sub := filepath.Join(dir, e.Name()); !s.skip(sub, e.Name()) {
+				if err := visit(sub, filepath.Join(rel, e.Name())); err != nil {
+					return err
+				}
+			}
 		}
-		rel, err := filepath.Rel(root, p)
-		if err != nil {
-			return fmt.Errorf("scan for tests: %w", err)
-		}
-		if rel == "." {
-			rel = ""
-		} else if s.skip(p, e.Name()) {
-			return fs.SkipDir
-		}
-		if !match.MatchString(filepath.ToSlash(rel)) {
-			return nil
-		}
-		return s.read(p, false)
-	})
+		return nil
+	}
+	return visit(root, "")
+}
+
+// list returns what is in a directory. Each is asked about several times.
+func (s *scanner) list(dir string) ([]fs.DirEntry, error) {
+	if entries, ok := s.lists[dir]; ok {
+		return entries, nil
+	}
+	entries, err := os.ReadDir(dir)
+	if err == nil {
+		s.lists[dir] = entries
+	}
+	return entries, err
 }
 
 // explicit scans the one directory that a pattern without wildcard names.
@@ -226,7 +234,7 @@ func (s *scanner) explicit(pattern, dir string) error {
 	case !info.IsDir():
 		return fmt.Errorf("package %s: not a directory; distgen takes packages, not files", pattern)
 	}
-	return s.read(dir, true)
+	return s.readDir(dir, true)
 }
 
 // skip reports whether the go command's wildcards pass over a directory below
@@ -258,47 +266,52 @@ func wildcard(pattern string) *regexp.Regexp {
 	return regexp.MustCompile(`^` + re + `$`)
 }
 
-// read scans one directory.
-func (s *scanner) read(dir string, explicit bool) error {
+// readDir scans one directory.
+func (s *scanner) readDir(dir string, explicit bool) error {
 	if d := s.dirs[dir]; d != nil {
 		d.explicit = d.explicit || explicit
 		return nil
 	}
 	d := &directory{path: dir, explicit: explicit}
 	s.dirs[dir] = d
-	entries, err := os.ReadDir(dir)
+	entries, err := s.list(dir)
 	if err != nil {
 		return fmt.Errorf("scan for tests: %w", err)
 	}
 	tests := false
+	var imports []string
 	for _, e := range entries {
 		name := e.Name()
 		if !isSource(e) || !strings.HasSuffix(name, "_test.go") {
 			continue
 		}
-		if d.asks && !isBootstrapName(name) {
-			continue
-		}
-		content, err := os.ReadFile(filepath.Join(dir, name))
+		text, err := s.textOf(filepath.Join(dir, name))
 		if err != nil {
 			return fmt.Errorf("scan for tests: %w", err)
 		}
 		if isBootstrapName(name) {
-			if content == nil {
-				content = []byte{}
-			}
-			b := bootstrap{path: filepath.Join(dir, name), content: content}
+			b := bootstrap{path: filepath.Join(dir, name), content: append([]byte{}, text...)}
 			d.bootstraps = append(d.bootstraps, b)
 			if b.ours() {
 				continue
 			}
 		}
 		tests = true
-		d.asks = d.asks || asksRE.Match(content)
+		d.asks = d.asks || asksFor(text)
+		paths, _ := importsIn(text)
+		imports = append(imports, paths...)
 	}
-	if tests && s.reach(dir, true) {
-		d.asks = true
+	if !tests {
+		return nil
 	}
+	// Both, whatever d asks for itself: the helpers are wanted, too.
+	reached := s.reach(dir)
+	for _, imp := range s.imported(dir, imports) {
+		if s.reach(imp) {
+			reached = true
+		}
+	}
+	d.asks = d.asks || reached
 	return nil
 }
 
@@ -308,82 +321,74 @@ func isSource(e fs.DirEntry) bool {
 	return !e.IsDir() && strings.HasSuffix(name, ".go") && !strings.HasPrefix(name, ".") && !strings.HasPrefix(name, "_")
 }
 
-// A reach is how a package comes to package dist.
+// A reach is how a package, its tests left aside, comes to package dist.
 type reach struct {
-	imports []string // directories of the packages it imports, as far as they matter
-	tests   []string // the same for its test files
-	reached bool     // it, its tests left aside, imports dist or a package that reaches it
+	reached bool // it imports dist or a package that reaches it
 }
 
-// reach reports whether the package in dir, or with tests its test files,
-// comes to package dist by way of imports, within the module or through others
-// that know of package dist.
+// reach reports whether the package in dir comes to package dist by way of
+// imports, within the module or through others that know of package dist.
 //
 // A helper package calls dist.Require so that tests need not mention it; what
 // the helper asks for counts for them.
-func (s *scanner) reach(dir string, tests bool) bool {
+func (s *scanner) reach(dir string) bool {
 	r := s.reaches[dir]
 	if r == nil {
 		r = new(reach)
 		s.reaches[dir] = r // before the imports, for invalid cyclic ones
-		s.readImports(dir, r)
-		for _, imp := range r.imports {
-			if s.reach(imp, false) {
+		paths := s.sourceImports(dir)
+		r.reached = slices.Contains(paths, distPath)
+		for _, imp := range s.imported(dir, paths) {
+			if s.reach(imp) {
 				r.reached = true
 			}
 		}
 	}
-	ok := r.reached
-	if tests {
-		for _, imp := range r.tests {
-			if s.reach(imp, false) {
-				ok = true
-			}
-		}
-	}
-	return ok
+	return r.reached
 }
 
-// readImports fills r with what the files in dir import. What cannot be read or
-// parsed imports nothing: if it matters, loading it will tell.
-func (s *scanner) readImports(dir string, r *reach) {
-	m := s.module(dir)
-	entries, err := os.ReadDir(dir)
-	if m == nil || err != nil {
-		return
+// sourceImports returns what the Go files in dir import, tests left aside. What
+// cannot be read or parsed imports nothing: if it matters, loading it will tell.
+func (s *scanner) sourceImports(dir string) []string {
+	entries, err := s.list(dir)
+	if err != nil || s.module(dir) == nil {
+		return nil
 	}
+	var paths []string
 	for _, e := range entries {
-		if !isSource(e) || isBootstrapName(e.Name()) {
+		if !isSource(e) || strings.HasSuffix(e.Name(), "_test.go") {
 			continue
 		}
-		f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(dir, e.Name()), nil, parser.ImportsOnly)
-		if err != nil {
+		if of, err := s.importsOf(filepath.Join(dir, e.Name())); err == nil {
+			paths = append(paths, of...)
+		}
+	}
+	return paths
+}
+
+// imported returns the directories of those packages that paths, imported in
+// dir, stand for and that may reach package dist. Package dist is no helper
+// package, not even in its own module.
+func (s *scanner) imported(dir string, paths []string) []string {
+	m := s.module(dir)
+	if m == nil {
+		return nil
+	}
+	var dirs []string
+	for _, p := range paths {
+		if p == distPath {
 			continue
 		}
-		test := strings.HasSuffix(e.Name(), "_test.go")
-		for _, spec := range f.Imports {
-			p, err := strconv.Unquote(spec.Path.Value)
-			if err != nil {
+		imp, ok := m.dirOf(p)
+		if !ok {
+			if imp, ok = s.foreignDir(m, p); !ok {
 				continue
 			}
-			if p == distPath {
-				r.reached = r.reached || !test
-				continue // package dist is no helper package, not even in its own module
-			}
-			imp, ok := m.dirOf(p)
-			if !ok {
-				if imp, ok = s.foreignDir(m, p); !ok {
-					continue
-				}
-			}
-			s.paths[imp] = p
-			if test {
-				r.tests = append(r.tests, imp)
-			} else {
-				r.imports = append(r.imports, imp)
-			}
 		}
+		s.paths[imp] = p
+		dirs = append(dirs, imp)
 	}
+	return dirs
 }
 
 // A module is the part of a go.mod that the scan needs.

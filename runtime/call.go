@@ -17,9 +17,9 @@ type (
 )
 
 // Call runs a function of the table on a node.
-func Call[In, Out any](ctx context.Context, n *manager.Node, f *Function, in In) (Out, error) {
+func Call[In, Out any](ctx context.Context, n manager.Node, f *Function, in In) (Out, error) {
 	var zero Out
-	op := "call " + ShortName(f.Name) + " on " + n.Name
+	op := "call " + ShortName(f.Name) + " on " + n.Name()
 	body, err := wire.Marshal(in)
 	if err != nil {
 		return zero, fmt.Errorf("%s: encode the argument: %w", op, err)
@@ -39,7 +39,7 @@ func Call[In, Out any](ctx context.Context, n *manager.Node, f *Function, in In)
 }
 
 // CallAll runs a function of the table on several nodes at once.
-func CallAll[In, Out any](ctx context.Context, nodes []*manager.Node, f *Function, in In) ([]Out, error) {
+func CallAll[In, Out any](ctx context.Context, nodes []manager.Node, f *Function, in In) ([]Out, error) {
 	outs, errs := make([]Out, len(nodes)), make([]error, len(nodes))
 	var wg sync.WaitGroup
 	for i, n := range nodes {

@@ -63,7 +63,7 @@ func (l *Local) Dir() string {
 	ended := l.ended
 	l.mu.Unlock()
 	if !ended {
-		// Only now: see manager.Node.MakeDir.
+		// Only now: see binaryNode.Dir of package manager.
 		if err := os.MkdirAll(l.id.Dir, 0o700); err != nil {
 			panic(fmt.Sprintf("dist: Local.Dir: %v", err))
 		}

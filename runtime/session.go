@@ -19,6 +19,8 @@ import (
 	"github.com/distkit/dist/runtime/diagnostics"
 	"github.com/distkit/dist/runtime/engine/process"
 	"github.com/distkit/dist/runtime/manager"
+	"github.com/distkit/dist/runtime/manager/keeper"
+	"github.com/distkit/dist/runtime/program"
 )
 
 // A session is the test side of one test binary.
@@ -68,8 +70,10 @@ func (s *session) begin() {
 	}
 	s.began = true
 	s.dir, _ = os.Getwd()
-	s.manager = manager.New(process.New(), os.Environ)
 	s.report = openReport()
+	owner := runsOwner()
+	s.manager = manager.New(process.New(), os.Environ)
+	s.manager.LeaseFrom(owner)
 	var tests []requirement.Test
 	for _, p := range s.plans {
 		tests = append(tests, p.Tests...)
@@ -85,6 +89,15 @@ func (s *session) begin() {
 	if c, err := config.Load(s.dir, config.Expect(s.expected())); err == nil {
 		s.warm(c, selection.short, s.manager.Warm)
 	}
+}
+
+// runsOwner is the registry file of the owner of this run's clusters; "" if
+// there is none. Like a report it is of no concern to Go's test cache, nor to a
+// nested go test.
+func runsOwner() string {
+	file := os.Getenv(keeper.EnvOwner)
+	os.Unsetenv(keeper.EnvOwner)
+	return file
 }
 
 // warm has spares started for the tests that are still to come.
@@ -138,6 +151,14 @@ func (s *session) expected() string {
 		if p.Config != "" {
 			return p.Config
 		}
+	}
+	return ""
+}
+
+// packagePath is the import path of the package under test.
+func (s *session) packagePath() string {
+	for _, p := range s.plans {
+		return strings.TrimSuffix(p.Package, "_test")
 	}
 	return ""
 }
@@ -299,7 +320,9 @@ func (s *session) require(t testing.TB, options requirement.Requirement, at stri
 	defer cancel()
 	s.report.wants(t.Name())
 	lease, err := m.Acquire(ctx, manager.Request{
-		Test: t.Name(), Requirement: need, Config: c, Short: testing.Short(), OwnTestMain: ownMain,
+		Test: t.Name(), Package: s.packagePath(), Requirement: need, Config: c, Short: testing.Short(), OwnTestMain: ownMain,
+		Flags:    program.TestFlags(testing.CoverMode()),
+		Announce: func(reason string) { t.Helper(); announce(t, reason) },
 	})
 	s.mu.Lock()
 	s.forecast.asked(t.Name())
@@ -322,6 +345,16 @@ func (s *session) require(t testing.TB, options requirement.Requirement, at stri
 	return h, nil
 }
 
+// announce tells what a test waits for, now: without -v a test's log is shown
+// only when it has ended, and failed.
+func announce(t testing.TB, reason string) {
+	t.Helper()
+	t.Logf("dist: waiting: %s", reason)
+	if !testing.Verbose() {
+		fmt.Fprintf(os.Stderr, "dist: %s waits: %s\n", t.Name(), reason)
+	}
+}
+
 func describeNodes(l *manager.Lease) string {
 	verb := "started"
 	if l.Reused() {
@@ -329,7 +362,11 @@ func describeNodes(l *manager.Lease) string {
 	}
 	names := make([]string, 0, l.Size())
 	for _, n := range l.Nodes {
-		names = append(names, fmt.Sprintf("%s (pid %d)", n.Name, n.PID()))
+		if pid := n.PID(); pid > 0 {
+			names = append(names, fmt.Sprintf("%s (pid %d)", n.Name(), pid))
+		} else {
+			names = append(names, n.Name())
+		}
 	}
 	return verb + " " + strings.Join(names, ", ")
 }
@@ -448,8 +485,8 @@ func (s *session) release(h *Held) {
 		t.Logf("dist: left its node's process group, and was ended: %s", what)
 	}
 	for _, n := range h.Nodes {
-		if tail := r.Logs[n.Name]; len(tail) > 0 {
-			t.Logf("%s's last log lines:\n%s", n.Name, prefixed(n.Name, tail))
+		if tail := r.Logs[n.Name()]; len(tail) > 0 {
+			t.Logf("%s's last log lines:\n%s", n.Name(), prefixed(n.Name(), tail))
 		}
 	}
 	s.report.released(t.Name())

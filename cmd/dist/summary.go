@@ -24,6 +24,8 @@ type summary struct {
 	Replaced   int        `json:"replaced"`             // nodes
 	Retried    int        `json:"retried,omitempty"`    // starts
 	Reduced    int        `json:"reduced,omitempty"`    // clusters
+	Waited     int        `json:"waited,omitempty"`     // clusters, for room on this machine
+	Over       int        `json:"overcommit,omitempty"` // clusters that had to be had although there was none
 	P50        float64    `json:"ready_p50_ms"`         // wait for a cluster
 	P95        float64    `json:"ready_p95_ms"`         //
 	Skipped    []reasonOf `json:"skipped,omitempty"`    // tests
@@ -85,6 +87,8 @@ func summarize(dir string, packages []*generator.Package, content bool) (*summar
 		s.Replaced += r.Stats.Replaced
 		s.Retried += r.Stats.Retried
 		s.Reduced += r.Stats.Reduced
+		s.Waited += r.Stats.Waited
+		s.Over += r.Stats.Overcommitted
 		waits = append(waits, r.Waits...)
 	}
 	slices.Sort(waits)
@@ -171,6 +175,12 @@ func (s *summary) String() string {
 	}
 	if s.Reduced > 0 {
 		fmt.Fprintf(&b, "; %s smaller than asked for", plural(s.Reduced, "cluster"))
+	}
+	if s.Waited > 0 {
+		fmt.Fprintf(&b, "; %s waited for room on this machine", plural(s.Waited, "test"))
+	}
+	if s.Over > 0 {
+		fmt.Fprintf(&b, "; %s beyond what it is to run at once", plural(s.Over, "cluster"))
 	}
 	for _, r := range s.Skipped {
 		fmt.Fprintf(&b, "; %d skipped: %s", r.Tests, oneLine(r.Reason))

@@ -43,7 +43,11 @@ func TestScript(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			e.Vars = append(e.Vars, "DISTGEN="+distgen)
+			goCommand, err := exec.LookPath("go")
+			if err != nil {
+				return err
+			}
+			e.Vars = append(e.Vars, "DISTGEN="+distgen, "GO="+goCommand)
 			return stubModule(e.WorkDir, root)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

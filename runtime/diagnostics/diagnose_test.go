@@ -111,6 +111,7 @@ func TestDiagnose(t *testing.T) {
 		{LimitPIDs, Failure{Phase: PhaseExec, Err: syscall.EAGAIN, Facts: full("pids.max")}, "the control group has 100 of the 100"},
 		{LimitMemory, Failure{Phase: PhaseExec, Err: syscall.ENOMEM, Facts: Facts{Limits: []Limit{{Name: "cgroup memory", Max: 64 << 20, Used: 64 << 20, Unit: "B"}}}}, "the control group has used 64.0 MiB of 64.0 MiB"},
 		{LimitMemory, Failure{Phase: PhaseHandshake, Exit: &Exit{Code: 2}, Log: []string{"fatal error: runtime: out of memory"}}, "no memory to give"},
+		{LimitMachine, Failure{Phase: PhaseLimits, Code: LimitMachine, Asked: 5, Allowed: 10, Source: "2 cores, at 5 nodes each", Elapsed: 3 * time.Second, Details: []string{"TestX of p (pid 7) has had 10 nodes for 3s"}}, "after 3s there was still no room for 5 nodes: 10 run at once, by 2 cores"},
 
 		{DirPermission, Failure{Phase: PhasePrepare, Path: "/d", Err: syscall.EACCES}, "permission denied"},
 		{DirFull, Failure{Phase: PhasePrepare, Path: "/d", Err: syscall.ENOSPC, Facts: Facts{Dir: &Directory{Asked: "/d", Path: "/d", IsDir: true, NoInodes: true}}}, "the file system of /d has no inode left"},
@@ -120,6 +121,8 @@ func TestDiagnose(t *testing.T) {
 		{ConfigInvalid, Failure{Phase: PhaseConfig, Err: errors.New("distributed.toml:3:1: unknown key \"max_node\"; did you mean max_nodes?")}, "distributed.toml:3:1: unknown key"},
 		{ConfigMissing, Failure{Phase: PhaseConfig, Path: "/m/distributed.toml", Err: fs.ErrNotExist}, "generated with /m/distributed.toml"},
 		{ConfigProgram, Failure{Phase: PhaseConfig, Code: ConfigProgram, Name: "etcd"}, "neither [program.etcd] nor [attach.etcd] is in distributed.toml"},
+
+		{ConfigPort, Failure{Phase: PhaseLimits, Code: ConfigPort, Name: "etcd", Err: errors.New(`the test asks for port "raft", and etcd has client, peer`)}, "etcd has client, peer"},
 
 		{BootstrapMissing, Failure{Phase: PhaseBootstrap}, "no dist_gen_test.go beside the test"},
 		{BootstrapStale, Failure{Phase: PhaseBootstrap, Name: "TestX"}, "before TestX needed a cluster"},
@@ -145,7 +148,6 @@ func TestDiagnose(t *testing.T) {
 		{ProgramUnhealthy, Failure{Code: ProgramUnhealthy, Phase: PhaseCall, Node: "node-1", Err: errors.New("HTTP 503")}, "HTTP 503"},
 		{ProgramReset, Failure{Code: ProgramReset, Phase: PhasePrepare, Name: "kv", Exit: &Exit{Code: 3}, Log: []string{"no such table"}}, "it ended with exit status 3; its last words: no such table"},
 		{ProgramStop, Failure{Code: ProgramStop, Phase: PhaseStop, Node: "node-1", Name: "etcd", Limit: 5 * time.Second}, "program etcd did not end within 5s"},
-		{EnginePrograms, Failure{Phase: PhasePrepare, Code: EnginePrograms, Name: "etcd", Source: "process"}, "the engine process starts nodes of the test binary only"},
 		{EnginePlatform, Failure{Phase: PhasePrepare, Err: errors.ErrUnsupported}, "unsupported operation"},
 		{TimeDeadline, Failure{Phase: PhaseLimits, Limit: 2 * time.Second}, "2s is left until -timeout"},
 		{TimeCanceled, Failure{Phase: PhaseHandshake, Err: context.Canceled}, "context canceled"},

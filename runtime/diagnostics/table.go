@@ -45,6 +45,7 @@ const (
 	LimitProcesses   Code = "DIST-LIMIT-PROCESSES"
 	LimitPIDs        Code = "DIST-LIMIT-PIDS-CGROUP"
 	LimitMemory      Code = "DIST-LIMIT-MEMORY"
+	LimitMachine     Code = "DIST-LIMIT-MACHINE"
 
 	DirPermission Code = "DIST-DIR-PERMISSION"
 	DirFull       Code = "DIST-DIR-FULL"
@@ -54,6 +55,7 @@ const (
 	ConfigInvalid Code = "DIST-CONFIG-INVALID"
 	ConfigMissing Code = "DIST-CONFIG-MISSING"
 	ConfigProgram Code = "DIST-CONFIG-PROGRAM"
+	ConfigPort    Code = "DIST-CONFIG-PORT"
 
 	BootstrapMissing  Code = "DIST-BOOTSTRAP-MISSING"
 	BootstrapStale    Code = "DIST-BOOTSTRAP-STALE"
@@ -80,7 +82,6 @@ const (
 	ProgramReset     Code = "DIST-PROGRAM-RESET"
 	ProgramStop      Code = "DIST-PROGRAM-STOP"
 
-	EnginePrograms Code = "DIST-ENGINE-PROGRAMS"
 	EnginePlatform Code = "DIST-ENGINE-PLATFORM"
 
 	TimeDeadline Code = "DIST-TIME-DEADLINE"
@@ -556,6 +557,15 @@ var table = []*row{
 		},
 		retry:  time.Second,
 		reduce: true,
+	}, {
+		code:     LimitMachine,
+		title:    "other tests use all that this machine may run at once",
+		problem:  "other tests used all that this machine may run at once",
+		causes:   []string{"after {elapsed} there was still no room for {asked} nodes: {allowed} run at once, by {source}", "there was no room in time"},
+		explain:  "Test binaries that run at the same time share an allowance of nodes, so that they do not take the machine from each other. Room is given to whole clusters in the order in which it is asked for. A busy machine only delays a test, until the test's own time is up.",
+		evidence: "how long it waited, how many nodes may run at once and what says so, and who has them",
+		remedies: always("give the tests longer: go test -timeout 30m ./...", "run fewer packages at once: go test -p 1 ./...", "if the machine can take more, say so: max_nodes_on_machine in [resources] of distributed.toml, or DIST_RESOURCES_MAX_NODES_ON_MACHINE=N", "if what has the nodes hangs, end it: its process id is in the evidence"),
+		retry:    time.Second,
 	},
 
 	// DIR
@@ -646,6 +656,14 @@ var table = []*row{
 		explain:  "The test asks for nodes that run a program, and distributed.toml does not describe one by that name.",
 		evidence: "the name asked for, the names there are",
 		remedies: always("add [program.{name}] to distributed.toml, with `package` or `command`, `ports` and `ready`", "check the name after program= for a misspelling"),
+	}, {
+		code:     ConfigPort,
+		title:    "the program has no such port",
+		problem:  "the test asks for a port that its program does not have",
+		causes:   []string{"{err}", "the test's ports= and the program's ports disagree"},
+		explain:  "The ports of a program are those of its section in distributed.toml; a test names none, or some of them.",
+		evidence: "the port asked for, the ports there are",
+		remedies: always("add the port to ports in [program.{name}], and to its arguments", "take the port out of the test's ports=, or correct its name"),
 	},
 
 	// BOOTSTRAP
@@ -823,7 +841,6 @@ var table = []*row{
 			"if it is only slow, give it longer: ready = { …, timeout = \"60s\" } in its [program.NAME] section of distributed.toml",
 			"choose what tells that it is ready: http, tcp, log, exec or grpc",
 		),
-		retry: 100 * time.Millisecond,
 	}, {
 		code:     ProgramUnhealthy,
 		title:    "a program's node does not answer any more",
@@ -854,14 +871,6 @@ var table = []*row{
 	// ENGINE
 
 	{
-		code:     EnginePrograms,
-		title:    "this engine cannot run programs",
-		problem:  "the engine cannot run the program {name}",
-		causes:   []string{"the engine {source} starts nodes of the test binary only", "the engine starts nodes of the test binary only"},
-		explain:  "The test asks for nodes that run a program of distributed.toml, and the engine in use starts only nodes of the test binary.",
-		evidence: "the engine and the program",
-		remedies: always("choose an engine that can: engine in [cluster] of distributed.toml", "or start the program in a function that the nodes run, with os/exec and Local.Cleanup"),
-	}, {
 		code:     EnginePlatform,
 		title:    "this cannot be done on this platform",
 		problem:  "{platform} cannot do this",

@@ -2,6 +2,8 @@ package manager
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/distkit/dist/config"
 	"github.com/distkit/dist/requirement"
@@ -25,6 +27,14 @@ type Situation struct {
 	Short       bool  // -short was given
 	Machine     Limit // what this machine can ever carry
 	Clean       int   // used nodes at hand that are provably clean
+	Up          []Up  // clusters of the requirement's program that run and would do, but for their size
+}
+
+// Up is a program's cluster that runs already.
+type Up struct {
+	ID    string
+	Nodes int
+	Owner string // for reasons: "this test binary", "dist up (pid 4711)"
 }
 
 // A Limit is a number of nodes and what sets it.
@@ -35,12 +45,13 @@ type Limit struct {
 
 // A Decision says what is done, and why in one line.
 type Decision struct {
-	Action Action
-	Row    string // the rule that applied, see Rows
-	Nodes  int    // size of the cluster, for Start and Reuse
-	Reason string
-	Code   diagnostics.Code // for Skip and Fail: the diagnosis to tell
-	Limit  Limit            // for a size that cannot be had: what is allowed
+	Action  Action
+	Row     string // the rule that applied, see Rows
+	Nodes   int    // size of the cluster, for Start and Reuse
+	Cluster string // id of the one to take, where it is up already
+	Reason  string
+	Code    diagnostics.Code // for Skip and Fail: the diagnosis to tell
+	Limit   Limit            // for a size that cannot be had: what is allowed
 }
 
 // Rows are the rules of Decide in the order they are tried; the first that
@@ -48,9 +59,13 @@ type Decision struct {
 var Rows = []struct{ Name, Doc string }{
 	{"off", "mode is off: distributed tests are skipped"},
 	{"short", "-short was given and short is skip"},
-	{"program", "the nodes run a program: this engine starts nodes of the test binary only"},
-	{"manual", "mode is manual: nodes of the test binary are never up already"},
+	{"unknown-program", "neither [program.NAME] nor [attach.NAME] is configured"},
+	{"unknown-port", "the test asks for a port that the program, or the attached cluster, does not have"},
+	{"attached-small", "the attached cluster has fewer nodes than the test can bear"},
+	{"attached", "the cluster runs already, and its addresses are in [attach.NAME]"},
 	{"too-large", "the smallest size the test can bear is beyond a limit"},
+	{"up", "a cluster of the program is up, of the size wanted, and made as it would be made now"},
+	{"manual", "mode is manual, and no such cluster is up: those of the test binary never are"},
 	{"reuse", "enough used nodes are provably clean, and the test, or the configuration, takes such"},
 	{"reduced", "the size asked for is beyond a limit, and the test bears fewer"},
 	{"start", "otherwise"},
@@ -66,12 +81,13 @@ func Decide(s Situation) Decision {
 	case s.Short && c.Cluster.Short == "skip":
 		return Decision{Action: Skip, Row: "short", Code: diagnostics.ModeShort,
 			Reason: "-short was given, and cluster.short = skip, by " + c.Source("cluster.short")}
-	case r.Program != "":
-		return s.unavailable("program", diagnostics.EnginePrograms, Limit{},
-			fmt.Sprintf("engine %q cannot run program %q", c.Cluster.Engine, r.Program))
-	case c.Cluster.Mode == "manual":
-		return s.unavailable("manual", diagnostics.ModeManual, Limit{},
-			"cluster.mode = manual, by "+c.Source("cluster.mode")+", and no cluster of the test binary is ever up already")
+	case r.Program != "" && c.Programs[r.Program] == nil && c.Attach[r.Program] == nil:
+		return s.unavailable("unknown-program", diagnostics.ConfigProgram, Limit{},
+			fmt.Sprintf("neither [program.%s] nor [attach.%[1]s] is configured", r.Program))
+	}
+	if port, known := s.unknownPort(); port != "" {
+		return s.unavailable("unknown-port", diagnostics.ConfigPort, Limit{},
+			fmt.Sprintf("the test asks for port %q, and %s has %s", port, r.Program, known))
 	}
 
 	want, source := r.Nodes, "the test"
@@ -82,14 +98,33 @@ func Decide(s Situation) Decision {
 	if r.Min > 0 && c.Fallback.Reduce {
 		least = min(r.Min, want)
 	}
+	if a := c.Attach[r.Program]; r.Program != "" && c.Programs[r.Program] == nil {
+		return s.attached(len(a.Nodes), want, least)
+	}
 	limit, code := s.limit()
 	if least > limit.Nodes {
 		reason := fmt.Sprintf("%d nodes are needed and %d allowed, by %s", least, limit.Nodes, limit.Source)
 		return s.unavailable("too-large", code, limit, reason)
 	}
 	size := min(want, limit.Nodes)
+	if c.Cluster.Reuse != "never" {
+		for _, up := range s.Up {
+			if up.Nodes == size {
+				return Decision{Action: Reuse, Row: "up", Nodes: size, Cluster: up.ID,
+					Reason: fmt.Sprintf("cluster %s is up, of %s", up.ID, up.Owner)}
+			}
+		}
+	}
+	if c.Cluster.Mode == "manual" {
+		what := "no cluster of the test binary is ever up already"
+		if r.Program != "" {
+			what = fmt.Sprintf("no cluster of %s with %s is up", r.Program, count(size, "node"))
+		}
+		return s.unavailable("manual", diagnostics.ModeManual, Limit{},
+			"cluster.mode = manual, by "+c.Source("cluster.mode")+", and "+what)
+	}
 	switch {
-	case reusable(r, c) && s.Clean >= size:
+	case r.Program == "" && reusable(r, c) && s.Clean >= size:
 		return Decision{Action: Reuse, Row: "reuse", Nodes: size,
 			Reason: count(s.Clean, "used node") + " at hand, provably clean"}
 	case size < want:
@@ -98,6 +133,52 @@ func Decide(s Situation) Decision {
 	}
 	return Decision{Action: Start, Row: "start", Nodes: size,
 		Reason: count(size, "node") + ", by " + source}
+}
+
+// attached decides about a cluster that runs already, of has nodes.
+func (s Situation) attached(has, want, least int) Decision {
+	name := s.Requirement.Program
+	if least > has {
+		return s.unavailable("attached-small", diagnostics.ClusterSize, Limit{has, "[attach." + name + "]"},
+			fmt.Sprintf("%d nodes are needed, and the attached cluster %s has %d", least, name, has))
+	}
+	d := Decision{Action: Reuse, Row: "attached", Nodes: min(want, has), Cluster: name,
+		Reason: fmt.Sprintf("cluster %s runs already, by %s", name, s.Config.Source("attach."+name))}
+	if has < want {
+		d.Reason += fmt.Sprintf(": %d of %d nodes, and the test bears %d", has, want, least)
+	}
+	return d
+}
+
+// unknownPort is a port that the test asks for and its program does not have,
+// and those that it has; "" if there is none.
+func (s Situation) unknownPort() (port, known string) {
+	var ports []string
+	switch r, c := s.Requirement, s.Config; {
+	case r.Program == "":
+		return "", ""
+	case c.Programs[r.Program] != nil:
+		ports = c.Programs[r.Program].Ports
+	default:
+		for _, n := range c.Attach[r.Program].Nodes {
+			for name := range n {
+				if !slices.Contains(ports, name) {
+					ports = append(ports, name)
+				}
+			}
+		}
+		slices.Sort(ports)
+	}
+	known = strings.Join(ports, ", ")
+	if known == "" {
+		known = "none"
+	}
+	for _, p := range s.Requirement.Ports {
+		if !slices.Contains(ports, p) {
+			return p, known
+		}
+	}
+	return "", ""
 }
 
 // reusable reports whether a test's nodes may be used ones, and may be used

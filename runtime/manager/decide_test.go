@@ -11,6 +11,12 @@ import (
 
 func TestDecide(t *testing.T) {
 	type R = requirement.Requirement
+	etcd := func(c *config.Config) {
+		c.Programs["etcd"] = &config.Program{Name: "etcd", Ports: []string{"client", "peer"}}
+		node := map[string]string{"client": "staging.example:2379"}
+		c.Attach["staging"] = &config.Attach{Name: "staging", Nodes: []map[string]string{node, node, node}}
+	}
+	up := []Up{{"etcd-2", 2, "this test binary"}, {"etcd-3", 3, "dist up"}}
 	applied := make(map[string]bool)
 	for _, test := range []struct {
 		name string
@@ -34,10 +40,38 @@ func TestDecide(t *testing.T) {
 			want: Decision{Action: Start, Row: "start", Nodes: 3, Reason: "by the test"}},
 		{name: "not short and skip", Situation: Situation{Requirement: R{Nodes: 3}}, change: func(c *config.Config) { c.Cluster.Short = "skip" },
 			want: Decision{Action: Start, Row: "start", Nodes: 3, Reason: "by the test"}},
-		{name: "program", Situation: Situation{Requirement: R{Nodes: 3, Program: "etcd"}},
-			want: Decision{Action: Fail, Row: "program", Code: diagnostics.EnginePrograms, Reason: `program "etcd"`}},
-		{name: "optional program", Situation: Situation{Requirement: R{Nodes: 3, Program: "etcd", Optional: true}},
-			want: Decision{Action: Skip, Row: "program", Code: diagnostics.EnginePrograms, Reason: "optional"}},
+		{name: "program", Situation: Situation{Requirement: R{Nodes: 3, Program: "etcd", Ports: []string{"client"}}}, change: etcd,
+			want: Decision{Action: Start, Row: "start", Nodes: 3, Reason: "3 nodes, by the test"}},
+		{name: "unknown program", Situation: Situation{Requirement: R{Nodes: 3, Program: "etcd"}},
+			want: Decision{Action: Fail, Row: "unknown-program", Code: diagnostics.ConfigProgram, Reason: `neither [program.etcd] nor [attach.etcd]`}},
+		{name: "optional unknown program", Situation: Situation{Requirement: R{Nodes: 3, Program: "etcd", Optional: true}},
+			want: Decision{Action: Skip, Row: "unknown-program", Code: diagnostics.ConfigProgram, Reason: "optional"}},
+		{name: "unknown port", Situation: Situation{Requirement: R{Nodes: 3, Program: "etcd", Ports: []string{"client", "raft"}}}, change: etcd,
+			want: Decision{Action: Fail, Row: "unknown-port", Code: diagnostics.ConfigPort, Reason: `port "raft", and etcd has client, peer`}},
+		{name: "attached", Situation: Situation{Requirement: R{Nodes: 2, Program: "staging"}}, change: etcd,
+			want: Decision{Action: Reuse, Row: "attached", Nodes: 2, Cluster: "staging", Reason: "runs already"}},
+		{name: "attached, beyond the limits of what may be started", Situation: Situation{Requirement: R{Nodes: 2, Program: "staging"}}, change: func(c *config.Config) { etcd(c); c.Cluster.MaxNodes = 1 },
+			want: Decision{Action: Reuse, Row: "attached", Nodes: 2, Cluster: "staging", Reason: "runs already"}},
+		{name: "attached, all of it", Situation: Situation{Requirement: R{Nodes: 5, Min: 2, Program: "staging"}}, change: etcd,
+			want: Decision{Action: Reuse, Row: "attached", Nodes: 3, Cluster: "staging", Reason: "3 of 5 nodes"}},
+		{name: "attached, too small", Situation: Situation{Requirement: R{Nodes: 5, Program: "staging"}}, change: etcd,
+			want: Decision{Action: Fail, Row: "attached-small", Code: diagnostics.ClusterSize, Limit: Limit{Nodes: 3}, Reason: "staging has 3"}},
+		{name: "unknown port of an attached cluster", Situation: Situation{Requirement: R{Nodes: 1, Program: "staging", Ports: []string{"peer"}}}, change: etcd,
+			want: Decision{Action: Fail, Row: "unknown-port", Code: diagnostics.ConfigPort, Reason: "staging has client"}},
+		{name: "up", Situation: Situation{Requirement: R{Nodes: 3, Program: "etcd"}, Up: up}, change: etcd,
+			want: Decision{Action: Reuse, Row: "up", Nodes: 3, Cluster: "etcd-3", Reason: "etcd-3 is up, of dist up"}},
+		{name: "up, of another size", Situation: Situation{Requirement: R{Nodes: 4, Program: "etcd"}, Up: up}, change: etcd,
+			want: Decision{Action: Start, Row: "start", Nodes: 4, Reason: "by the test"}},
+		{name: "up, and never to be reused", Situation: Situation{Requirement: R{Nodes: 3, Program: "etcd"}, Up: up}, change: func(c *config.Config) { etcd(c); c.Cluster.Reuse = "never" },
+			want: Decision{Action: Start, Row: "start", Nodes: 3, Reason: "by the test"}},
+		{name: "up, mode manual", Situation: Situation{Requirement: R{Nodes: 3, Program: "etcd"}, Up: up}, change: func(c *config.Config) { etcd(c); c.Cluster.Mode = "manual" },
+			want: Decision{Action: Reuse, Row: "up", Nodes: 3, Cluster: "etcd-3", Reason: "etcd-3 is up"}},
+		{name: "not up, mode manual", Situation: Situation{Requirement: R{Nodes: 4, Program: "etcd"}, Up: up}, change: func(c *config.Config) { etcd(c); c.Cluster.Mode = "manual" },
+			want: Decision{Action: Fail, Row: "manual", Code: diagnostics.ModeManual, Reason: "no cluster of etcd with 4 nodes is up"}},
+		{name: "a program beyond the limit", Situation: Situation{Requirement: R{Nodes: 17, Program: "etcd"}}, change: etcd,
+			want: Decision{Action: Fail, Row: "too-large", Code: diagnostics.SizeMaxNodes, Limit: Limit{Nodes: 16}, Reason: "17 nodes are needed"}},
+		{name: "clean nodes of the test binary are no program's", Situation: Situation{Requirement: R{Nodes: 3, Program: "etcd", Reuse: true}, Clean: 3}, change: etcd,
+			want: Decision{Action: Start, Row: "start", Nodes: 3, Reason: "by the test"}},
 		{name: "manual", Situation: Situation{Requirement: R{Nodes: 3}}, change: func(c *config.Config) { c.Cluster.Mode = "manual" },
 			want: Decision{Action: Fail, Row: "manual", Code: diagnostics.ModeManual, Reason: "cluster.mode = manual"}},
 		{name: "at the limit", Situation: Situation{Requirement: R{Nodes: 16}},

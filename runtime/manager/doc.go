@@ -8,4 +8,7 @@
 // and of used nodes that are provably clean (pool.go); leases, which give nodes
 // names, addresses and directories (lease.go); and nodes as a test sees them,
 // which keep all that through a restart (node.go).
+//
+// Before a cluster starts there has to be room for it on the machine, which all
+// test binaries share (room.go, and package allowance).
 package manager

@@ -3,28 +3,34 @@ package manager
 import (
 	"context"
 	"fmt"
-	"os"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/distkit/dist/runtime/engine"
-	"github.com/distkit/dist/runtime/network"
+	"github.com/distkit/dist/runtime/manager/allowance"
 )
 
 // A Lease is one test's hold on a cluster, from Acquire to Release.
 type Lease struct {
 	ID       string
-	Nodes    []*Node
+	Nodes    []Node
 	Decision Decision
 	Wait     time.Duration // how long Acquire took
 
-	m       *Manager
 	request Request
-	addrs   *network.Lease
-	dir     string // of the nodes' directories: there as soon as one is asked for
+	cluster cluster
+	room    *allowance.Grant // nil if nobody counts its nodes here
 	ended   atomic.Bool
+}
+
+// A cluster is what a lease is of.
+type cluster interface {
+	// health returns what is wrong by node, when ctx ends or nothing is.
+	health(ctx context.Context) []error
+	// release gives the cluster back. keep = false lets nothing stay that could
+	// serve another test. wantLogs is asked last, when it is known whether there
+	// are problems.
+	release(ctx context.Context, keep bool, wantLogs func(problems bool) bool) Report
 }
 
 // Size is the number of nodes.
@@ -36,8 +42,8 @@ func (l *Lease) Test() string { return l.request.Test }
 // Addrs are the addresses of a named port, by node.
 func (l *Lease) Addrs(port string) []string {
 	addrs := make([]string, len(l.Nodes))
-	for i := range l.Nodes {
-		addrs[i] = l.addrs.Addr(i, port)
+	for i, n := range l.Nodes {
+		addrs[i] = n.Addr(port)
 	}
 	return addrs
 }
@@ -59,30 +65,24 @@ func (l *Lease) endedError() error {
 	return fmt.Errorf("the cluster of %s has ended with its test", l.request.Test)
 }
 
-// WaitHealthy returns when every node answers, or names those that do not when
-// ctx ends.
+// WaitHealthy returns when every node is healthy, or names those that are not
+// when ctx ends.
 func (l *Lease) WaitHealthy(ctx context.Context) error {
-	errs := make([]error, len(l.Nodes))
-	var wg sync.WaitGroup
-	for i, n := range l.Nodes {
-		wg.Go(func() { errs[i] = n.Ping(ctx) })
-	}
-	wg.Wait()
 	var lines []string
 	var first error
-	for i, err := range errs {
+	for i, err := range l.cluster.health(ctx) {
 		if err != nil {
 			if first == nil {
 				first = err
 			}
-			lines = append(lines, fmt.Sprintf("%s: %v", l.Nodes[i].Name, err))
+			lines = append(lines, fmt.Sprintf("%s: %v", l.Nodes[i].Name(), err))
 		}
 	}
 	if first == nil {
 		return nil
 	}
 	return &unhealthyError{
-		text:  fmt.Sprintf("cluster %s: %d of %d nodes do not answer\n%s", l.ID, len(lines), len(l.Nodes), strings.Join(lines, "\n")),
+		text:  fmt.Sprintf("cluster %s: %d of %d nodes are not healthy\n%s", l.ID, len(lines), len(l.Nodes), strings.Join(lines, "\n")),
 		first: first,
 	}
 }
@@ -104,65 +104,19 @@ type Report struct {
 	Replaced int                 // nodes that were to be kept and could not be
 }
 
-// Release ends the lease. Nodes retire gracefully, all at once, unless they are
-// to be reused and are provably clean; keep = false lets none stay. wantLogs is
-// asked last, when it is known whether there are problems.
+// Release ends the lease. keep = false lets nothing of it stay for another
+// test. wantLogs is asked last, when it is known whether there are problems.
 func (m *Manager) Release(ctx context.Context, l *Lease, keep bool, wantLogs func(problems bool) bool) Report {
 	l.ended.Store(true)
 	m.pool.warmNow()
-	c := l.request.Config
-	keep = keep && reusable(l.request.Requirement, c)
-	ctx, cancel := context.WithTimeout(ctx, c.StopTimeout())
+	ctx, cancel := context.WithTimeout(ctx, l.request.Config.StopTimeout())
 	defer cancel()
-
-	stays := make([]bool, len(l.Nodes))
-	var wg sync.WaitGroup
-	for i, n := range l.Nodes {
-		wg.Go(func() {
-			if keep && n.reset(ctx) {
-				stays[i] = true
-				return
-			}
-			n.end(ctx)
-		})
+	r := l.cluster.release(ctx, keep, wantLogs)
+	if l.room != nil {
+		l.room.Release()
 	}
-	wg.Wait()
-
-	var r Report
-	var ended []engine.Node
-	for i, n := range l.Nodes {
-		r.Problems = append(r.Problems, n.problems...)
-		ended = append(ended, n.past...)
-		if stays[i] {
-			r.Kept++
-			continue
-		}
-		if keep {
-			r.Replaced++
-		}
-		ended = append(ended, n.cur)
-	}
-	r.Left = l.m.engine.Sweep(ended)
-	if wantLogs(len(r.Problems) > 0) {
-		r.Logs = make(map[string][]string)
-		for _, n := range l.Nodes {
-			if tail := engine.Tail(n.Log(), shownLines); len(tail) > 0 {
-				r.Logs[n.Name] = tail
-			}
-		}
-	}
-	for i, n := range l.Nodes {
-		if stays[i] {
-			os.Truncate(n.Log(), 0) // the next test's begins here
-			l.m.pool.keep(n.cur, n.env)
-		} else {
-			os.Remove(n.Log())
-		}
-	}
-	l.addrs.Release()
-	os.RemoveAll(l.dir)
-	l.m.mu.Lock()
-	l.m.stats.Replaced += r.Replaced
-	l.m.mu.Unlock()
+	m.mu.Lock()
+	m.stats.Replaced += r.Replaced
+	m.mu.Unlock()
 	return r
 }

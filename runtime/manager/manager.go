@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -18,18 +17,26 @@ import (
 	"github.com/distkit/dist/requirement"
 	"github.com/distkit/dist/runtime/diagnostics"
 	"github.com/distkit/dist/runtime/engine"
+	"github.com/distkit/dist/runtime/manager/allowance"
+	"github.com/distkit/dist/runtime/manager/keeper"
 	"github.com/distkit/dist/runtime/network"
+	"github.com/distkit/dist/runtime/program"
 )
 
 // A Manager has the clusters of one test binary. It is safe for concurrent use.
 type Manager struct {
 	engine engine.Engine
+	env    func() []string // of nodes
+	envAt  uint64          // fingerprint of it when the run began
 	pool   pool
+	room   *allowance.Allowance // of this machine, over all test binaries; nil: somebody else has asked for us
 	seq    atomic.Int64
 
 	mu      sync.Mutex
 	network *network.Allocator
 	netConf config.Network // what network was made of
+	keeper  *keeper.Keeper // of programs' clusters; nil until one is asked for
+	finder  keeper.Finder  // of those that others own
 	stats   Stats
 	starts  []time.Duration
 }
@@ -42,12 +49,37 @@ type Stats struct {
 	Replaced int // used nodes that could not be kept, though reuse was asked for
 	Retried  int // starts that were tried again
 	Reduced  int // leases of fewer nodes than asked for
+
+	Waited        int // leases that waited for room on this machine
+	Overcommitted int // leases beyond what may run on this machine, to tests that must not wait
 }
 
 // New returns a Manager that starts nodes by an engine, with the environment
 // that env returns at the time.
 func New(e engine.Engine, env func() []string) *Manager {
-	return &Manager{engine: e, pool: pool{engine: e, env: func() []string { return nodeEnv(env()) }}}
+	m := &Manager{engine: e, env: env, envAt: fingerprint(env())}
+	m.pool.engine, m.pool.env = e, func() []string { return nodeEnv(env()) }
+	if e != nil { // nil only decides
+		m.finder.Root = e.Root
+	}
+	m.room = newAllowance(m.pool.giveUp)
+	m.pool.room = m.room
+	return m
+}
+
+// LeaseFrom has clusters of programs leased from the owner with a registry
+// file, which starts those that there are not. It must be called before any is
+// acquired.
+func (m *Manager) LeaseFrom(file string) { m.finder.Run = file }
+
+// ownKeeper has the clusters of programs that this test binary owns.
+func (m *Manager) ownKeeper() *keeper.Keeper {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.keeper == nil {
+		m.keeper = keeper.New(m.engine)
+	}
+	return m.keeper
 }
 
 // Stats returns the counts so far.
@@ -74,12 +106,18 @@ func (m *Manager) WarmSoon(n int, c *config.Config) { m.warm(n, c, true) }
 
 func (m *Manager) warm(n int, c *config.Config, soon bool) {
 	limit, _ := Situation{Config: c, Machine: machine()}.limit()
-	m.pool.warm(min(n, limit.Nodes), c.StartTimeout(), soon)
+	m.pool.warm(min(n, limit.Nodes), allowed(c).Nodes, c.StartTimeout(), soon)
 }
 
 // Prepare looks at the machine in the background, which a first decision
 // depends on, while its caller has other things to read.
-func (m *Manager) Prepare() { go machine() }
+func (m *Manager) Prepare() {
+	go machine()
+	go machineAtOnce()
+	if m.room != nil {
+		go m.room.Open()
+	}
+}
 
 // AwaitSpares returns when no spare node is on its way any more, or with ctx's
 // error. Measurements need it; a lease does not.
@@ -88,10 +126,16 @@ func (m *Manager) AwaitSpares(ctx context.Context) error { return m.pool.await(c
 // A Request is one test's wish for a cluster.
 type Request struct {
 	Test        string
+	Package     string // the test's import path, for those who wait behind it
 	Requirement requirement.Requirement
 	Config      *config.Config
 	Short       bool
-	OwnTestMain bool // the package has a TestMain of its own, for the diagnosis
+	OwnTestMain bool          // the package has a TestMain of its own, for the diagnosis
+	Flags       program.Flags // to build a program with
+
+	// Announce, if not nil, is told what the test waits for, where that takes
+	// longer than a second.
+	Announce func(reason string)
 }
 
 // Unavailable is returned by Acquire where there is no cluster for the test.
@@ -109,16 +153,37 @@ func (u *Unavailable) Skip() bool { return u.Decision.Action == Skip }
 
 // Decide is the decision that Acquire would take now.
 func (m *Manager) Decide(r Request) Decision {
-	s := Situation{Requirement: r.Requirement, Config: r.Config, Short: r.Short, Machine: machine()}
-	if reusable(r.Requirement, r.Config) {
-		s.Clean = m.pool.countClean()
-	}
-	return Decide(s)
+	d, _, _ := m.decide(context.Background(), r)
+	return d
 }
 
-// SizeOf is the size of the cluster that a requirement comes to; 0 if it gets
-// none.
+// decide looks at the situation and decides. found says where to lease a
+// program's cluster. The error is about what such clusters are looked for with:
+// the program's build.
+func (m *Manager) decide(ctx context.Context, r Request) (Decision, keeper.Found, error) {
+	s := Situation{Requirement: r.Requirement, Config: r.Config, Short: r.Short, Machine: machine()}
+	if r.Requirement.Program == "" {
+		if reusable(r.Requirement, r.Config) {
+			s.Clean = m.pool.countClean()
+		}
+		return Decide(s), keeper.Found{}, nil
+	}
+	found, err := m.find(ctx, s, r)
+	if found.Ask.Cluster != "" {
+		s.Up = []Up{{found.Ask.Cluster, found.Ask.Nodes, found.Kind}}
+	}
+	d := Decide(s)
+	if d.Row == "start" || d.Row == "reduced" || d.Row == "manual" {
+		d.Reason = strings.Join(append([]string{d.Reason}, found.Passed...), "; ")
+	}
+	return d, found, err
+}
+
+// SizeOf is how many nodes of the test binary a requirement comes to.
 func SizeOf(r requirement.Requirement, c *config.Config, short bool) int {
+	if r.Program != "" {
+		return 0
+	}
 	return Decide(Situation{Requirement: r, Config: c, Short: short, Machine: machine()}).Nodes
 }
 
@@ -126,81 +191,154 @@ func SizeOf(r requirement.Requirement, c *config.Config, short bool) int {
 // and so does the requirement's timeout or, without one, the configuration's.
 func (m *Manager) Acquire(ctx context.Context, r Request) (*Lease, error) {
 	begin := time.Now()
-	d := m.Decide(r)
-	op := fmt.Sprintf("have a cluster for %s", r.Test)
-	if d.Nodes > 0 {
-		op = fmt.Sprintf("start %s for %s", count(d.Nodes, "node"), r.Test)
-	}
-	refuse := func(d Decision, f diagnostics.Failure) error {
-		f.Op, f.Name, f.OwnTestMain = op, r.Test, r.OwnTestMain
-		gather(&f)
-		u := &Unavailable{Decision: d, Diagnosis: diagnostics.Diagnose(f)}
-		return u
-	}
+	d, found, err := m.decide(ctx, r)
 	if d.Action == Skip || d.Action == Fail {
-		f := diagnostics.Failure{Phase: diagnostics.PhaseLimits, Code: d.Code, Err: errors.New(d.Reason), Allowed: d.Limit.Nodes, Source: d.Limit.Source, Asked: max(r.Requirement.Nodes, r.Requirement.Min)}
-		switch d.Row {
-		case "off", "manual":
-			f.Source = r.Config.Source("cluster.mode")
-		case "short":
-			f.Source = r.Config.Source("cluster.short")
-		case "program":
-			op = fmt.Sprintf("run program %q for %s", r.Requirement.Program, r.Test)
-		case "too-large":
-			op = fmt.Sprintf("start %s for %s", count(f.Asked, "node"), r.Test)
-		}
-		return nil, refuse(d, f)
+		return nil, r.refused(d)
+	}
+	if err != nil {
+		return nil, r.failed(ctx, d, err, nil, begin)
 	}
 	timeout := r.Config.StartTimeout()
 	if r.Requirement.Timeout > 0 {
 		timeout = r.Requirement.Timeout
 	}
-	startCtx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-
-	l, tried, err := m.build(startCtx, r, d, timeout)
-	if err != nil {
-		unavailable := Decision{Action: Fail, Row: d.Row, Reason: "the cluster did not start"}
-		instead := []string{}
-		if len(tried) > 0 {
-			instead = append(instead, fmt.Sprintf("tried %d times, %s apart", len(tried)+1, joinDurations(tried)))
+	var room *allowance.Grant
+	var try attempt
+	startCtx, cancel := ctx, context.CancelFunc(func() {})
+	switch {
+	case d.Row == "attached":
+		try = m.attach
+	case r.Requirement.Program != "":
+		// Others may have the cluster for as long as their tests take, and it may
+		// have to be built: unless the test says how long it waits, only what is
+		// done when it is its turn is bounded.
+		if r.Requirement.Timeout > 0 {
+			startCtx, cancel = context.WithTimeout(ctx, timeout)
 		}
-		if skip, why := skips(r.Requirement, r.Config); skip {
-			unavailable.Action = Skip
-			instead = append(instead, "skipped, because "+why)
+		try = m.leaseProgram(found)
+	default:
+		if room, err = m.wait(ctx, r, d); err != nil {
+			return nil, r.failed(ctx, d, err, nil, begin)
 		}
-		var e *engine.Error
-		f := diagnostics.Failure{Phase: diagnostics.PhasePrepare, Err: err}
-		if errors.As(err, &e) {
-			f = e.Failure
+		if room != nil && room.Over > 0 {
+			d.Reason += fmt.Sprintf("; %d more than this machine is to run at once: the process has a cluster already, and must not wait", room.Over)
 		}
-		f.Limit, f.Elapsed = timeout, time.Since(begin)
-		f.Fallback = strings.Join(instead, "; ")
-		switch ctx.Err() { // the test's own time was up, not ours
-		case context.DeadlineExceeded:
-			f.Code = diagnostics.TimeDeadline
-		case context.Canceled:
-			f.Code = diagnostics.TimeCanceled
+		deadline := time.Now() // a busy machine is no slow start
+		if r.Requirement.Timeout > 0 {
+			deadline = begin
 		}
-		return nil, refuse(unavailable, f)
+		startCtx, cancel = context.WithDeadline(ctx, deadline.Add(timeout))
+		try = m.startBinary(room)
 	}
+	defer cancel()
+	l, tried, err := build(startCtx, r, d, timeout, try)
+	if err != nil {
+		if room != nil {
+			room.Release()
+		}
+		return nil, r.failed(ctx, d, err, tried, begin)
+	}
+	l.room = room
+	l.Wait = time.Since(begin)
+	m.count(l, len(tried))
+	return l, nil
+}
+
+// count adds a lease to the statistics.
+func (m *Manager) count(l *Lease, retried int) {
 	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.stats.Leases++
-	m.stats.Retried += len(tried)
-	if l.Size() < r.Requirement.Nodes {
+	m.stats.Retried += retried
+	if l.Size() < l.request.Requirement.Nodes {
 		m.stats.Reduced++
 	}
 	for _, n := range l.Nodes {
-		if n.used {
+		if n.Used() {
 			m.stats.Reused++
 		} else {
 			m.stats.Started++
 		}
 	}
-	l.Wait = time.Since(begin)
 	m.starts = append(m.starts, l.Wait)
-	m.mu.Unlock()
-	return l, nil
+}
+
+// refused is a decision against a cluster as an error.
+func (r *Request) refused(d Decision) *Unavailable {
+	f := diagnostics.Failure{
+		Phase: diagnostics.PhaseLimits, Code: d.Code, Err: errors.New(d.Reason),
+		Allowed: d.Limit.Nodes, Source: d.Limit.Source, Asked: max(r.Requirement.Nodes, r.Requirement.Min),
+	}
+	switch d.Row {
+	case "off", "manual":
+		f.Source = r.Config.Source("cluster.mode")
+	case "short":
+		f.Source = r.Config.Source("cluster.short")
+	case "unknown-program", "unknown-port", "attached-small":
+		f.Name = r.Requirement.Program
+	case "too-large":
+		d.Nodes = f.Asked // for the operation
+	}
+	return r.unavailable(d, f)
+}
+
+// failed is an attempt, or what comes before it, that has failed as an error.
+// ctx is the test's.
+func (r *Request) failed(ctx context.Context, d Decision, err error, tried []time.Duration, begin time.Time) *Unavailable {
+	f := diagnostics.Failure{Phase: diagnostics.PhasePrepare, Err: err}
+	if e := (*engine.Error)(nil); errors.As(err, &e) {
+		f = e.Failure
+	}
+	if f.Limit == 0 {
+		f.Limit = r.Config.StartTimeout()
+		if r.Requirement.Timeout > 0 {
+			f.Limit = r.Requirement.Timeout
+		}
+	}
+	if f.Elapsed == 0 {
+		f.Elapsed = time.Since(begin)
+	}
+	// The test's own time was up, not ours. Who waited knows better what for.
+	if f.Code != diagnostics.LimitMachine && f.Code != diagnostics.ClusterBusy {
+		switch ctx.Err() {
+		case context.DeadlineExceeded:
+			f.Code = diagnostics.TimeDeadline
+		case context.Canceled:
+			f.Code = diagnostics.TimeCanceled
+		}
+	}
+	var instead []string
+	if len(tried) > 0 {
+		instead = append(instead, fmt.Sprintf("tried %d times, %s apart", len(tried)+1, joinDurations(tried)))
+	}
+	why := Decision{Action: Fail, Row: d.Row, Nodes: d.Nodes, Reason: "the cluster did not start"}
+	if f.Code == diagnostics.LimitMachine || f.Code == diagnostics.ClusterBusy {
+		why.Reason = "other tests had what it takes"
+	}
+	if skip, because := skips(r.Requirement, r.Config); skip {
+		why.Action = Skip
+		instead = append(instead, "skipped, because "+because)
+	}
+	f.Fallback = strings.Join(instead, "; ")
+	return r.unavailable(why, f)
+}
+
+// unavailable makes the diagnosis of a failure to have a cluster.
+func (r *Request) unavailable(d Decision, f diagnostics.Failure) *Unavailable {
+	switch {
+	case r.Requirement.Program != "":
+		f.Op = fmt.Sprintf("have a cluster of %s for %s", r.Requirement.Program, r.Test)
+	case d.Nodes > 0:
+		f.Op = fmt.Sprintf("start %s for %s", count(d.Nodes, "node"), r.Test)
+	default:
+		f.Op = "have a cluster for " + r.Test
+	}
+	if f.Name == "" {
+		f.Name = r.Test
+	}
+	f.OwnTestMain = r.OwnTestMain
+	gather(&f)
+	return &Unavailable{Decision: d, Diagnosis: diagnostics.Diagnose(f)}
 }
 
 // gather adds evidence to a failure that has none yet.
@@ -213,9 +351,12 @@ func gather(f *diagnostics.Failure) {
 	diagnostics.Gather(ctx, f)
 }
 
+// An attempt is one try at a lease of size nodes. It returns how many failed.
+type attempt func(ctx context.Context, r Request, d Decision, size int, timeout time.Duration) (l *Lease, failed int, err error)
+
 // build has the nodes ready and makes a lease of them. It tries again after
 // causes that can pass, and takes fewer nodes where the test bears them.
-func (m *Manager) build(ctx context.Context, r Request, d Decision, timeout time.Duration) (l *Lease, tried []time.Duration, err error) {
+func build(ctx context.Context, r Request, d Decision, timeout time.Duration, try attempt) (l *Lease, tried []time.Duration, err error) {
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval = r.Config.Fallback.Backoff
 	pause.Multiplier = 2
@@ -223,7 +364,7 @@ func (m *Manager) build(ctx context.Context, r Request, d Decision, timeout time
 	size, decision := d.Nodes, d
 	for {
 		var failed int
-		l, failed, err = m.buildOnce(ctx, r, decision, size, timeout)
+		l, failed, err = try(ctx, r, decision, size, timeout)
 		if err == nil {
 			return l, tried, nil
 		}
@@ -250,16 +391,24 @@ func (m *Manager) build(ctx context.Context, r Request, d Decision, timeout time
 
 // mayPass reports whether a start is worth trying again.
 func mayPass(err error) bool {
-	var e *engine.Error
-	if !errors.As(err, &e) {
-		return false
+	f := diagnostics.Failure{Err: err}
+	if e := (*engine.Error)(nil); errors.As(err, &e) {
+		f = e.Failure
 	}
-	return diagnostics.Diagnose(e.Failure).Retry
+	return diagnostics.Diagnose(f).Retry
 }
 
-// buildOnce starts or takes size nodes, all at once, and gives each its place
-// in a new lease. It returns how many failed, and the first error by index.
-func (m *Manager) buildOnce(ctx context.Context, r Request, d Decision, size int, timeout time.Duration) (_ *Lease, failed int, err error) {
+// startBinary is an attempt at a cluster of the test binary, for which there is
+// room.
+func (m *Manager) startBinary(room *allowance.Grant) attempt {
+	return func(ctx context.Context, r Request, d Decision, size int, timeout time.Duration) (*Lease, int, error) {
+		return m.startOnce(ctx, r, d, size, timeout, room)
+	}
+}
+
+// startOnce starts or takes size nodes, all at once, and gives each its place in
+// a new lease. It returns how many failed, and the first error by index.
+func (m *Manager) startOnce(ctx context.Context, r Request, d Decision, size int, timeout time.Duration, room *allowance.Grant) (_ *Lease, failed int, err error) {
 	prepare := func(op, path string, err error) error {
 		var e *engine.Error
 		if errors.As(err, &e) {
@@ -269,16 +418,15 @@ func (m *Manager) buildOnce(ctx context.Context, r Request, d Decision, size int
 		gather(&e.Failure) // now: what has filled the disk is removed in a moment
 		return e
 	}
-	candidates := m.pool.take(size, d.Action == Reuse, timeout)
-	var l *Lease
+	candidates := m.pool.take(size, d.Action == Reuse, timeout, room)
+	var cluster *binaryCluster
 	defer func() {
 		if err != nil {
 			for _, c := range candidates {
 				m.pool.giveBack(c)
 			}
-			if l != nil {
-				l.addrs.Release()
-				os.RemoveAll(l.dir)
+			if cluster != nil {
+				cluster.discard()
 			}
 		}
 	}()
@@ -294,17 +442,20 @@ func (m *Manager) buildOnce(ctx context.Context, r Request, d Decision, size int
 	if err != nil {
 		return nil, size, prepare("find free addresses", "", err)
 	}
-	l = &Lease{
-		m: m, request: r, Decision: d, addrs: addrs,
-		ID: fmt.Sprintf("%s-%d", strings.TrimPrefix(filepath.Base(root), "dist-"), m.seq.Add(1)),
+	l := &Lease{
+		ID:      fmt.Sprintf("%s-%d", strings.TrimPrefix(filepath.Base(root), "dist-"), m.seq.Add(1)),
+		request: r, Decision: d,
 	}
-	l.dir = filepath.Join(root, l.ID)
+	cluster = &binaryCluster{Lease: l, m: m, addrs: addrs, dir: filepath.Join(root, l.ID)}
+	l.cluster = cluster
 	for i := range size {
-		l.Nodes = append(l.Nodes, newNode(l, i))
+		n := newNode(cluster, i)
+		cluster.nodes = append(cluster.nodes, n)
+		l.Nodes = append(l.Nodes, n)
 	}
 	errs := make([]error, size)
 	var wg sync.WaitGroup
-	for i, n := range l.Nodes {
+	for i, n := range cluster.nodes {
 		wg.Go(func() {
 			c := candidates[i]
 			errs[i] = n.adopt(ctx, c)
@@ -326,7 +477,7 @@ func (m *Manager) buildOnce(ctx context.Context, r Request, d Decision, size int
 		if err == nil {
 			var ee *engine.Error
 			if errors.As(e, &ee) && ee.Node == "" {
-				ee.Node = l.Nodes[i].Name
+				ee.Node = cluster.nodes[i].name
 			}
 			err = e
 		}
@@ -366,7 +517,7 @@ func (m *Manager) Close(ctx context.Context) []Problem {
 	}
 	for _, c := range clean {
 		wg.Go(func() {
-			n := &Node{Name: "a reused node", log: c.node.LogFile(), cur: c.node}
+			n := &binaryNode{name: "a reused node", log: c.node.LogFile(), cur: c.node}
 			n.end(ctx)
 			mu.Lock()
 			problems = append(problems, n.problems...)
@@ -378,11 +529,21 @@ func (m *Manager) Close(ctx context.Context) []Problem {
 	m.pool.going.Wait()
 	m.engine.Sweep(ended)
 	m.mu.Lock()
+	keeper := m.keeper
+	m.mu.Unlock()
+	if keeper != nil {
+		keeper.Close(ctx)
+	}
+	m.finder.Close()
+	m.mu.Lock()
 	if m.network != nil {
 		m.network.Close()
 	}
 	m.mu.Unlock()
 	m.engine.Close()
+	if m.room != nil {
+		m.room.Close()
+	}
 	return problems
 }
 

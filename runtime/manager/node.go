@@ -2,75 +2,54 @@ package manager
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"strings"
-	"sync"
-	"time"
 
 	"github.com/distkit/dist/runtime/diagnostics"
-	"github.com/distkit/dist/runtime/engine"
-	"github.com/distkit/dist/runtime/wire"
 )
 
-// tailLines is how much of a node's log goes into a diagnosis, shownLines into the
-// output of a test that failed: a panic's first line is far from its last.
-const (
-	tailLines  = 40
-	shownLines = 20
-)
+// A Node is one node of a lease, as its test sees it. It keeps its name,
+// addresses and directory while processes come and go. It is safe for
+// concurrent use. What it is asked after the end of its lease fails.
+type Node interface {
+	Name() string // "node-1"
+	Index() int   // from 0
+	// Addr is the address others dial to reach a named port; "" if there is none.
+	Addr(port string) string
+	// Dir is the directory for the node's data, which is there when Dir returns.
+	// It is "" for a node that is no process of ours.
+	Dir() (string, error)
+	// Log is the file with all that the node has printed; "" if there is none.
+	Log() string
+	// PID is the process id of the node's process, the last one if it has ended;
+	// 0 for a node that is no process of ours.
+	PID() int
+	// Running reports whether the node's process exists, paused or not.
+	Running() bool
+	// Used reports whether the node had served an earlier lease.
+	Used() bool
 
-// A Node is one node of a lease. It keeps its name, addresses and directory
-// while processes come and go.
-type Node struct {
-	Name  string // "node-1"
-	Index int    // from 0
-	Dir   string // for the node's data; not there before MakeDir
+	// Call asks a node of the test binary something. Besides the errors of
+	// wire.Conn.Call it returns a *LostError if the node was gone before it
+	// answered. op says what is done, for errors: "call startReplica on node-2".
+	Call(ctx context.Context, op, method string, body []byte) ([]byte, error)
 
-	lease *Lease
-	used  bool
-	env   uint64 // fingerprint of what the process was started with
-
-	// acting serialises what changes the process: Kill, Stop, Restart, the end.
-	acting sync.Mutex
-
-	mu       sync.Mutex
-	log      string
-	cur      engine.Node // the process, also when it has ended
-	past     []engine.Node
-	asked    string // why the process is expected to have ended: "killed by the test"; "": it is not
-	told     bool   // the test has been told that it ended
-	paused   bool
-	faulted  bool // killed, paused or restarted: not to be reused
-	problems []Problem
+	// Kill ends the node's whole process group by SIGKILL, and returns when the
+	// node is gone. A node that has ended already is no error.
+	Kill() error
+	// Stop ends the node gracefully. If ctx ends first the node is killed, and
+	// ctx's error returned.
+	Stop(ctx context.Context) error
+	// Restart starts the node again, with its name, addresses and directory. A
+	// node that runs is stopped first. It returns when the node is ready.
+	Restart(ctx context.Context) error
+	// Pause stops the node's process group by SIGSTOP, and returns when it has
+	// stopped.
+	Pause() error
+	// Resume lets a paused node go on.
+	Resume() error
 }
 
-// A Problem is something that went wrong on a node and that the test has to
-// hear of.
-type Problem struct {
-	Node      string
-	Diagnosis *diagnostics.Diagnosis
-	Fails     bool // the test; otherwise it is only told
-}
-
-func newNode(l *Lease, index int) *Node {
-	name := fmt.Sprintf("node-%d", index+1)
-	return &Node{
-		Name: name, Index: index, lease: l,
-		Dir: filepath.Join(l.dir, name),
-	}
-}
-
-// MakeDir creates the node's directory, unless it is there. Most tests never
-// ask for it, and on a busy disk it can take longer than all the rest of a lease.
-func (n *Node) MakeDir() error {
-	if n.lease.Ended() {
-		return nil
-	}
-	return os.MkdirAll(n.Dir, 0o700)
-}
+func nodeName(index int) string { return fmt.Sprintf("node-%d", index+1) }
 
 // LostError says that a node was gone before it answered.
 type LostError struct {
@@ -89,449 +68,10 @@ func (e *LostError) Error() string {
 	return fmt.Sprintf("%s: the node is gone: %s", e.Op, e.Reason)
 }
 
-// adopt makes a process this node: tells it who it is, and waits until it has
-// heard. A process that is still starting is told all the same: it reads that
-// first, and answers with its name.
-func (n *Node) adopt(ctx context.Context, c *candidate) error {
-	late := func() error {
-		return &engine.Error{Failure: diagnostics.Failure{Phase: diagnostics.PhaseHandshake, Op: "start a node", Err: ctx.Err(), Log: engine.Tail(n.Log(), tailLines)}}
-	}
-	select {
-	case <-c.spawned:
-	case <-ctx.Done():
-		return late()
-	}
-	if c.process == nil {
-		return c.err
-	}
-	n.mu.Lock()
-	n.log = c.process.LogFile()
-	n.mu.Unlock()
-	body, err := wire.Marshal(n.identity())
-	if err != nil {
-		return err
-	}
-	_, err = c.process.Conn().Call(ctx, MethodAssign, body)
-	if err != nil && ctx.Err() != nil {
-		return late()
-	}
-	<-c.ready // the engine knows by now, or in a moment
-	if c.err != nil {
-		return c.err
-	}
-	if err != nil {
-		f := diagnostics.Failure{Phase: diagnostics.PhaseHandshake, Op: "start a node", Err: err, Log: engine.Tail(n.Log(), tailLines)}
-		if errors.Is(err, wire.ErrClosed) {
-			<-c.node.Done()
-			exit := c.node.Exit()
-			f.Exit = &exit
-		}
-		return &engine.Error{Failure: f}
-	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.cur != nil {
-		n.past = append(n.past, n.cur)
-	}
-	n.cur, n.used, n.env = c.node, c.used, c.env
-	n.asked, n.told, n.paused = "", false, false
-	return nil
-}
-
-func (n *Node) identity() Identity {
-	l := n.lease
-	id := Identity{
-		Cluster: l.ID, Name: n.Name, Index: n.Index, Size: len(l.Nodes), Dir: n.Dir,
-		Listen: make(map[string]string), Addrs: make(map[string][]string),
-		Baseline: reusable(l.request.Requirement, l.request.Config),
-	}
-	for _, port := range l.request.Requirement.Ports {
-		id.Listen[port] = n.Addr(port)
-		id.Addrs[port] = l.Addrs(port)
-	}
-	return id
-}
-
-// Addr is the address others dial to reach a named port; "" if there is none.
-func (n *Node) Addr(port string) string { return n.lease.addrs.Addr(n.Index, port) }
-
-// PID is the process id of the node's process, the last one if it has ended.
-func (n *Node) PID() int { return n.process().PID() }
-
-func (n *Node) process() engine.Node {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.cur
-}
-
-// Running reports whether the node's process exists, paused or not.
-func (n *Node) Running() bool { return alive(n.process()) }
-
-func alive(p engine.Node) bool {
-	select {
-	case <-p.Done():
-		return false
-	default:
-		return true
-	}
-}
-
-// Log is the file with all that the node has printed; "" before it has a
-// process.
-func (n *Node) Log() string {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.log
-}
-
-// Used reports whether the node had served an earlier lease.
-func (n *Node) Used() bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.used
-}
-
-// Call asks the node something. Besides the errors of wire.Conn.Call it returns
-// a *LostError if the node was gone before it answered. op says what is done,
-// for errors: "call startReplica on node-2".
-func (n *Node) Call(ctx context.Context, op, method string, body []byte) ([]byte, error) {
-	if n.lease.Ended() {
-		return nil, fmt.Errorf("%s: %w", op, n.lease.endedError())
-	}
-	p := n.process()
-	result, err := p.Conn().Call(ctx, method, body)
-	if err == nil || !errors.Is(err, wire.ErrClosed) {
-		return result, err
-	}
-	return nil, n.lost(ctx, p, op, err)
-}
-
-// lost finds out why the control channel has ended.
-func (n *Node) lost(ctx context.Context, p engine.Node, op string, cause error) error {
-	select {
-	case <-p.Done():
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(2 * time.Second):
-		// It lives and does not listen to us: it is of no use, and nobody could
-		// tell it to end.
-		p.Kill()
-	}
-	n.mu.Lock()
-	n.told = n.told || n.cur == p
-	reason := n.asked
-	if n.cur != p {
-		reason = "restarted by the test"
-	}
-	n.mu.Unlock()
-	e := &LostError{Node: n.Name, Op: op, Reason: reason, Exit: p.Exit(), Log: engine.Tail(n.Log(), tailLines)}
-	if reason == "" {
-		f := diagnostics.Failure{Phase: diagnostics.PhaseCall, Op: op, Node: n.Name, Err: cause, Exit: &e.Exit, Log: e.Log, PID: p.PID(), Path: n.Log()}
-		gather(&f)
-		e.Diagnosis = diagnostics.Diagnose(f)
-	}
-	return e
-}
-
-// expect notes that the process is going to end because the test wants it to.
-func (n *Node) expect(reason string) engine.Node {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if alive(n.cur) {
-		n.asked = reason
-	}
-	n.faulted = true
-	return n.cur
-}
-
-// Kill ends the node's whole process group by SIGKILL, and returns when the
-// node is gone. A node that has ended already is no error.
-func (n *Node) Kill() error {
-	n.acting.Lock()
-	defer n.acting.Unlock()
-	if n.lease.Ended() {
-		return fmt.Errorf("kill %s: %w", n.Name, n.lease.endedError())
-	}
-	return n.expect("killed by the test").Kill()
-}
-
-// Pause stops the node's process group by SIGSTOP, and returns when it has
-// stopped.
-func (n *Node) Pause() error {
-	n.acting.Lock()
-	defer n.acting.Unlock()
-	if n.lease.Ended() { // its process may serve another test by now
-		return fmt.Errorf("pause %s: %w", n.Name, n.lease.endedError())
-	}
-	p := n.process()
-	if err := p.Pause(); err != nil {
-		return n.gone("pause", err)
-	}
-	n.mu.Lock()
-	n.paused, n.faulted = true, true
-	n.mu.Unlock()
-	return nil
-}
-
-// Resume lets a paused node go on.
-func (n *Node) Resume() error {
-	n.acting.Lock()
-	defer n.acting.Unlock()
-	if n.lease.Ended() {
-		return fmt.Errorf("resume %s: %w", n.Name, n.lease.endedError())
-	}
-	return n.resume()
-}
-
-func (n *Node) resume() error {
-	if err := n.process().Resume(); err != nil {
-		return n.gone("resume", err)
-	}
-	n.mu.Lock()
-	n.paused = false
-	n.mu.Unlock()
-	return nil
-}
-
-func (n *Node) gone(what string, err error) error {
-	if errors.Is(err, os.ErrProcessDone) {
-		n.mu.Lock()
-		defer n.mu.Unlock()
-		reason := n.asked
-		if reason == "" {
-			exit := n.cur.Exit()
-			reason = exit.String()
-			n.told = true
-		}
-		return fmt.Errorf("%s %s: the node is not running: %s", what, n.Name, reason)
-	}
-	return fmt.Errorf("%s %s: %w", what, n.Name, err)
-}
-
-// Stop ends the node gracefully: its cleanups run and its coverage is written.
-// If ctx ends first, the node is killed, and ctx's error returned.
-func (n *Node) Stop(ctx context.Context) error {
-	n.acting.Lock()
-	defer n.acting.Unlock()
-	if n.lease.Ended() {
-		return fmt.Errorf("stop %s: %w", n.Name, n.lease.endedError())
-	}
-	return n.stop(ctx, "stopped by the test")
-}
-
-func (n *Node) stop(ctx context.Context, reason string) error {
-	p := n.expect(reason)
-	if !alive(p) {
-		return nil
-	}
-	n.mu.Lock()
-	paused := n.paused
-	n.mu.Unlock()
-	if paused {
-		n.resume()
-	}
-	return n.shutDown(ctx, p)
-}
-
-// shutDown asks a process to end and sees that it does. Errors of the node's
-// cleanups, and a bad exit status, are noted as problems: they belong to
-// whatever used the node.
-func (n *Node) shutDown(ctx context.Context, p engine.Node) error {
-	body, err := p.Conn().Call(ctx, MethodStop, nil)
-	if err == nil {
-		if report, err := wire.Unmarshal[EndReport](body); err == nil {
-			n.reportErrors(&report)
-		}
-		p.Conn().Close() // the node exits when it has nobody to answer any more
-	}
-	select {
-	case <-p.Done():
-	case <-ctx.Done():
-		p.Kill()
-		return fmt.Errorf("stop %s: it did not end in time and was killed: %w", n.Name, ctx.Err())
-	}
-	n.examine(p, true)
-	return nil
-}
-
-// reportErrors notes cleanups that panicked.
-func (n *Node) reportErrors(r *EndReport) {
-	for _, text := range r.Errors {
-		n.problem(diagnostics.Failure{Phase: diagnostics.PhaseStop, Code: diagnostics.NodePanic, Err: errors.New(text)}, true)
-	}
-}
-
-func (n *Node) problem(f diagnostics.Failure, fails bool) {
-	f.Node = n.Name
-	if f.Op == "" {
-		f.Op = "end " + n.Name
-		if n.lease != nil {
-			f.Op += " after " + n.lease.request.Test
-		}
-	}
-	if f.Log == nil {
-		f.Log = engine.Tail(n.Log(), tailLines)
-	}
-	gather(&f)
-	d := diagnostics.Diagnose(f)
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.problems = append(n.problems, Problem{Node: n.Name, Diagnosis: d, Fails: fails})
-}
-
-// raceExit is the status the race detector gives a process it found a race in.
-const raceExit = 66
-
-// examine looks at how a process has ended. asked: it was told to, so that
-// status 0 is right.
-func (n *Node) examine(p engine.Node, asked bool) {
-	exit := p.Exit()
-	f := diagnostics.Failure{Phase: diagnostics.PhaseStop, Exit: &exit, PID: p.PID()}
-	switch {
-	case RaceEnabled && (exit.Code == raceExit || exit.Signal != "" && hasRace(n.Log())):
-		f.Phase = diagnostics.PhaseCall
-		f.Code = diagnostics.NodeRace
-		f.Log = raceReport(n.Log())
-		n.problem(f, true)
-	case asked && exit.Code != 0 && exit.Signal == "":
-		f.Phase = diagnostics.PhaseCall
-		n.problem(f, true)
-	}
-}
-
-// raceMark begins the race detector's report.
-const raceMark = "WARNING: DATA RACE"
-
-func hasRace(log string) bool {
-	b, err := os.ReadFile(log)
-	return err == nil && strings.Contains(string(b), raceMark)
-}
-
-// raceReport is the part of the log that holds the first race.
-func raceReport(log string) []string {
-	b, err := os.ReadFile(log)
-	if err != nil {
-		return nil
-	}
-	_, report, ok := strings.Cut(string(b), raceMark)
-	if !ok {
-		return nil
-	}
-	report, _, _ = strings.Cut(report, "==================")
-	return strings.Split(raceMark+strings.TrimRight(report, "\n"), "\n")
-}
-
-// Restart starts the node again, with its name, addresses and directory. A node
-// that runs is stopped first. It returns when the node answers.
-func (n *Node) Restart(ctx context.Context) error {
-	n.acting.Lock()
-	defer n.acting.Unlock()
-	if n.lease.Ended() {
-		return fmt.Errorf("restart %s: %w", n.Name, n.lease.endedError())
-	}
-	if err := n.stop(ctx, "restarted by the test"); err != nil {
-		return fmt.Errorf("restart %s: %w", n.Name, err)
-	}
-	timeout := n.lease.request.Config.StartTimeout()
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	pool := &n.lease.m.pool
-	p, err := pool.engine.Start(ctx, engine.Spec{Env: pool.env(), Log: n.Log()})
-	if err == nil {
-		if err = n.adopt(ctx, there(p)); err != nil {
-			p.Kill()
-		}
-	}
-	if err != nil {
-		f := diagnostics.Failure{Phase: diagnostics.PhaseExec, Err: err}
-		if e := (*engine.Error)(nil); errors.As(err, &e) {
-			f = e.Failure
-		}
-		f.Op, f.Node, f.Limit = "restart "+n.Name, n.Name, timeout
-		gather(&f)
-		return diagnostics.Diagnose(f)
-	}
-	return nil
-}
-
-// Ping returns nil if the node answers before ctx ends.
-func (n *Node) Ping(ctx context.Context) error {
-	n.mu.Lock()
-	paused := n.paused
-	n.mu.Unlock()
-	_, err := n.Call(ctx, "ask "+n.Name+" whether it is healthy", MethodPing, nil)
-	if err != nil && paused && ctx.Err() != nil {
-		return fmt.Errorf("%s is paused: %w", n.Name, err)
-	}
-	return err
-}
-
-// end is the end of the node's lease, or of the run: a process that runs is
-// stopped, and whatever went wrong with it is noted.
-func (n *Node) end(ctx context.Context) {
-	n.acting.Lock()
-	defer n.acting.Unlock()
-	n.mu.Lock()
-	p, asked, told, paused := n.cur, n.asked, n.told, n.paused
-	n.mu.Unlock()
-	if p == nil {
-		return
-	}
-	if alive(p) {
-		if paused {
-			n.resume()
-		}
-		n.mu.Lock()
-		n.asked = "its lease has ended"
-		n.mu.Unlock()
-		if err := n.shutDown(ctx, p); err != nil {
-			n.problem(diagnostics.Failure{Phase: diagnostics.PhaseStop, Code: diagnostics.NodeHung, Err: err, Log: engine.Tail(n.Log(), tailLines)}, true)
-		}
-		return
-	}
-	if asked != "" {
-		if exit := p.Exit(); exit.Signal != "" { // stopped ones were examined then
-			n.examine(p, false)
-		}
-		return
-	}
-	exit := p.Exit()
-	if told && !(RaceEnabled && exit.Code == raceExit) {
-		return
-	}
-	f := diagnostics.Failure{Phase: diagnostics.PhaseStop, Code: diagnostics.NodeExitUnnoticed, Exit: &exit, PID: p.PID()}
-	if RaceEnabled && exit.Code == raceExit {
-		f.Code, f.Phase, f.Log = diagnostics.NodeRace, diagnostics.PhaseCall, raceReport(n.Log())
-	}
-	n.problem(f, true)
-}
-
-// reset ends the lease on a node that is to stay, and reports whether it may.
-func (n *Node) reset(ctx context.Context) bool {
-	n.acting.Lock()
-	defer n.acting.Unlock()
-	n.mu.Lock()
-	p, faulted := n.cur, n.faulted
-	n.mu.Unlock()
-	if faulted || !alive(p) {
-		return false
-	}
-	body, err := p.Conn().Call(ctx, MethodReset, nil)
-	if err != nil {
-		return false
-	}
-	report, err := wire.Unmarshal[EndReport](body)
-	if err != nil {
-		return false
-	}
-	n.reportErrors(&report)
-	left := func(code diagnostics.Code, what []string) {
-		if len(what) > 0 {
-			n.problem(diagnostics.Failure{Phase: diagnostics.PhaseStop, Code: code, Details: what, PID: p.PID()}, false)
-		}
-	}
-	left(diagnostics.LeftGoroutine, report.Goroutines)
-	left(diagnostics.LeftListener, report.Listeners)
-	left(diagnostics.LeftChild, report.Children)
-	return report.Clean()
+// A Problem is something that went wrong on a node and that the test has to
+// hear of.
+type Problem struct {
+	Node      string
+	Diagnosis *diagnostics.Diagnosis
+	Fails     bool // the test; otherwise it is only told
 }

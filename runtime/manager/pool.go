@@ -6,9 +6,11 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/distkit/dist/runtime/engine"
+	"github.com/distkit/dist/runtime/manager/allowance"
 	"github.com/distkit/dist/runtime/wire"
 )
 
@@ -63,6 +65,8 @@ func (c *candidate) dead() bool {
 type pool struct {
 	engine engine.Engine
 	env    func() []string
+	room   *allowance.Allowance // all nodes here are counted in it; nil: nobody counts
+	dying  atomic.Int32         // nodes that are being killed
 
 	mu     sync.Mutex
 	spares []*candidate // oldest first
@@ -132,6 +136,7 @@ func (p *pool) rehearse(ctx context.Context, c *candidate) {
 // A warming is a number of spares to have, with today's environment.
 type warming struct {
 	n       int
+	total   int // nodes that may run on this machine at once
 	env     []string
 	print   uint64
 	timeout time.Duration
@@ -142,10 +147,10 @@ const warmDelay = 5 * time.Millisecond
 
 // warm sees to it that n spares are ready or on their way: now, or after
 // warmDelay unless somebody calls warmNow earlier.
-func (p *pool) warm(n int, timeout time.Duration, soon bool) {
+func (p *pool) warm(n, total int, timeout time.Duration, soon bool) {
 	env := p.env()
 	p.mu.Lock()
-	p.due = &warming{n, env, fingerprint(env), timeout}
+	p.due = &warming{n, total, env, fingerprint(env), timeout}
 	p.mu.Unlock()
 	if soon {
 		time.AfterFunc(warmDelay, p.warmNow)
@@ -164,9 +169,45 @@ func (p *pool) warmNow() {
 		return
 	}
 	p.prune(w.print)
-	for range w.n - len(p.spares) {
+	missing := w.n - len(p.spares)
+	if missing <= 0 || p.room != nil && !p.room.Reserve(missing, w.total, unused) {
+		return // no room, or others wait for it
+	}
+	for range missing {
 		p.spares = append(p.spares, p.start(w.env, w.print, w.timeout))
 	}
+	p.tell(nil)
+}
+
+// tell has those who share the machine know how many nodes are idle here. room is
+// what some of them are not idle for any more. p.mu is held.
+func (p *pool) tell(room *allowance.Grant) {
+	if p.room != nil {
+		p.room.Idle(len(p.spares)+len(p.clean)+int(p.dying.Load()), room)
+	}
+}
+
+// usable is how many idle nodes a cluster of n nodes is going to take. That some
+// may be found dead, or to have another environment, is for take to see: they
+// are replaced, and gone in a moment.
+func (p *pool) usable(n int, reuse bool) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	have := len(p.spares)
+	if reuse {
+		have += len(p.clean)
+	}
+	return min(n, have)
+}
+
+// giveUp ends all that nobody has.
+func (p *pool) giveUp() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range append(p.spares, p.clean...) {
+		p.discard(c)
+	}
+	p.spares, p.clean = nil, nil
 }
 
 // prune drops candidates that died, or whose environment is not today's.
@@ -188,18 +229,24 @@ func (p *pool) prune(print uint64) {
 // discard ends a candidate in the background. What nobody has used has nothing
 // to say: it is killed.
 func (p *pool) discard(c *candidate) {
+	p.dying.Add(1)
 	p.going.Go(func() {
 		c.stop()
 		<-c.ready
 		if c.node != nil {
 			c.node.Kill()
 		}
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.dying.Add(-1)
+		p.tell(nil)
 	})
 }
 
 // take hands out n candidates for the environment of now: used ones first if
 // reuse, then spares, those that are ready before those on their way, then new ones.
-func (p *pool) take(n int, reuse bool, timeout time.Duration) []*candidate {
+// room is what they have been granted.
+func (p *pool) take(n int, reuse bool, timeout time.Duration, room *allowance.Grant) []*candidate {
 	env := p.env()
 	print := fingerprint(env)
 	p.mu.Lock()
@@ -222,6 +269,7 @@ func (p *pool) take(n int, reuse bool, timeout time.Duration) []*candidate {
 		}
 		p.spares = rest
 	}
+	p.tell(room)
 	for len(taken) < n {
 		taken = append(taken, p.start(env, print, timeout))
 	}
@@ -257,6 +305,7 @@ func (p *pool) keep(n engine.Node, print uint64) {
 		return
 	}
 	p.clean = append(p.clean, c)
+	p.tell(nil)
 }
 
 // giveBack takes back a candidate whose cluster did not come to be. It may have
@@ -274,6 +323,7 @@ func (p *pool) giveBack(c *candidate) {
 	} else {
 		p.spares = append(p.spares, c)
 	}
+	p.tell(nil)
 }
 
 // await returns when every spare is ready, or has failed.

@@ -288,9 +288,13 @@ func (b *build) buildError(said []string, err error) error {
 // dir is where this build is kept: the same for the same package, directory
 // and flags.
 func (b *build) dir() (string, error) {
+	gob := b.gob
+	if real, err := filepath.EvalSymlinks(gob); err == nil {
+		gob = real // go test has another way to it than a shell
+	}
 	h := sha256.New()
 	for _, part := range slices.Concat(
-		[]string{b.gob, b.o.Dir, b.p.Package, "args"}, b.o.Flags.Args, []string{"env"}, b.o.Flags.Env,
+		[]string{gob, b.o.Dir, b.p.Package, "args"}, b.o.Flags.Args, []string{"env"}, b.o.Flags.Env,
 		[]string{value(b.o.env(), "GOFLAGS"), value(b.o.env(), "GOOS"), value(b.o.env(), "GOARCH"), value(b.o.env(), "GOWORK")},
 	) {
 		fmt.Fprintf(h, "%q\n", part)

@@ -477,3 +477,86 @@ func lockBuild(t testing.TB, dir string) (unlock func()) {
 	}
 	return func() { lock.Close() }
 }
+
+// TestTestCache has Go's test cache answer as long as the program is the same,
+// and not any longer, although somebody else has built it.
+func TestTestCache(t *testing.T) {
+	ownCache(t)
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, list := module(t, files()), filepath.Join(t.TempDir(), "inputs")
+	write(t, dir, map[string]string{
+		"go.mod":  strings.Replace(goMod, "1.26", "1.26.0", 1),
+		"go.work": fmt.Sprintf("go 1.26.0\n\nuse %q\nuse .\n", root),
+		"kv_test.go": fmt.Sprintf(`package kv
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/distkit/dist/runtime/program"
+)
+
+func Test(t *testing.T) {
+	inputs, err := os.ReadFile(%q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	program.Touch(strings.Split(string(inputs), "\n"))
+}
+`, list),
+	})
+	clock := time.Now().Add(-24 * time.Hour)
+	touch := func(path string, at time.Time) {
+		if err := os.Chtimes(path, at, at); err != nil {
+			t.Error(err)
+		}
+	}
+	filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		touch(path, clock)
+		return err
+	})
+	cached := func() bool {
+		x := mustBuild(t, &config.Program{Name: "kv", Package: "./cmd/kv"}, Options{Dir: dir})
+		if err := os.WriteFile(list, []byte(strings.Join(x.Inputs, "\n")), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command("go", "test", ".")
+		cmd.Dir = dir
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		return strings.Contains(string(out), "(cached)")
+	}
+	if first, second := cached(), cached(); first || !second {
+		t.Errorf("cached at first: %v, then: %v", first, second)
+	}
+	for name, file := range map[string]struct{ path, text string }{
+		"a source":         {"store/store.go", "package store\n\nconst Name = \"changed\"\n"},
+		"an embedded file": {"cmd/kv/words.txt", "changed"},
+		"a new file":       {"store/new.go", "package store\n\nfunc init() { println(\"changed\") }\n"},
+		"go.mod":           {"go.mod", goMod + "\n// changed\n"},
+	} {
+		write(t, dir, map[string]string{file.path: file.text})
+		// Later than it was, but not so lately that the go command distrusts it.
+		clock = clock.Add(time.Minute)
+		touch(filepath.Join(dir, file.path), clock)
+		if name == "a new file" {
+			touch(filepath.Dir(filepath.Join(dir, file.path)), clock)
+		}
+		if cached() {
+			t.Errorf("%s has changed, and the cache answers", name)
+		}
+		if !cached() {
+			t.Errorf("nothing has changed since %s, and the test ran", name)
+		}
+	}
+	write(t, dir, map[string]string{"other/other.go": "package other\n\nconst Changed = 1\n"})
+	if !cached() {
+		t.Error("the test ran because of a package that the program does not have")
+	}
+}

@@ -35,8 +35,27 @@ type Client struct {
 
 // A wait is a lease that has not been granted yet.
 type wait struct {
-	announce func(string)
-	reason   string // the last one given
+	mu       sync.Mutex
+	announce func(string) // nil when nobody listens any more
+	reason   string       // the last one given
+}
+
+// tell passes on why it takes long.
+func (w *wait) tell(reason string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.reason = reason
+	if w.announce != nil {
+		w.announce(reason)
+	}
+}
+
+// over returns the last reason. Nothing is announced after it.
+func (w *wait) over() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.announce = nil
+	return w.reason
 }
 
 // Dial connects to an owner. Its error is a *diagnostics.Diagnosis or an
@@ -123,12 +142,9 @@ func (c *Client) handle(_ context.Context, method string, body []byte) ([]byte, 
 	}
 	c.mu.Lock()
 	wait := c.waits[w.Lease]
-	if wait != nil {
-		wait.reason = w.Reason
-	}
 	c.mu.Unlock()
-	if wait != nil && wait.announce != nil {
-		wait.announce(w.Reason)
+	if wait != nil {
+		wait.tell(w.Reason)
 	}
 	return wire.Marshal(struct{}{})
 }
@@ -162,6 +178,7 @@ func (c *Client) Lease(ctx context.Context, a Ask) (Lease, error) {
 		c.mu.Lock()
 		delete(c.waits, id)
 		c.mu.Unlock()
+		w.over()
 	}()
 
 	// The owner knows why it takes long: when ctx ends, it is asked for that.
@@ -190,11 +207,9 @@ func (c *Client) Lease(ctx context.Context, a Ask) (Lease, error) {
 			Phase: diagnostics.PhasePrepare, Code: diagnostics.ClusterBusy, Op: op, Name: a.Cluster,
 			Err: ctx.Err(), Elapsed: time.Since(begin),
 		}
-		c.mu.Lock()
-		if w.reason != "" {
-			f.Details = []string{w.reason}
+		if reason := w.over(); reason != "" {
+			f.Details = []string{reason}
 		}
-		c.mu.Unlock()
 		return nil, &engine.Error{Failure: f}
 	}
 	return nil, err

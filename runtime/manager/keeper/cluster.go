@@ -314,7 +314,7 @@ func (c *cluster) shared(l *lease) bool {
 
 // refresh prepares a cluster that runs already.
 func (c *cluster) refresh(ctx context.Context, l *lease) error {
-	if !l.shared && !c.fresh {
+	if !l.shared && !l.idle && !c.fresh {
 		if err := c.reset(ctx); err != nil {
 			return err
 		}
@@ -338,10 +338,12 @@ func (c *cluster) settle(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err = c.each(func(n *member) error { return n.health(ctx) }); err == nil {
-			return nil
-		}
-		if time.Now().After(until) {
+		// A node that is stopped takes a connection, and says nothing.
+		look, cancel := context.WithDeadline(ctx, until)
+		err = c.each(func(n *member) error { return n.health(look) })
+		over := look.Err() != nil
+		cancel()
+		if err == nil || over {
 			return err
 		}
 		select {
@@ -466,7 +468,7 @@ func (c *cluster) reset(ctx context.Context) error {
 		}
 		return nil
 	}
-	if err := c.each(func(n *member) error { return n.stop(ctx, "stopped: its cluster begins anew") }); err != nil {
+	if err := c.each(func(n *member) error { return n.discard(ctx) }); err != nil {
 		return err
 	}
 	c.sweep()

@@ -47,10 +47,6 @@ func New(e engine.Engine) *Keeper {
 // asked for: an exclusive one when the one before has ended, shared ones that
 // follow each other together.
 func (k *Keeper) Lease(ctx context.Context, a Ask) (Lease, error) {
-	if a.Program == nil || a.Nodes < 1 {
-		return nil, fmt.Errorf("lease a cluster for %s: %d nodes of no program", a.Who, a.Nodes)
-	}
-	a.Env = environment(a.Env)
 	l, err := k.lease(ctx, a, false)
 	if err != nil {
 		return nil, err
@@ -61,7 +57,7 @@ func (k *Keeper) Lease(ctx context.Context, a Ask) (Lease, error) {
 // Up starts the cluster that an Ask is about, if it is not up, without leasing
 // it to anybody: the first exclusive lease has it as it is.
 func (k *Keeper) Up(ctx context.Context, a Ask) (Info, error) {
-	a.Env, a.Shared = environment(a.Env), false
+	a.Shared = false
 	l, err := k.lease(ctx, a, true)
 	if err != nil {
 		return Info{}, err
@@ -70,7 +66,14 @@ func (k *Keeper) Up(ctx context.Context, a Ask) (Info, error) {
 	return l.c.info(), nil
 }
 
+// nodesMost is more than any machine carries: whoever asks for more is mistaken.
+const nodesMost = 4096
+
 func (k *Keeper) lease(ctx context.Context, a Ask, idle bool) (*lease, error) {
+	if a.Program == nil || a.Nodes < 1 || a.Nodes > nodesMost {
+		return nil, fmt.Errorf("lease a cluster for %s: a program and 1 to %d nodes are needed, not %d", a.Who, nodesMost, a.Nodes)
+	}
+	a.Env = environment(a.Env)
 	for {
 		c, err := k.cluster(&a)
 		if err != nil {

@@ -273,6 +273,14 @@ func TestUp(t *testing.T) {
 		if l = mustLease(t, o, a); l.Info().Nodes[0].PID == i.Nodes[0].PID {
 			t.Error("the second lease has used nodes")
 		}
+		mustTalk(t, l.Info().Nodes[0], "put kept")
+		mustRelease(t, l)
+		if again, err := k.Up(t.Context(), testAsk(t, 2)); err != nil || again.ID != i.ID {
+			t.Errorf("Up() of what is up = %+v, %v", again, err)
+		}
+		if got := mustTalk(t, l.Info().Nodes[0], "get"); got != "kept" {
+			t.Errorf("Up() of what is up has left the data %q", got)
+		}
 		a.Nodes = 3
 		if _, err := o.Lease(t.Context(), a); code(err) != diagnostics.ClusterUnfit || !strings.Contains(err.Error(), "too small: 2 nodes, 3 asked for") {
 			t.Errorf("a cluster that is too small: %v", err)
@@ -288,7 +296,10 @@ func TestBroken(t *testing.T) {
 		"stopped": func(t *testing.T, l Lease) { act(t, l, 0, Stop) },
 		"paused":  func(t *testing.T, l Lease) { act(t, l, 0, Pause) },
 		"crashed": func(t *testing.T, l Lease) { talk(l.Info().Nodes[0], "exit 4") },
-		"deaf":    func(t *testing.T, l Lease) { mustTalk(t, l.Info().Nodes[0], "deaf") },
+		"stopped by a stranger": func(t *testing.T, l Lease) {
+			syscall.Kill(l.Info().Nodes[0].PID, syscall.SIGSTOP)
+		},
+		"deaf": func(t *testing.T, l Lease) { mustTalk(t, l.Info().Nodes[0], "deaf") },
 		"killed by a stranger": func(t *testing.T, l Lease) {
 			syscall.Kill(l.Info().Nodes[0].PID, syscall.SIGKILL)
 		},

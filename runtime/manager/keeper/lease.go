@@ -111,6 +111,13 @@ func (l *lease) Release(ctx context.Context) (Report, error) {
 	l.ended = true
 	l.mu.Unlock()
 	l.acts.Wait()
+	if !l.shared { // what others do to the nodes is not this holder's to answer for
+		var wg sync.WaitGroup
+		for _, n := range l.nodes {
+			wg.Go(func() { n.witness(ctx) })
+		}
+		wg.Wait()
+	}
 	r := Report{Logs: make(map[string][]string)}
 	for i, n := range l.nodes {
 		r.Problems = append(r.Problems, n.settle(l.who, l.marks[i])...)

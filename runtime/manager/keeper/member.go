@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/distkit/dist/config"
@@ -119,6 +120,28 @@ func (n *member) stop(ctx context.Context, reason string) error {
 	return n.stopLocked(ctx, reason)
 }
 
+// discardGrace is how long a process may take to stop whose data are thrown
+// away: servers wait for each other here, and nothing comes of it.
+const discardGrace = 500 * time.Millisecond
+
+// discard ends the process, before the node's data are emptied. One with
+// coverage to write gets the time it needs.
+func (n *member) discard(ctx context.Context) error {
+	n.acting.Lock()
+	defer n.acting.Unlock()
+	p, running := n.expect("stopped: its cluster begins anew")
+	if !running {
+		return nil
+	}
+	n.resumeLocked()
+	spec := n.spec
+	if !slices.Contains(n.c.ask.Flags.Args, "-cover") && (spec.Grace <= 0 || spec.Grace > discardGrace) {
+		spec.Grace = discardGrace
+	}
+	_, err := program.Stop(ctx, spec, p)
+	return err
+}
+
 // end is stop for the last time.
 func (n *member) end(ctx context.Context) {
 	n.acting.Lock()
@@ -143,14 +166,13 @@ func (n *member) stopLocked(ctx context.Context, reason string) error {
 	return err
 }
 
+// resumeLocked has a process run on, whoever has stopped it: not all signals
+// are ours, and whether it is stopped would cost more to find out.
 func (n *member) resumeLocked() error {
 	n.mu.Lock()
-	p, paused := n.cur, n.paused
+	p := n.cur
 	n.paused = false
 	n.mu.Unlock()
-	if !paused || p == nil {
-		return nil
-	}
 	return p.Resume()
 }
 
@@ -168,8 +190,12 @@ func (n *member) restart(ctx context.Context, reason string) error {
 func (n *member) restore(ctx context.Context) error {
 	n.acting.Lock()
 	defer n.acting.Unlock()
-	if _, running := n.running(); running {
-		return n.resumeLocked()
+	if p, running := n.running(); running {
+		err := n.resumeLocked()
+		if !errors.Is(err, os.ErrProcessDone) {
+			return err
+		}
+		<-p.Done() // just now
 	}
 	return n.startLocked(ctx)
 }
@@ -320,6 +346,26 @@ func (n *member) begin() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.told = n.cur == nil || !alive(n.cur)
+}
+
+// witness waits for the end of a process that is just ending: the kernel closes
+// its ports a moment before it tells how it has ended.
+func (n *member) witness(ctx context.Context) {
+	p, running := n.running()
+	n.mu.Lock()
+	paused := n.paused
+	n.mu.Unlock()
+	if !running || paused || len(n.spec.Program.Ready.Exec) > 0 { // a command is too much for a look
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
+	defer cancel()
+	if err := program.Healthy(ctx, n.c.k.engine, n.spec, p); errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET) {
+		select {
+		case <-p.Done():
+		case <-ctx.Done():
+		}
+	}
 }
 
 // settle is the end of a lease: what went wrong on the node that its holder did

@@ -39,6 +39,7 @@ type Server struct {
 	peers   map[*peer]bool
 	ending  bool
 	serving sync.WaitGroup // requests in progress
+	present sync.WaitGroup // peers
 }
 
 // Listen enters a Keeper into the registry. From then on others can find it;
@@ -104,7 +105,9 @@ func (s *Server) Serve(ctx context.Context) (reason string, err error) {
 		select {
 		case <-ctx.Done():
 		case err = <-accepted:
-			err = fmt.Errorf("lease clusters to other processes: %w", err)
+			if errors.Is(err, net.ErrClosed) { // by Close
+				err = nil
+			}
 		case <-s.downed:
 			reason = "its last cluster has been ended"
 		case <-idle.C:
@@ -146,10 +149,11 @@ func (s *Server) Close() {
 		case <-time.After(time.Second): // a peer that does not read
 		}
 		s.mu.Lock()
-		defer s.mu.Unlock()
 		for p := range s.peers {
 			p.stream.Close()
 		}
+		s.mu.Unlock()
+		s.present.Wait()
 	})
 }
 
@@ -165,18 +169,18 @@ func (s *Server) accept() error {
 		}
 		p := &peer{s: s, stream: c, leases: make(map[uint64]Lease), asks: make(map[uint64]*asking)}
 		s.mu.Lock()
-		n := len(s.peers)
-		s.peers[p] = true
-		ending := s.ending
-		s.mu.Unlock()
-		if ending {
-			p.close()
+		if s.ending {
+			s.mu.Unlock()
+			c.Close()
 			continue
 		}
-		go func() {
+		n := len(s.peers)
+		s.peers[p] = true
+		s.present.Go(func() {
 			defer p.close()
 			p.serve(n >= peersMost)
-		}()
+		})
+		s.mu.Unlock()
 	}
 }
 
@@ -322,7 +326,13 @@ func (p *peer) handle(ctx context.Context, method string, body []byte) ([]byte, 
 	case methodRelease:
 		return reply(body, func(r nodeRequest) reportAnswer { return answerOf(p.release(ctx, r.Lease)) })
 	case methodClusters:
-		return reply(body, func(struct{}) []offer { return p.s.keeper.offers() })
+		return reply(body, func(struct{}) []offer {
+			offers := p.s.keeper.offers()
+			for i := range offers {
+				offers[i].Info.Inputs = nil // many, and only for whoever leases it
+			}
+			return offers
+		})
 	case methodDown:
 		return reply(body, func(r downRequest) downAnswer {
 			ended := p.s.keeper.Down(ctx, r.Clusters, r.Force)

@@ -105,7 +105,7 @@ func TestKept(t *testing.T) {
 	}
 }
 
-func killNode() { node.Kill() }
+func killNode() { node.Kill() } // want killNode:"kills a node"
 
 func TestMine(t *testing.T) {
 	if mine == nil {
@@ -225,9 +225,32 @@ func TestShared(t *testing.T) {
 	c.Node(0).Kill() // want `TestShared kills a node of a cluster that it shares: others that use it now would see that, too`
 	disturb(c)       // want `TestShared stops a node in disturb of a cluster that it shares`
 	dist.Call(t.Context(), c.Node(0), echo, 1)
+	clustertest.Ask(c)
 }
 
-func disturb(c *dist.Cluster) { c.Node(1).Stop(context.Background()) }
+//dist:nodes=3 program=etcd shared
+func TestSharedByHelper(t *testing.T) {
+	c := dist.Require(t)
+	clustertest.Crash(c) // want `TestSharedByHelper kills a node in clustertest.Crash \(clustertest/clustertest.go:\d+\) of a cluster that it shares`
+	crash(c)             // want `TestSharedByHelper kills a node in crash, which calls clustertest.Crash \(clustertest/clustertest.go:\d+\) of a cluster that it shares`
+	(&clustertest.Breaker{C: c}).Break()
+}
+
+//dist:nodes=3 program=etcd shared
+func TestSharedByMethod(t *testing.T) {
+	b := clustertest.Breaker{C: dist.Require(t)}
+	t.Run("", func(t *testing.T) {
+		b.Break() // want `TestSharedByMethod isolates a node in clustertest.Breaker.Break \(clustertest/clustertest.go:\d+\) of a cluster that it shares`
+	})
+}
+
+func crash(c *dist.Cluster) { // want crash:"kills a node"
+	if err := clustertest.Crash(c); err != nil {
+		panic(err)
+	}
+}
+
+func disturb(c *dist.Cluster) { c.Node(1).Stop(context.Background()) } // want disturb:"stops a node"
 
 func echo(ctx context.Context, in int) (int, error) { return in, nil }
 

@@ -34,3 +34,16 @@ func With(t testing.TB, opts ...dist.Option) *dist.Cluster { // want With:"requi
 
 // Run is what testing suites have: what it does with suite is its affair.
 func Run(t *testing.T, suite any) {}
+
+// Crash is a helper that disturbs the cluster it is given.
+func Crash(c *dist.Cluster) error { return crash(c) } // want Crash:"kills a node"
+
+func crash(c *dist.Cluster) error { return c.Node(0).Kill() } // want crash:"kills a node"
+
+// Break is one whose method does.
+type Breaker struct{ C *dist.Cluster }
+
+func (b *Breaker) Break() error { return b.C.Isolate(b.C.Node(0)) } // want Break:"isolates a node"
+
+// Ask disturbs nobody.
+func Ask(c *dist.Cluster) bool { return c.Node(0).Running() }

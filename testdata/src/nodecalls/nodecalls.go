@@ -34,6 +34,9 @@ func Start(ctx context.Context, n *dist.Node, c *dist.Cluster) {
 	dist.Call(ctx, n, late, 1)
 	dist.Call(ctx, n, clustertest.Registered, 1)
 	dist.Call(ctx, n, clustertest.Exported, 1) // want `clustertest.Exported is given to dist.Call outside a test file`
+	dist.Call(ctx, n, generic, 1)
+	dist.Call(ctx, n, generic, "")            // want `generic is given to dist.Call outside a test file`
+	dist.Call(ctx, n, generic[[]string], nil) // want `generic\[\[\]string\] is given to dist.Call outside a test file`
 }
 
 func Wrap[In, Out any](ctx context.Context, n *dist.Node, fn func(context.Context, In) (Out, error), in In) (Out, error) {

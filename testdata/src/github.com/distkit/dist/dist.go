@@ -30,6 +30,7 @@ func (*Cluster) Node(i int) *Node           { return nil }
 func (*Cluster) Addrs(port string) []string { return nil }
 func (*Cluster) Nodes() []*Node             { return nil }
 func (*Cluster) Size() int                  { return 0 }
+func (*Cluster) Isolate(n *Node) error      { return nil }
 
 func (*Node) Kill() error                    { return nil }
 func (*Node) Stop(ctx context.Context) error { return nil }
@@ -49,3 +50,5 @@ func Register[In, Out any](fn func(context.Context, In) (Out, error)) {}
 func Main(m interface{ Run() int }) int { return m.Run() }
 
 func Self(ctx context.Context) *Local { return nil }
+
+func (*Local) Context() context.Context { return nil }

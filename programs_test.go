@@ -1,0 +1,166 @@
+//go:build linux
+
+package dist_test
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestPrograms runs the tests of testdata/programs, whose nodes run a program.
+func TestPrograms(t *testing.T) {
+	if _, err := programs.path(); err != nil {
+		t.Fatal(err)
+	}
+	const good = "^Test(Starts|Fresh.|Shared[12]|Faults|Call|Mixed|Dir)$"
+	for _, test := range []struct {
+		name   string
+		args   []string
+		env    string
+		status int
+		want   []string
+	}{
+		{name: "good", args: []string{"-test.run=" + good, "-test.v"},
+			want: []string{`--- PASS: TestFaults`, `cluster kv-`, `node-1 killed in`}},
+		{name: "good, twice, in any order", args: []string{"-test.run=" + good, "-test.count=2", "-test.shuffle=on"}},
+		{name: "good, ports", args: []string{"-test.run=" + good}, env: "DIST_NETWORK_ADDRESSES=ports"},
+		{name: "kept", args: []string{"-test.run=Fresh", "-test.v"},
+			want: []string{`(?s)Fresh1.*dist: cluster (kv-\S+): started.*Fresh2.*dist: cluster kv-\S+: reused`}},
+		{name: "never kept", args: []string{"-test.run=Fresh", "-test.v"}, env: "DIST_CLUSTER_REUSE=never",
+			want: []string{`(?s)Fresh1.*: started.*Fresh2.*: started`, `!: reused`}},
+		{name: "broken", args: []string{"-test.run=Broken"}, status: 1,
+			want: []string{`cannot have a cluster of broken for TestBroken: node-1 `, `exit status 1`, `no-such-host\.invalid`, `!timeout`}},
+		{name: "dies", args: []string{"-test.run=Dies"}, status: 1,
+			want: []string{`DIST-NODE-EXIT-UNNOTICED`, `exit status 3`, `node-2 \| .*asked to exit`}},
+		{name: "fault while sharing", args: []string{"-test.run=SharedFault"}, status: 1,
+			want: []string{`kill node-1: other tests may have the node at the same time`}},
+		{name: "unknown port", args: []string{"-test.run=UnknownPort"}, status: 1,
+			want: []string{`DIST-CONFIG-PORT`, `port "raft", and kv has kv`}},
+		{name: "unreachable", args: []string{"-test.run=Attached$"}, env: "DIST_CLUSTER_START_TIMEOUT=100ms", status: 1,
+			want: []string{`DIST-CLUSTER-UNREACHABLE`, `127\.0\.0\.1:1`}},
+		{name: "attached, too small", args: []string{"-test.run=AttachedSmall"}, status: 1,
+			want: []string{`DIST-CLUSTER-SIZE`, `the attached cluster outside has 2|3 nodes are needed, and it has 2`}},
+		{name: "manual", args: []string{"-test.run=Starts"}, env: "DIST_CLUSTER_MODE=manual", status: 1,
+			want: []string{`DIST-MODE-MANUAL`, `no cluster of kv with 3 nodes is up`}},
+		{name: "off", args: []string{"-test.run=Starts|Attached", "-test.v"}, env: "DIST_CLUSTER_MODE=off",
+			want: []string{`SKIP: TestStarts`, `SKIP: TestAttached`}},
+		{name: "too large", args: []string{"-test.run=Starts"}, env: "DIST_CLUSTER_MAX_NODES=2", status: 1,
+			want: []string{`DIST-SIZE-MAX-NODES`}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			newRunOf(t, programs, test.env, test.args...).check(t, test.status, test.want...)
+		})
+	}
+}
+
+// TestProgramKilled shows that nothing is left of a program's nodes.
+func TestProgramKilled(t *testing.T) {
+	r := newRunOf(t, programs, "", "-test.run=Hang", "-test.v")
+	r.start(t)
+	pids, fds := r.watched(t)
+	r.cmd.Process.Kill()
+	allGone(t, pids, fds)
+	r.clean(t)
+}
+
+// TestAttach has tests use a cluster that somebody else runs.
+func TestAttach(t *testing.T) {
+	bin := filepath.Join(t.TempDir(), "server")
+	if out, err := exec.Command("go", "build", "-o", bin, "./testdata/programs/server").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	var nodes []string
+	for i := range 2 {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		addr := ln.Addr().String()
+		ln.Close()
+		server := exec.Command(bin, fmt.Sprintf("-name=node-%d", i+1), "-dir="+t.TempDir(), "-listen="+addr)
+		stderr, err := server.StderrPipe()
+		if err == nil {
+			err = server.Start()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer server.Wait()
+		defer server.Process.Kill()
+		if line, err := bufio.NewReader(stderr).ReadString('\n'); !strings.Contains(line, "serves") {
+			t.Fatalf("the server says %q, %v", line, err)
+		}
+		nodes = append(nodes, fmt.Sprintf(`{kv=%q}`, addr))
+	}
+	env := "DIST_ATTACH_OUTSIDE_NODES=[" + strings.Join(nodes, ",") + "]"
+	newRunOf(t, programs, env, "-test.run=Attached$", "-test.v").check(t, 0, `cluster outside: .*runs already`)
+	newRunOf(t, programs, env+" DIST_CLUSTER_MODE=manual", "-test.run=Attached$").check(t, 0)
+	newRunOf(t, programs, env, "-test.run=AttachedFault").check(t, 1, `kill node-1: it belongs to the attached cluster outside`)
+}
+
+// TestEditProgram shows that a program is an input of the tests that use it.
+func TestEditProgram(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "a module")
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(dir, os.DirFS("testdata/programs")); err != nil {
+		t.Fatal(err)
+	}
+	sum, err := os.ReadFile("go.sum")
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(name, text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("go.sum", string(sum))
+	write("go.mod", "module example.com/programs\n\ngo 1.26.0\n\nrequire github.com/distkit/dist v0.0.0\n\nreplace github.com/distkit/dist => "+quoted(here)+"\n")
+	run := func(args ...string) *run {
+		t.Helper()
+		r := prepare(t, "GOWORK=off GOFLAGS=-mod=mod", exec.Command("go", args...))
+		r.cmd.Dir = dir
+		return r
+	}
+	run("mod", "tidy").check(t, 0)
+	cache, tmp := t.TempDir(), t.TempDir() // the same for all: variables are inputs, too
+	test := func(status int, want ...string) {
+		t.Helper()
+		r := run("test", "-run=Starts", ".")
+		r.cmd.Env = append(r.cmd.Env, "XDG_CACHE_HOME="+cache, "TMPDIR="+tmp)
+		r.cache, r.tmp = cache, tmp
+		r.check(t, status, want...)
+	}
+	test(0, `^ok`, `!cached`)
+	test(0, `\(cached\)`)
+
+	source, err := os.ReadFile(filepath.Join(dir, "server", "main.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	write("server/main.go", strings.Replace(string(source), "return *name", `return *name + " the second"`, 1))
+	test(1, `says it is node-1 the second`)
+	write("server/main.go", "package main\n\nbroken\n")
+	test(1, `DIST-PROGRAM-BUILD`, `main\.go:3:1`)
+	write("server/main.go", string(source))
+	test(0, `^ok`)
+}
+
+// quoted is a path as go.mod has it.
+func quoted(path string) string {
+	if strings.ContainsAny(path, " ") {
+		return `"` + path + `"`
+	}
+	return path
+}

@@ -1,0 +1,587 @@
+package manager
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/distkit/dist/runtime/diagnostics"
+	"github.com/distkit/dist/runtime/engine"
+	"github.com/distkit/dist/runtime/network"
+	"github.com/distkit/dist/runtime/wire"
+)
+
+// tailLines is how much of a node's log goes into a diagnosis, shownLines into the
+// output of a test that failed: a panic's first line is far from its last.
+const (
+	tailLines  = 40
+	shownLines = 20
+)
+
+// A binaryCluster is a cluster whose nodes run the test binary.
+type binaryCluster struct {
+	*Lease
+	m     *Manager
+	nodes []*binaryNode
+	addrs *network.Lease
+	dir   string // of the nodes' directories: there as soon as one is asked for
+}
+
+// release implements cluster. Nodes retire gracefully, all at once, unless they
+// are to be reused and are provably clean.
+func (c *binaryCluster) release(ctx context.Context, keep bool, wantLogs func(problems bool) bool) Report {
+	keep = keep && reusable(c.request.Requirement, c.request.Config)
+	stays := make([]bool, len(c.nodes))
+	var wg sync.WaitGroup
+	for i, n := range c.nodes {
+		wg.Go(func() {
+			if keep && n.reset(ctx) {
+				stays[i] = true
+				return
+			}
+			n.end(ctx)
+		})
+	}
+	wg.Wait()
+
+	var r Report
+	var ended []engine.Node
+	for i, n := range c.nodes {
+		r.Problems = append(r.Problems, n.problems...)
+		ended = append(ended, n.past...)
+		if stays[i] {
+			r.Kept++
+			continue
+		}
+		if keep {
+			r.Replaced++
+		}
+		ended = append(ended, n.cur)
+	}
+	r.Left = c.m.engine.Sweep(ended)
+	if wantLogs(len(r.Problems) > 0) {
+		r.Logs = make(map[string][]string)
+		for _, n := range c.nodes {
+			if tail := engine.Tail(n.Log(), shownLines); len(tail) > 0 {
+				r.Logs[n.name] = tail
+			}
+		}
+	}
+	for i, n := range c.nodes {
+		if stays[i] {
+			os.Truncate(n.Log(), 0) // the next test's begins here
+			c.m.pool.keep(n.cur, n.env)
+		} else {
+			os.Remove(n.Log())
+		}
+	}
+	c.discard()
+	return r
+}
+
+// health implements cluster.
+func (c *binaryCluster) health(ctx context.Context) []error {
+	errs := make([]error, len(c.nodes))
+	var wg sync.WaitGroup
+	for i, n := range c.nodes {
+		wg.Go(func() { errs[i] = n.ping(ctx) })
+	}
+	wg.Wait()
+	return errs
+}
+
+// discard gives back what the cluster has besides its nodes.
+func (c *binaryCluster) discard() {
+	c.addrs.Release()
+	os.RemoveAll(c.dir)
+}
+
+// A binaryNode is a node that runs the test binary.
+type binaryNode struct {
+	name  string
+	index int
+	dir   string // for the node's data; not there before Dir
+
+	c    *binaryCluster // nil after its lease, where it was kept for another
+	used bool
+	env  uint64 // fingerprint of what the process was started with
+
+	// acting serialises what changes the process: Kill, Stop, Restart, the end.
+	acting sync.Mutex
+
+	mu       sync.Mutex
+	log      string
+	cur      engine.Node // the process, also when it has ended
+	past     []engine.Node
+	asked    string // why the process is expected to have ended: "killed by the test"; "": it is not
+	told     bool   // the test has been told that it ended
+	paused   bool
+	faulted  bool // killed, paused or restarted: not to be reused
+	problems []Problem
+}
+
+func newNode(c *binaryCluster, index int) *binaryNode {
+	name := nodeName(index)
+	return &binaryNode{name: name, index: index, c: c, dir: filepath.Join(c.dir, name)}
+}
+
+// Name implements Node.
+func (n *binaryNode) Name() string { return n.name }
+
+// Index implements Node.
+func (n *binaryNode) Index() int { return n.index }
+
+// Dir implements Node. The directory is created only now: most tests never ask
+// for it, and on a busy disk it can take longer than all the rest of a lease.
+func (n *binaryNode) Dir() (string, error) {
+	if n.c.Ended() {
+		return n.dir, nil
+	}
+	return n.dir, os.MkdirAll(n.dir, 0o700)
+}
+
+// adopt makes a process this node: tells it who it is, and waits until it has
+// heard. A process that is still starting is told all the same: it reads that
+// first, and answers with its name.
+func (n *binaryNode) adopt(ctx context.Context, c *candidate) error {
+	late := func() error {
+		return &engine.Error{Failure: diagnostics.Failure{Phase: diagnostics.PhaseHandshake, Op: "start a node", Err: ctx.Err(), Log: engine.Tail(n.Log(), tailLines)}}
+	}
+	select {
+	case <-c.spawned:
+	case <-ctx.Done():
+		return late()
+	}
+	if c.process == nil {
+		return c.err
+	}
+	n.mu.Lock()
+	n.log = c.process.LogFile()
+	n.mu.Unlock()
+	body, err := wire.Marshal(n.identity())
+	if err != nil {
+		return err
+	}
+	_, err = c.process.Conn().Call(ctx, MethodAssign, body)
+	if err != nil && ctx.Err() != nil {
+		return late()
+	}
+	<-c.ready // the engine knows by now, or in a moment
+	if c.err != nil {
+		return c.err
+	}
+	if err != nil {
+		f := diagnostics.Failure{Phase: diagnostics.PhaseHandshake, Op: "start a node", Err: err, Log: engine.Tail(n.Log(), tailLines)}
+		if errors.Is(err, wire.ErrClosed) {
+			<-c.node.Done()
+			exit := c.node.Exit()
+			f.Exit = &exit
+		}
+		return &engine.Error{Failure: f}
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.cur != nil {
+		n.past = append(n.past, n.cur)
+	}
+	n.cur, n.used, n.env = c.node, c.used, c.env
+	n.asked, n.told, n.paused = "", false, false
+	return nil
+}
+
+func (n *binaryNode) identity() Identity {
+	c := n.c
+	id := Identity{
+		Cluster: c.ID, Name: n.name, Index: n.index, Size: len(c.nodes), Dir: n.dir,
+		Listen: make(map[string]string), Addrs: make(map[string][]string),
+		Baseline: reusable(c.request.Requirement, c.request.Config),
+	}
+	for _, port := range c.request.Requirement.Ports {
+		id.Listen[port] = n.Addr(port)
+		id.Addrs[port] = c.Addrs(port)
+	}
+	return id
+}
+
+// Addr implements Node.
+func (n *binaryNode) Addr(port string) string { return n.c.addrs.Addr(n.index, port) }
+
+// PID implements Node.
+func (n *binaryNode) PID() int { return n.process().PID() }
+
+func (n *binaryNode) process() engine.Node {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.cur
+}
+
+// Running implements Node.
+func (n *binaryNode) Running() bool { return alive(n.process()) }
+
+func alive(p engine.Node) bool {
+	select {
+	case <-p.Done():
+		return false
+	default:
+		return true
+	}
+}
+
+// Log implements Node.
+func (n *binaryNode) Log() string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.log
+}
+
+// Used implements Node.
+func (n *binaryNode) Used() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.used
+}
+
+// Call implements Node.
+func (n *binaryNode) Call(ctx context.Context, op, method string, body []byte) ([]byte, error) {
+	if n.c.Ended() {
+		return nil, fmt.Errorf("%s: %w", op, n.c.endedError())
+	}
+	p := n.process()
+	result, err := p.Conn().Call(ctx, method, body)
+	if err == nil || !errors.Is(err, wire.ErrClosed) {
+		return result, err
+	}
+	return nil, n.lost(ctx, p, op, err)
+}
+
+// lost finds out why the control channel has ended.
+func (n *binaryNode) lost(ctx context.Context, p engine.Node, op string, cause error) error {
+	select {
+	case <-p.Done():
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(2 * time.Second):
+		// It lives and does not listen to us: it is of no use, and nobody could
+		// tell it to end.
+		p.Kill()
+	}
+	n.mu.Lock()
+	n.told = n.told || n.cur == p
+	reason := n.asked
+	if n.cur != p {
+		reason = "restarted by the test"
+	}
+	n.mu.Unlock()
+	e := &LostError{Node: n.name, Op: op, Reason: reason, Exit: p.Exit(), Log: engine.Tail(n.Log(), tailLines)}
+	if reason == "" {
+		f := diagnostics.Failure{Phase: diagnostics.PhaseCall, Op: op, Node: n.name, Err: cause, Exit: &e.Exit, Log: e.Log, PID: p.PID(), Path: n.Log()}
+		gather(&f)
+		e.Diagnosis = diagnostics.Diagnose(f)
+	}
+	return e
+}
+
+// expect notes that the process is going to end because the test wants it to.
+func (n *binaryNode) expect(reason string) engine.Node {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if alive(n.cur) {
+		n.asked = reason
+	}
+	n.faulted = true
+	return n.cur
+}
+
+// Kill implements Node.
+func (n *binaryNode) Kill() error {
+	n.acting.Lock()
+	defer n.acting.Unlock()
+	if n.c.Ended() {
+		return fmt.Errorf("kill %s: %w", n.name, n.c.endedError())
+	}
+	return n.expect("killed by the test").Kill()
+}
+
+// Pause implements Node.
+func (n *binaryNode) Pause() error {
+	n.acting.Lock()
+	defer n.acting.Unlock()
+	if n.c.Ended() { // its process may serve another test by now
+		return fmt.Errorf("pause %s: %w", n.name, n.c.endedError())
+	}
+	p := n.process()
+	if err := p.Pause(); err != nil {
+		return n.gone("pause", err)
+	}
+	n.mu.Lock()
+	n.paused, n.faulted = true, true
+	n.mu.Unlock()
+	return nil
+}
+
+// Resume implements Node.
+func (n *binaryNode) Resume() error {
+	n.acting.Lock()
+	defer n.acting.Unlock()
+	if n.c.Ended() {
+		return fmt.Errorf("resume %s: %w", n.name, n.c.endedError())
+	}
+	return n.resume()
+}
+
+func (n *binaryNode) resume() error {
+	if err := n.process().Resume(); err != nil {
+		return n.gone("resume", err)
+	}
+	n.mu.Lock()
+	n.paused = false
+	n.mu.Unlock()
+	return nil
+}
+
+func (n *binaryNode) gone(what string, err error) error {
+	if errors.Is(err, os.ErrProcessDone) {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		reason := n.asked
+		if reason == "" {
+			exit := n.cur.Exit()
+			reason = exit.String()
+			n.told = true
+		}
+		return fmt.Errorf("%s %s: the node is not running: %s", what, n.name, reason)
+	}
+	return fmt.Errorf("%s %s: %w", what, n.name, err)
+}
+
+// Stop implements Node. The node's cleanups run and its coverage is
+// written.
+func (n *binaryNode) Stop(ctx context.Context) error {
+	n.acting.Lock()
+	defer n.acting.Unlock()
+	if n.c.Ended() {
+		return fmt.Errorf("stop %s: %w", n.name, n.c.endedError())
+	}
+	return n.stop(ctx, "stopped by the test")
+}
+
+func (n *binaryNode) stop(ctx context.Context, reason string) error {
+	p := n.expect(reason)
+	if !alive(p) {
+		return nil
+	}
+	n.mu.Lock()
+	paused := n.paused
+	n.mu.Unlock()
+	if paused {
+		n.resume()
+	}
+	return n.shutDown(ctx, p)
+}
+
+// shutDown asks a process to end and sees that it does. Errors of the node's
+// cleanups, and a bad exit status, are noted as problems: they belong to
+// whatever used the node.
+func (n *binaryNode) shutDown(ctx context.Context, p engine.Node) error {
+	body, err := p.Conn().Call(ctx, MethodStop, nil)
+	if err == nil {
+		if report, err := wire.Unmarshal[EndReport](body); err == nil {
+			n.reportErrors(&report)
+		}
+		p.Conn().Close() // the node exits when it has nobody to answer any more
+	}
+	select {
+	case <-p.Done():
+	case <-ctx.Done():
+		p.Kill()
+		return fmt.Errorf("stop %s: it did not end in time and was killed: %w", n.name, ctx.Err())
+	}
+	n.examine(p, true)
+	return nil
+}
+
+// reportErrors notes cleanups that panicked.
+func (n *binaryNode) reportErrors(r *EndReport) {
+	for _, text := range r.Errors {
+		n.problem(diagnostics.Failure{Phase: diagnostics.PhaseStop, Code: diagnostics.NodePanic, Err: errors.New(text)}, true)
+	}
+}
+
+func (n *binaryNode) problem(f diagnostics.Failure, fails bool) {
+	f.Node = n.name
+	if f.Op == "" {
+		f.Op = "end " + n.name
+		if n.c != nil {
+			f.Op += " after " + n.c.request.Test
+		}
+	}
+	if f.Log == nil {
+		f.Log = engine.Tail(n.Log(), tailLines)
+	}
+	gather(&f)
+	d := diagnostics.Diagnose(f)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.problems = append(n.problems, Problem{Node: n.name, Diagnosis: d, Fails: fails})
+}
+
+// raceExit is the status the race detector gives a process it found a race in.
+const raceExit = 66
+
+// examine looks at how a process has ended. asked: it was told to, so that
+// status 0 is right.
+func (n *binaryNode) examine(p engine.Node, asked bool) {
+	exit := p.Exit()
+	f := diagnostics.Failure{Phase: diagnostics.PhaseStop, Exit: &exit, PID: p.PID()}
+	switch {
+	case RaceEnabled && (exit.Code == raceExit || exit.Signal != "" && hasRace(n.Log())):
+		f.Phase = diagnostics.PhaseCall
+		f.Code = diagnostics.NodeRace
+		f.Log = raceReport(n.Log())
+		n.problem(f, true)
+	case asked && exit.Code != 0 && exit.Signal == "":
+		f.Phase = diagnostics.PhaseCall
+		n.problem(f, true)
+	}
+}
+
+// raceMark begins the race detector's report.
+const raceMark = "WARNING: DATA RACE"
+
+func hasRace(log string) bool {
+	b, err := os.ReadFile(log)
+	return err == nil && strings.Contains(string(b), raceMark)
+}
+
+// raceReport is the part of the log that holds the first race.
+func raceReport(log string) []string {
+	b, err := os.ReadFile(log)
+	if err != nil {
+		return nil
+	}
+	_, report, ok := strings.Cut(string(b), raceMark)
+	if !ok {
+		return nil
+	}
+	report, _, _ = strings.Cut(report, "==================")
+	return strings.Split(raceMark+strings.TrimRight(report, "\n"), "\n")
+}
+
+// Restart implements Node.
+func (n *binaryNode) Restart(ctx context.Context) error {
+	n.acting.Lock()
+	defer n.acting.Unlock()
+	if n.c.Ended() {
+		return fmt.Errorf("restart %s: %w", n.name, n.c.endedError())
+	}
+	if err := n.stop(ctx, "restarted by the test"); err != nil {
+		return fmt.Errorf("restart %s: %w", n.name, err)
+	}
+	timeout := n.c.request.Config.StartTimeout()
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	pool := &n.c.m.pool
+	p, err := pool.engine.Start(ctx, engine.Spec{Env: pool.env(), Log: n.Log()})
+	if err == nil {
+		if err = n.adopt(ctx, there(p)); err != nil {
+			p.Kill()
+		}
+	}
+	if err != nil {
+		f := diagnostics.Failure{Phase: diagnostics.PhaseExec, Err: err}
+		if e := (*engine.Error)(nil); errors.As(err, &e) {
+			f = e.Failure
+		}
+		f.Op, f.Node, f.Limit = "restart "+n.name, n.name, timeout
+		gather(&f)
+		return diagnostics.Diagnose(f)
+	}
+	return nil
+}
+
+// ping returns nil if the node answers before ctx ends.
+func (n *binaryNode) ping(ctx context.Context) error {
+	n.mu.Lock()
+	paused := n.paused
+	n.mu.Unlock()
+	_, err := n.Call(ctx, "ask "+n.name+" whether it is healthy", MethodPing, nil)
+	if err != nil && paused && ctx.Err() != nil {
+		return fmt.Errorf("%s is paused: %w", n.name, err)
+	}
+	return err
+}
+
+// end is the end of the node's lease, or of the run: a process that runs is
+// stopped, and whatever went wrong with it is noted.
+func (n *binaryNode) end(ctx context.Context) {
+	n.acting.Lock()
+	defer n.acting.Unlock()
+	n.mu.Lock()
+	p, asked, told, paused := n.cur, n.asked, n.told, n.paused
+	n.mu.Unlock()
+	if p == nil {
+		return
+	}
+	if alive(p) {
+		if paused {
+			n.resume()
+		}
+		n.mu.Lock()
+		n.asked = "its lease has ended"
+		n.mu.Unlock()
+		if err := n.shutDown(ctx, p); err != nil {
+			n.problem(diagnostics.Failure{Phase: diagnostics.PhaseStop, Code: diagnostics.NodeHung, Err: err, Log: engine.Tail(n.Log(), tailLines)}, true)
+		}
+		return
+	}
+	if asked != "" {
+		if exit := p.Exit(); exit.Signal != "" { // stopped ones were examined then
+			n.examine(p, false)
+		}
+		return
+	}
+	exit := p.Exit()
+	if told && !(RaceEnabled && exit.Code == raceExit) {
+		return
+	}
+	f := diagnostics.Failure{Phase: diagnostics.PhaseStop, Code: diagnostics.NodeExitUnnoticed, Exit: &exit, PID: p.PID()}
+	if RaceEnabled && exit.Code == raceExit {
+		f.Code, f.Phase, f.Log = diagnostics.NodeRace, diagnostics.PhaseCall, raceReport(n.Log())
+	}
+	n.problem(f, true)
+}
+
+// reset ends the lease on a node that is to stay, and reports whether it may.
+func (n *binaryNode) reset(ctx context.Context) bool {
+	n.acting.Lock()
+	defer n.acting.Unlock()
+	n.mu.Lock()
+	p, faulted := n.cur, n.faulted
+	n.mu.Unlock()
+	if faulted || !alive(p) {
+		return false
+	}
+	body, err := p.Conn().Call(ctx, MethodReset, nil)
+	if err != nil {
+		return false
+	}
+	report, err := wire.Unmarshal[EndReport](body)
+	if err != nil {
+		return false
+	}
+	n.reportErrors(&report)
+	left := func(code diagnostics.Code, what []string) {
+		if len(what) > 0 {
+			n.problem(diagnostics.Failure{Phase: diagnostics.PhaseStop, Code: code, Details: what, PID: p.PID()}, false)
+		}
+	}
+	left(diagnostics.LeftGoroutine, report.Goroutines)
+	left(diagnostics.LeftListener, report.Listeners)
+	left(diagnostics.LeftChild, report.Children)
+	return report.Clean()
+}

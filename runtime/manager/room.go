@@ -1,0 +1,99 @@
+package manager
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/distkit/dist/runtime/diagnostics"
+	"github.com/distkit/dist/runtime/engine"
+	"github.com/distkit/dist/runtime/manager/allowance"
+)
+
+// newAllowance is this process's part in what all test binaries may run at once;
+// nil for a worker of go test -fuzz, whose nodes its coordinator has asked for.
+func newAllowance(giveUp func()) *allowance.Allowance {
+	if slices.Contains(os.Args, "-test.fuzzworker") {
+		return nil
+	}
+	return allowance.New(filepath.Base(os.Args[0]), allowance.Place, giveUp)
+}
+
+// wait returns when this machine has room for a cluster of the test binary. Only
+// the test itself bounds how long that takes: by its deadline, and by its
+// timeout, if it has one.
+func (m *Manager) wait(ctx context.Context, r Request, d Decision) (*allowance.Grant, error) {
+	if m.room == nil {
+		return nil, nil
+	}
+	limit := allowed(r.Config)
+	if r.Requirement.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, r.Requirement.Timeout)
+		defer cancel()
+	}
+	g, err := m.room.Acquire(ctx, allowance.Request{
+		Nodes: d.Nodes * fuzzFactor(r.Test), Total: limit.Nodes, Room: unused,
+		Test: r.Test, Package: r.Package,
+		Usable:   func() int { return m.pool.usable(d.Nodes, d.Action == Reuse) },
+		Announce: r.Announce,
+		Warn:     func(s string) { fmt.Fprintln(os.Stderr, "dist: "+s) },
+	})
+	var busy *allowance.Busy
+	if errors.As(err, &busy) {
+		f := diagnostics.Failure{
+			Phase: diagnostics.PhaseLimits, Code: diagnostics.LimitMachine, Err: ctx.Err(), Elapsed: busy.Waited,
+			Asked: busy.Nodes, Allowed: busy.Total, Source: limit.Source, Details: busy.Holders,
+		}
+		if errors.Is(err, context.Canceled) {
+			f.Code = diagnostics.TimeCanceled
+		}
+		return nil, &engine.Error{Failure: f}
+	}
+	if err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if g.Waited > 0 {
+		m.stats.Waited++
+	}
+	if g.Over > 0 {
+		m.stats.Overcommitted++
+	}
+	return g, nil
+}
+
+// fuzzFactor is how many clusters a test comes to. Under -fuzz its target runs in
+// a coordinator, which has a cluster and does not use it, and in each worker. One
+// after the other, the first would wait for ever for the last, so the
+// coordinator asks for all.
+func fuzzFactor(test string) int {
+	pattern := testFlag("fuzz")
+	if pattern == "" || !strings.HasPrefix(test, "Fuzz") {
+		return 1
+	}
+	if re, err := regexp.Compile(pattern); err != nil || !re.MatchString(test) {
+		return 1
+	}
+	workers, err := strconv.Atoi(testFlag("parallel"))
+	if err != nil {
+		workers = runtime.GOMAXPROCS(0)
+	}
+	return 1 + workers
+}
+
+func testFlag(name string) string {
+	if f := flag.Lookup("test." + name); f != nil {
+		return f.Value.String()
+	}
+	return ""
+}
