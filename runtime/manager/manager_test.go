@@ -27,6 +27,17 @@ func TestMain(m *testing.M) {
 	if process.Inherited() != nil && os.Getenv(leave) != "" {
 		os.Exit(7)
 	}
+	if process.Inherited() == nil {
+		// What else runs on this machine must not have its spares given up.
+		cache, err := os.MkdirTemp("", "dist-manager-")
+		if err != nil {
+			panic(err)
+		}
+		os.Setenv("XDG_CACHE_HOME", cache)
+		code := runtime.Main(m)
+		os.RemoveAll(cache)
+		os.Exit(code)
+	}
 	os.Exit(runtime.Main(m))
 }
 
@@ -165,5 +176,46 @@ func TestCancelledWait(t *testing.T) {
 	var u *manager.Unavailable
 	if _, err := m.Acquire(ctx, request(t, requirement.Requirement{Nodes: 3})); !errors.As(err, &u) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// Two managers are what two test binaries are to the machine.
+func TestMachineIsShared(t *testing.T) {
+	first, _ := open(t, nil)
+	second, _ := open(t, nil)
+	r := request(t, requirement.Requirement{Nodes: 3})
+	r.Config.Resources.MaxNodesOnMachine = 5
+	first.Warm(3, r.Config) // given up, for the second's lease
+	l, err := second.Acquire(t.Context(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var u *manager.Unavailable
+	short := r
+	short.Requirement.Timeout = 50 * time.Millisecond
+	if _, err := first.Acquire(t.Context(), short); !errors.As(err, &u) || u.Diagnosis.Code != diagnostics.LimitMachine || !strings.Contains(err.Error(), t.Name()) {
+		t.Errorf("3 of 3 + 3 nodes where 5 are allowed: %v", err)
+	}
+	// Who has a cluster does not wait for the next.
+	over, err := second.Acquire(t.Context(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := second.Stats(); s.Overcommitted != 1 || !strings.Contains(over.Decision.Reason, "1 more than this machine is to run at once") {
+		t.Errorf("%+v, %s", s, over.Decision.Reason)
+	}
+	release(t, second, over)
+	got := make(chan *manager.Lease)
+	go func() {
+		l, err := first.Acquire(t.Context(), r)
+		if err != nil {
+			t.Error(err)
+		}
+		got <- l
+	}()
+	// In the queue, or about to be: it gets its turn in either case.
+	release(t, second, l)
+	if l := <-got; l != nil {
+		release(t, first, l)
 	}
 }

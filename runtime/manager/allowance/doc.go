@@ -11,9 +11,9 @@
 // What is shared is a small table in a private directory of the user, changed
 // under a file lock, with a line for every process, and a named pipe beside it for
 // each (seat_unix.go). A process wakes another one by a byte in its
-// pipe. The kernel closes the pipe of a process that ends in whatever way, and
-// whoever finds nobody at its other end removes the line: there is nothing to
-// be cleaned up by hand. A table that is cut, or makes no sense, is made anew
+// pipe. The kernel takes the lock that a process has on its byte of a file when it
+// ends in whatever way, and closes its pipe, and whoever finds that removes
+// the line: there is nothing to be cleaned up by hand. A table that is cut, or makes no sense, is made anew
 // from what the processes know of themselves. Who may have room, and who has to
 // wait, is a pure function of the table (table.go).
 //

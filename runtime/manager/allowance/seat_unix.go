@@ -20,8 +20,10 @@ type seat struct {
 	dir   string
 	id    string
 	pid   int
-	table int      // the table's descriptor
-	pipe  *os.File // others write into it to wake this process
+	table int           // the table's descriptor
+	life  int           // descriptor of the file that tells who lives; -1: their pipes do
+	pipe  *os.File      // others write into it to wake this process
+	piped chan struct{} // closed when pipe is set, or cannot be
 	buf   []byte
 	in    bool // the table has a line of this process
 }
@@ -85,6 +87,7 @@ func (a *Allowance) lock() (*table, error) {
 				a.broken = err
 				return nil, err
 			}
+			a.seat.piped = make(chan struct{})
 			go a.listen(a.seat)
 		}
 		s := a.seat
@@ -114,7 +117,7 @@ func (a *Allowance) lock() (*table, error) {
 // join enters this process into the directory, and removes what dead ones
 // have left there.
 func join(dir string) (*seat, error) {
-	s := &seat{dir: dir, pid: os.Getpid(), table: -1}
+	s := &seat{dir: dir, pid: os.Getpid(), table: -1, life: -1}
 	if err := s.open(); err != nil {
 		s.close()
 		return nil, err
@@ -144,29 +147,46 @@ func (s *seat) open() (err error) {
 		return err
 	}
 	defer s.unlock()
-	// Under the lock: a pipe that nobody reads is that of a dead process.
-	s.sweep()
 	var b [idDigits / 2]byte
 	rand.Read(b[:])
 	s.id = idPrefix + hex.EncodeToString(b[:])
+	if !s.claim() {
+		// Under the lock, since one that nobody reads is that of a dead process.
+		if err := s.makePipe(); err != nil {
+			return err
+		}
+	}
+	s.sweep()
+	return nil
+}
+
+func (s *seat) makePipe() error {
 	path := filepath.Join(s.dir, s.id)
 	if err := unix.Mkfifo(path, 0o600); err != nil {
 		return fmt.Errorf("make %s: %w", path, err)
 	}
 	// For writing too, or it would be at its end whenever nobody else has it open.
-	if s.pipe, err = os.OpenFile(path, os.O_RDWR|unix.O_NONBLOCK, 0); err != nil {
+	pipe, err := os.OpenFile(path, os.O_RDWR|unix.O_NONBLOCK, 0)
+	if err != nil {
+		os.Remove(path)
 		return err
 	}
+	s.pipe = pipe
 	return nil
 }
 
 func (s *seat) close() {
+	if s.piped != nil {
+		<-s.piped
+	}
 	if s.pipe != nil {
 		os.Remove(filepath.Join(s.dir, s.id))
 		s.pipe.Close()
 	}
-	if s.table >= 0 {
-		unix.Close(s.table)
+	for _, fd := range []int{s.table, s.life} {
+		if fd >= 0 {
+			unix.Close(fd)
+		}
 	}
 }
 
@@ -194,6 +214,18 @@ func (a *Allowance) Close() {
 
 // listen waits for others to wake this process.
 func (a *Allowance) listen(s *seat) {
+	var err error
+	made := s.pipe == nil
+	if made {
+		err = s.makePipe() // without one, others wait for the end of its leases
+	}
+	close(s.piped)
+	if err != nil {
+		return
+	}
+	if made {
+		a.nudged() // somebody may have looked for it
+	}
 	b := make([]byte, 64)
 	for {
 		if _, err := s.pipe.Read(b); err != nil {
@@ -224,10 +256,15 @@ func (s *seat) lock() error {
 
 func (s *seat) unlock() { unix.Flock(s.table, unix.LOCK_UN) }
 
-// there reports whether the table is still the one others open.
+// there reports whether the files are still those that others open.
 func (s *seat) there() bool {
-	var st unix.Stat_t
-	return unix.Fstat(s.table, &st) != nil || st.Nlink > 0
+	for _, fd := range []int{s.table, s.life} {
+		var st unix.Stat_t
+		if fd >= 0 && unix.Fstat(fd, &st) == nil && st.Nlink == 0 {
+			return false
+		}
+	}
+	return true
 }
 
 func (s *seat) read() (t table, whole bool, err error) {
@@ -329,8 +366,12 @@ func (s *seat) pipes() (ids []string) {
 	return ids
 }
 
-// alive reports whether a process is there to read its pipe.
+// alive reports whether a process lives: it has its lock or, where there are no
+// such locks, somebody reads its pipe.
 func (s *seat) alive(id string) bool {
+	if s.life >= 0 {
+		return id == s.id || s.claimed(id)
+	}
 	fd, err := s.reach(id)
 	if err == nil {
 		unix.Close(fd)
