@@ -322,7 +322,11 @@ func (s *session) require(t testing.TB, options requirement.Requirement, at stri
 	lease, err := m.Acquire(ctx, manager.Request{
 		Test: t.Name(), Package: s.packagePath(), Requirement: need, Config: c, Short: testing.Short(), OwnTestMain: ownMain,
 		Flags:    program.TestFlags(testing.CoverMode()),
-		Announce: func(reason string) { t.Helper(); announce(t, reason) },
+		Announce: func(reason string) {
+			t.Helper()
+			s.report.waits(t.Name(), reason)
+			announce(t, reason)
+		},
 	})
 	s.mu.Lock()
 	s.forecast.asked(t.Name())
