@@ -240,6 +240,8 @@ dist help <command> says more. Examples:
   dist test -run TestLeader -count=10   flags of go test are passed on to it
   dist test -mode=off ./...             all other tests; those that need clusters are skipped, and counted
   dist plan ./...                       who needs what, and what would be done about it here
+  dist up etcd -nodes 3                 a cluster for all tests that need one, until dist down etcd
+  dist doctor                           whether clusters can be had on this machine
 
 Exit status: 0 fine, 1 the tests or checks failed, 2 usage or environment.
 `)

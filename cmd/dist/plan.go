@@ -45,6 +45,8 @@ type plan struct {
 	CI      string        `json:"ci,omitempty"`       // the service that was detected
 	CILimit *limit        `json:"ci_limit,omitempty"` // Limit under CI, where it is another and no service was detected
 	Tests   []plannedTest `json:"tests"`
+
+	warnings []string // about the configuration
 }
 
 type limit struct {
@@ -103,6 +105,9 @@ func runPlan(ctx context.Context, opts generator.Options, short, asJSON, explain
 	if err != nil {
 		return err
 	}
+	for _, w := range p.warnings {
+		fmt.Fprintf(s.err, "dist plan: %s\n", w)
+	}
 	if mistakes != nil && len(p.Tests) == 0 {
 		return mistakes
 	}
@@ -141,6 +146,11 @@ func makePlan(packages []*generator.Package, short bool) (*plan, error) {
 		}
 		inCI := *cfg
 		p.CI, inCI.CI = cfg.CI, "CI"
+		for _, w := range cfg.Warnings {
+			if !slices.Contains(p.warnings, w) {
+				p.warnings = append(p.warnings, w)
+			}
+		}
 		p.Limit, p.CILimit = lower(largest(cfg), p.Limit), lower(largest(&inCI), p.CILimit)
 		for _, t := range pkg.Tests {
 			pt := planned(t, decide(t.Requirement, cfg))
