@@ -230,7 +230,7 @@ func (u *upping) own(ctx context.Context, cfg *config.Config, a keeper.Ask, read
 		reason, err := s.Serve(ctx)
 		served <- end{reason, err}
 	}()
-	l, err := k.Lease(ctx, a)
+	i, err := k.Up(ctx, a)
 	if err != nil {
 		stop()
 		<-served
@@ -239,8 +239,7 @@ func (u *upping) own(ctx context.Context, cfg *config.Config, a keeper.Ask, read
 		}
 		return u.trouble(err)
 	}
-	c := owned{Info: l.Info(), Owner: owner{"dist up", os.Getpid(), time.Now(), true}}
-	l.Release(ctx)
+	c := owned{Info: i, Owner: owner{"dist up", os.Getpid(), time.Now(), true}}
 	if ready == nil {
 		ready = func(c owned, _ string) error { return u.tell(c, "is up") }
 	}
