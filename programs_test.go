@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -127,6 +128,12 @@ func TestEditProgram(t *testing.T) {
 	}
 	write("go.sum", string(sum))
 	write("go.mod", "module example.com/programs\n\ngo 1.26.0\n\nrequire github.com/distkit/dist v0.0.0\n\nreplace github.com/distkit/dist => "+quoted(here)+"\n")
+	b, err := os.ReadFile(filepath.Join(dir, "server", "main.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	source := strings.Replace(string(b), "github.com/distkit/dist/testdata/programs", "example.com/programs", 1)
+	write("server/main.go", source)
 	run := func(args ...string) *run {
 		t.Helper()
 		r := prepare(t, "GOWORK=off GOFLAGS=-mod=mod", exec.Command("go", args...))
@@ -145,16 +152,37 @@ func TestEditProgram(t *testing.T) {
 	test(0, `^ok`, `!cached`)
 	test(0, `\(cached\)`)
 
-	source, err := os.ReadFile(filepath.Join(dir, "server", "main.go"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	write("server/main.go", strings.Replace(string(source), "return *name", `return *name + " the second"`, 1))
+	write("server/main.go", strings.Replace(source, "Name: *name", `Name: *name + " the second"`, 1))
 	test(1, `says it is node-1 the second`)
 	write("server/main.go", "package main\n\nbroken\n")
 	test(1, `DIST-PROGRAM-BUILD`, `main\.go:3:1`)
-	write("server/main.go", string(source))
+	write("server/main.go", source)
 	test(0, `^ok`)
+
+	// A test that is skipped passes, for the cache.
+	os.Setenv("DIST_FALLBACK_UNAVAILABLE", "skip")
+	defer os.Unsetenv("DIST_FALLBACK_UNAVAILABLE")
+	write("server/main.go", "package main\n\nbroken\n")
+	test(0, `^ok`)
+	test(0, `\(cached\)`)
+	write("server/main.go", source)
+	test(0, `^ok`, `!cached`)
+}
+
+// Programs that are built here write their coverage where the test binary does.
+// (What go test makes of that leaves out all executables but its own.)
+func TestProgramCoverage(t *testing.T) {
+	dir, bin := t.TempDir(), filepath.Join(t.TempDir(), "covered.test")
+	if out, err := exec.Command("go", "test", "-c", "-cover", "-o", bin, "./"+programs.dir).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	r := prepare(t, "GOCOVERDIR="+dir, exec.Command(bin, "-test.run=Starts", "-test.gocoverdir="+dir))
+	r.cmd.Dir = programs.dir
+	r.check(t, 0, `PASS`)
+	out, err := exec.Command("go", "tool", "covdata", "textfmt", "-i="+dir, "-o=/dev/stdout").CombinedOutput()
+	if err != nil || !regexp.MustCompile(`programs\.go:[0-9.,]+ [0-9]+ [1-9]`).Match(out) {
+		t.Errorf("no line of the store counts: %v\n%s", err, out)
+	}
 }
 
 // quoted is a path as go.mod has it.

@@ -78,6 +78,9 @@ func (m *Manager) ownKeeper() *keeper.Keeper {
 	defer m.mu.Unlock()
 	if m.keeper == nil {
 		m.keeper = keeper.New(m.engine)
+		if m.room != nil {
+			m.keeper.Room = RoomFor(m.room)
+		}
 	}
 	return m.keeper
 }
@@ -236,6 +239,7 @@ func (m *Manager) Acquire(ctx context.Context, r Request) (*Lease, error) {
 		if room != nil {
 			room.Release()
 		}
+		m.touch(ctx, r)
 		return nil, r.failed(ctx, d, err, tried, begin)
 	}
 	l.room = room

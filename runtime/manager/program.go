@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/distkit/dist/runtime/diagnostics"
@@ -29,7 +31,7 @@ func (m *Manager) ask(r Request, size int, timeout time.Duration) keeper.Ask {
 	return keeper.Ask{
 		Who: r.who(), Program: p, Dir: filepath.Dir(r.Config.File), Flags: r.Flags,
 		Nodes: size, Shared: r.Requirement.Shared, Network: r.Config.Network, Env: m.env(),
-		Start: timeout, Ready: r.Config.ReadyTimeout(p.Ready), Grace: r.Config.Grace(p.Stop),
+		Start: timeout, AtOnce: r.Config.Resources.MaxNodesOnMachine, Ready: r.Config.ReadyTimeout(p.Ready), Grace: r.Config.Grace(p.Stop),
 		Announce: r.Announce,
 	}
 }
@@ -48,7 +50,30 @@ func (m *Manager) find(ctx context.Context, s Situation, r Request) (keeper.Foun
 	if size == 0 {
 		return keeper.Found{}, nil
 	}
-	return m.finder.Find(ctx, m.ask(r, size, r.Config.StartTimeout()))
+	ask := m.ask(r, size, r.Config.StartTimeout())
+	covered := slices.Contains(ask.Flags.Args, "-cover")
+	// Whoever has a cluster up wants it used, and its lines not counted.
+	ask.Flags.Args = slices.DeleteFunc(slices.Clone(ask.Flags.Args), func(arg string) bool {
+		return arg == "-cover" || strings.HasPrefix(arg, "-covermode=")
+	})
+	found, err := m.finder.Find(ctx, ask)
+	if covered && found.Ask.Cluster == "" {
+		found.Owner = nil // lines count if the nodes end before the tests of this binary do
+	}
+	return found, err
+}
+
+// touch has Go's test cache know what a program is made of, where a test is
+// skipped for want of a cluster of it: to the cache, that is a test that passed.
+func (m *Manager) touch(ctx context.Context, r Request) {
+	p := r.Config.Programs[r.Requirement.Program]
+	if skip, _ := skips(r.Requirement, r.Config); !skip || p == nil {
+		return
+	}
+	a := m.ask(r, 1, 0)
+	if x, _ := program.Build(ctx, p, program.Options{Dir: a.Dir, Env: a.Env, Flags: a.Flags, Root: m.engine.Root}); x != nil {
+		program.Touch(x.Inputs)
+	}
 }
 
 // who is what others are told of a test that has what they wait for.
@@ -71,7 +96,9 @@ func (m *Manager) leaseFrom(ctx context.Context, r Request, d Decision, found ke
 	if owner == nil {
 		owner = m.ownKeeper()
 	}
-	ask.Cluster = d.Cluster
+	if d.Cluster != "" {
+		ask.Cluster, ask.Flags = d.Cluster, found.Ask.Flags
+	}
 	held, err := owner.Lease(ctx, ask)
 	if err != nil {
 		failed = size

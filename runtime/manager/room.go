@@ -16,6 +16,7 @@ import (
 	"github.com/distkit/dist/runtime/diagnostics"
 	"github.com/distkit/dist/runtime/engine"
 	"github.com/distkit/dist/runtime/manager/allowance"
+	"github.com/distkit/dist/runtime/manager/keeper"
 )
 
 // newAllowance is this process's part in what all test binaries may run at once;
@@ -45,21 +46,10 @@ func (m *Manager) wait(ctx context.Context, r Request, d Decision) (*allowance.G
 		Test: r.Test, Package: r.Package,
 		Usable:   func() int { return m.pool.usable(d.Nodes, d.Action == Reuse) },
 		Announce: r.Announce,
-		Warn:     func(s string) { fmt.Fprintln(os.Stderr, "dist: "+s) },
+		Warn:     warn,
 	})
-	var busy *allowance.Busy
-	if errors.As(err, &busy) {
-		f := diagnostics.Failure{
-			Phase: diagnostics.PhaseLimits, Code: diagnostics.LimitMachine, Err: ctx.Err(), Elapsed: busy.Waited,
-			Asked: busy.Nodes, Allowed: busy.Total, Source: limit.Source, Details: busy.Holders,
-		}
-		if errors.Is(err, context.Canceled) {
-			f.Code = diagnostics.TimeCanceled
-		}
-		return nil, &engine.Error{Failure: f}
-	}
 	if err != nil {
-		return nil, err
+		return nil, noRoom(ctx, err, limit)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -70,6 +60,43 @@ func (m *Manager) wait(ctx context.Context, r Request, d Decision) (*allowance.G
 		m.stats.Overcommitted++
 	}
 	return g, nil
+}
+
+// RoomFor has the clusters of a Keeper take their room from an allowance. They
+// keep it while nobody has them.
+func RoomFor(room *allowance.Allowance) func(context.Context, *keeper.Ask) (func(), error) {
+	return func(ctx context.Context, a *keeper.Ask) (func(), error) {
+		limit := Limit{a.AtOnce, "resources.max_nodes_on_machine"}
+		if limit.Nodes == 0 {
+			limit = machineAtOnce()
+		}
+		g, err := room.Acquire(ctx, allowance.Request{
+			Nodes: a.Nodes, Total: limit.Nodes, Room: unused, Test: a.Who, Kept: true,
+			Announce: a.Announce, Warn: warn,
+		})
+		if err != nil {
+			return nil, noRoom(ctx, err, limit)
+		}
+		return g.Release, nil
+	}
+}
+
+func warn(s string) { fmt.Fprintln(os.Stderr, "dist: "+s) }
+
+// noRoom is why there was none, as an *engine.Error.
+func noRoom(ctx context.Context, err error, limit Limit) error {
+	var busy *allowance.Busy
+	if !errors.As(err, &busy) {
+		return err
+	}
+	f := diagnostics.Failure{
+		Phase: diagnostics.PhaseLimits, Code: diagnostics.LimitMachine, Err: ctx.Err(), Elapsed: busy.Waited,
+		Asked: busy.Nodes, Allowed: busy.Total, Source: limit.Source, Details: busy.Holders,
+	}
+	if errors.Is(err, context.Canceled) {
+		f.Code = diagnostics.TimeCanceled
+	}
+	return &engine.Error{Failure: f}
 }
 
 // fuzzFactor is how many clusters a test comes to. Under -fuzz its target runs in

@@ -55,9 +55,10 @@ type cluster struct {
 	fresh  bool // nobody has had it since its data were emptied; under acting
 
 	// These are set by the start, and by the end, under both locks.
-	exe   *program.Executable
-	addrs *network.Lease
-	nodes []*member
+	exe    *program.Executable
+	addrs  *network.Lease
+	vacate func() // gives back the room of its nodes; under acting
+	nodes  []*member
 }
 
 // lease waits for the turn of an Ask, and has the cluster prepared for it.
@@ -264,11 +265,6 @@ func (c *cluster) busy() bool {
 // prepare makes the cluster what a lease may expect: running, healthy, and for
 // an exclusive one with fresh data.
 func (c *cluster) prepare(ctx context.Context, l *lease, a *Ask) error {
-	if a.Start > 0 {
-		limited, cancel := context.WithTimeout(ctx, a.Start)
-		defer cancel()
-		ctx = limited
-	}
 	ctx, cancel := c.within(ctx)
 	defer cancel()
 	if !l.shared && c.ask.Program.Reset.Mode == "restart" {
@@ -284,12 +280,14 @@ func (c *cluster) prepare(ctx context.Context, l *lease, a *Ask) error {
 	defer c.unlock()
 	l.reused = c.nodes != nil
 	if l.reused {
-		err := c.refresh(ctx, l)
+		limited, cancel := a.limit(ctx)
+		defer cancel()
+		err := c.refresh(limited, l)
 		switch {
 		case err == nil:
 			l.begin()
 			return nil
-		case ctx.Err() != nil, c.shared(l):
+		case limited.Err() != nil, c.shared(l):
 			// Others who share it have it as it is.
 			return err
 		}
@@ -298,11 +296,20 @@ func (c *cluster) prepare(ctx context.Context, l *lease, a *Ask) error {
 		c.release()
 		l.reused = false
 	}
-	if err := c.start(ctx); err != nil {
+	if err := c.start(ctx, a); err != nil {
 		return err
 	}
 	l.begin()
 	return nil
+}
+
+// limit bounds what is done when it is an Ask's turn, and there is a program to
+// run and room for it: neither a compiler nor other tests make a start slow.
+func (a *Ask) limit(ctx context.Context) (context.Context, context.CancelFunc) {
+	if a.Start <= 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, a.Start)
 }
 
 // shared reports whether somebody besides l has the cluster.
@@ -355,12 +362,25 @@ func (c *cluster) settle(ctx context.Context) error {
 }
 
 // start starts all nodes at once. Without all of them there is no cluster.
-func (c *cluster) start(ctx context.Context) (err error) {
+func (c *cluster) start(ctx context.Context, by *Ask) (err error) {
 	a := &c.ask
 	exe, err := c.k.build(ctx, a)
 	if err != nil {
 		return err
 	}
+	vacate := func() {}
+	if c.k.Room != nil {
+		if vacate, err = c.k.Room(ctx, by); err != nil {
+			return err
+		}
+		defer func() {
+			if err != nil {
+				vacate()
+			}
+		}()
+	}
+	ctx, cancel := by.limit(ctx)
+	defer cancel()
 	alloc, err := c.k.allocator(a.Network)
 	if err != nil {
 		return err
@@ -389,6 +409,7 @@ func (c *cluster) start(ctx context.Context) (err error) {
 		c.release()
 		return err
 	}
+	c.vacate = vacate
 	c.fresh = true
 	return nil
 }
@@ -524,6 +545,10 @@ func (c *cluster) release() {
 		addrs.Release()
 	}
 	removeAll(c.dir)
+	if c.vacate != nil {
+		c.vacate()
+		c.vacate = nil
+	}
 }
 
 // retire turns everybody away from now on.

@@ -23,6 +23,10 @@ import (
 // A Keeper owns clusters of programs. It is safe for concurrent use, and an
 // Owner.
 type Keeper struct {
+	// Room, if not nil, is asked for room on the machine before a cluster starts;
+	// release is called when it has ended. It must be set before the first lease.
+	Room func(ctx context.Context, a *Ask) (release func(), err error)
+
 	engine engine.Engine
 	seq    atomic.Int64
 	settle time.Duration // see settleTime

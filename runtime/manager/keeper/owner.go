@@ -54,6 +54,7 @@ type Ask struct {
 	Network config.Network  // where addresses are taken from
 	Env     []string        // what the nodes' environment is made of; nil: the owner's own
 	Start   time.Duration   // how long the start of the whole cluster may take
+	AtOnce  int             // how many nodes may run at once on this machine; 0: as the owner thinks
 	Ready   time.Duration   // how long a node may take until it is ready
 	Grace   time.Duration   // how long a node may take to stop
 

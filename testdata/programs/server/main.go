@@ -9,10 +9,10 @@ import (
 	"net"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
+
+	"github.com/distkit/dist/testdata/programs"
 )
 
 var (
@@ -20,8 +20,6 @@ var (
 	dir    = flag.String("dir", "", "where the data are")
 	listen = flag.String("listen", "", "address")
 	peers  = flag.String("peers", "", "all addresses")
-
-	mu sync.Mutex
 )
 
 func main() {
@@ -30,6 +28,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	store := &programs.Store{Name: *name, Dir: *dir, Peers: *peers}
 	log.Printf("%s serves on %s", *name, *listen)
 	end := make(chan os.Signal, 1)
 	signal.Notify(end, syscall.SIGTERM)
@@ -43,11 +42,11 @@ func main() {
 		if err != nil {
 			log.Fatal(err)
 		}
-		go serve(c)
+		go serve(store, c)
 	}
 }
 
-func serve(c net.Conn) {
+func serve(store *programs.Store, c net.Conn) {
 	defer c.Close()
 	lines := bufio.NewScanner(c)
 	for lines.Scan() {
@@ -55,34 +54,6 @@ func serve(c net.Conn) {
 		if len(words) == 0 {
 			continue
 		}
-		fmt.Fprintln(c, answer(words))
+		fmt.Fprintln(c, store.Answer(words))
 	}
-}
-
-func answer(words []string) string {
-	mu.Lock()
-	defer mu.Unlock()
-	switch {
-	case words[0] == "who":
-		return *name
-	case words[0] == "peers":
-		return *peers
-	case words[0] == "env" && len(words) == 2:
-		return os.Getenv(words[1])
-	case words[0] == "set" && len(words) == 3:
-		if err := os.WriteFile(filepath.Join(*dir, "key-"+words[1]), []byte(words[2]), 0o600); err != nil {
-			return err.Error()
-		}
-		return "ok"
-	case words[0] == "get" && len(words) == 2:
-		b, err := os.ReadFile(filepath.Join(*dir, "key-"+words[1]))
-		if err != nil {
-			return "none"
-		}
-		return string(b)
-	case words[0] == "exit":
-		log.Print("asked to exit")
-		os.Exit(3)
-	}
-	return "what?"
 }
