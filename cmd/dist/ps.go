@@ -76,6 +76,11 @@ func (c *owned) print(w io.Writer, now time.Time) error {
 	for _, who := range c.Waiting {
 		fmt.Fprintf(w, "  waited for by %s\n", who)
 	}
+	return c.printNodes(w)
+}
+
+// printNodes writes a line a node.
+func (c *owned) printNodes(w io.Writer) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, n := range c.Nodes {
 		state := fmt.Sprintf("pid %d", n.PID)
@@ -87,7 +92,11 @@ func (c *owned) print(w io.Writer, now time.Time) error {
 		case n.Paused:
 			state += ", paused"
 		}
-		fmt.Fprintf(tw, "  %s\t%s\t%s\n", n.Name, state, strings.Join(addresses(n), " "))
+		cells := []string{"  " + n.Name, state}
+		if len(n.Addr) > 0 {
+			cells = append(cells, strings.Join(addresses(n), " "))
+		}
+		fmt.Fprintln(tw, strings.Join(cells, "\t"))
 	}
 	return tw.Flush()
 }

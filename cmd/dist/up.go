@@ -181,8 +181,8 @@ func (u *upping) tell(c owned, how string) error {
 		return printJSON(u.out, c)
 	}
 	fmt.Fprintf(u.out, "%s %s, owned by process %d\n", c.ID, how, c.Owner.PID)
-	for _, n := range c.Nodes {
-		fmt.Fprintf(u.out, "  %s  %s\n", n.Name, strings.Join(addresses(n), " "))
+	if err := c.printNodes(u.out); err != nil {
+		return fmt.Errorf("print the cluster: %w", err)
 	}
 	fmt.Fprintf(u.out, "to end it: dist down %s\n", c.ID)
 	return nil
