@@ -3,6 +3,7 @@ package runtime
 import (
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -13,6 +14,21 @@ import (
 // whoever runs them (dist test). It is read before the tests run, where Go's
 // test cache takes no note of it.
 const EnvReport = "DIST_REPORT"
+
+// EventsFile is the file in that directory to which test binaries append an
+// Event a line while they run, if it is there.
+const EventsFile = "events"
+
+// An Event is a step on the way to a Report, as it happens.
+type Event struct {
+	PID     int    `json:"pid"` // of the test binary
+	Package string `json:"package"`
+	Kind    string `json:"kind"`             // begin | want | wait | leased | refused | released | end
+	Test    string `json:"test,omitempty"`   // but for begin and end
+	Nodes   int    `json:"nodes,omitempty"`  // of a lease
+	Reused  bool   `json:"reused,omitempty"` // the lease's nodes had served another
+	Reason  string `json:"reason,omitempty"` // for wait and refused
+}
 
 // A Report is what one test binary did with clusters.
 type Report struct {
@@ -39,6 +55,8 @@ type report struct {
 	name string // of the file, less .json; "": none can be written
 	mu   sync.Mutex
 	r    Report
+
+	events *os.File // nil if nobody watches
 }
 
 // openReport leaves a first report at once, so that a binary that crashes can be
@@ -58,8 +76,36 @@ func openReport() *report {
 		r.name = f.Name()
 		r.write()
 	}
+	// Not made here: that it is there says that somebody reads it.
+	if f, err := os.OpenFile(filepath.Join(dir, EventsFile), os.O_WRONLY|os.O_APPEND, 0); err == nil {
+		r.events = f
+	}
+	r.event(Event{Kind: "begin"})
 	return r
 }
+
+// event tells whoever watches. A line is written at once, so that those of
+// several binaries do not mix.
+func (r *report) event(e Event) {
+	if r == nil || r.events == nil {
+		return
+	}
+	e.PID, e.Package = os.Getpid(), r.r.Package
+	if b, err := json.Marshal(e); err == nil {
+		r.events.Write(append(b, '\n'))
+	}
+}
+
+// wants is told before a test waits for its cluster.
+func (r *report) wants(test string) { r.event(Event{Kind: "want", Test: test}) }
+
+// waits is told why a test has to wait.
+func (r *report) waits(test, reason string) {
+	r.event(Event{Kind: "wait", Test: test, Reason: reason})
+}
+
+// released is told when a lease has ended.
+func (r *report) released(test string) { r.event(Event{Kind: "released", Test: test}) }
 
 func (r *report) add(t TestReport) {
 	if r == nil {
@@ -68,6 +114,11 @@ func (r *report) add(t TestReport) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.r.Tests = append(r.r.Tests, t)
+	if t.Outcome == "leased" {
+		r.event(Event{Kind: "leased", Test: t.Test, Nodes: t.Nodes, Reused: t.Reused})
+	} else {
+		r.event(Event{Kind: "refused", Test: t.Test, Reason: t.Reason})
+	}
 }
 
 func (r *report) leased(h *Held) {
@@ -95,6 +146,7 @@ func (r *report) close(m *manager.Manager) {
 	defer r.mu.Unlock()
 	r.r.Ended, r.r.Stats, r.r.Waits = true, m.Stats(), m.Waits()
 	r.write()
+	r.event(Event{Kind: "end"})
 }
 
 // write replaces the file whole: the binary may be killed at any time.

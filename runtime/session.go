@@ -318,10 +318,15 @@ func (s *session) require(t testing.TB, options requirement.Requirement, at stri
 		ctx, cancel = context.WithDeadline(ctx, d.Add(-deadlineMargin))
 	}
 	defer cancel()
+	s.report.wants(t.Name())
 	lease, err := m.Acquire(ctx, manager.Request{
 		Test: t.Name(), Package: s.packagePath(), Requirement: need, Config: c, Short: testing.Short(), OwnTestMain: ownMain,
-		Flags:    program.TestFlags(testing.CoverMode()),
-		Announce: func(reason string) { t.Helper(); announce(t, reason) },
+		Flags: program.TestFlags(testing.CoverMode()),
+		Announce: func(reason string) {
+			t.Helper()
+			s.report.waits(t.Name(), reason)
+			announce(t, reason)
+		},
 	})
 	s.mu.Lock()
 	s.forecast.asked(t.Name())
@@ -488,6 +493,7 @@ func (s *session) release(h *Held) {
 			t.Logf("%s's last log lines:\n%s", n.Name(), prefixed(n.Name(), tail))
 		}
 	}
+	s.report.released(t.Name())
 	h.mu.Lock()
 	h.over = true
 	h.mu.Unlock()

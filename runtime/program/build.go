@@ -454,36 +454,8 @@ func used(path string) {
 
 // prune removes builds that nobody has used for long from the directory of all.
 func prune(all string, now time.Time) {
-	builds, err := os.ReadDir(all)
-	if err != nil {
-		return
-	}
-	for _, d := range builds {
-		dir := filepath.Join(all, d.Name())
-		info, err := d.Info()
-		if err != nil || !info.IsDir() {
-			continue
-		}
-		if now.Sub(info.ModTime()) > keepBuilds {
-			lock := flock.New(filepath.Join(dir, "lock"))
-			if ok, err := lock.TryLock(); err == nil && ok {
-				os.RemoveAll(dir)
-				lock.Close()
-			}
-			continue
-		}
-		outputs, _ := filepath.Glob(filepath.Join(glob(dir), strings.Repeat("[0-9a-f]", 32)))
-		newest := time.Time{}
-		for _, o := range outputs {
-			if info, err := os.Stat(o); err == nil && info.ModTime().After(newest) {
-				newest = info.ModTime()
-			}
-		}
-		for _, o := range outputs {
-			if info, err := os.Stat(o); err == nil && info.ModTime().Before(newest) && now.Sub(info.ModTime()) > keepOutputs {
-				os.RemoveAll(o)
-			}
-		}
+	for _, path := range oldBuilds(all, now) {
+		removeOld(path)
 	}
 }
 
