@@ -3,9 +3,8 @@ package config
 import "time"
 
 // A Program is a [program.NAME] section: what the nodes of such a cluster run.
-// Args, the values of Env and the elements of Ready.Exec and Reset.Exec are Go
-// templates over the node: {{.Name}}, {{.Dir}}, {{.Listen "port"}},
-// {{.Addr "port"}}.
+// Command, Args, the values of Env and the elements of Ready.Exec and Reset.Exec
+// are Go templates over the node and its cluster, see Expand.
 type Program struct {
 	Name    string            `toml:"-"`
 	Package string            `toml:"package"` // to build; "./…" is relative to the directory of Config.File. Exactly one of Package and Command is set

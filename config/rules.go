@@ -99,7 +99,7 @@ func (l *loader) resolve(key string, command []string) {
 // no such place.
 func (l *loader) absolute(key, path string) string {
 	switch {
-	case filepath.IsAbs(path) || strings.HasPrefix(path, "{{"):
+	case filepath.IsAbs(path) || strings.HasPrefix(path, "{{"): // of ready and reset
 		return path
 	case l.config.sources[key].env != "":
 		l.failKey(key, pos{}, "has the relative path "+quote(path), "make it absolute: each package's tests run in a directory of their own")
@@ -117,6 +117,10 @@ func (l *loader) checkProgram(p *Program) {
 			`add package = "./cmd/server" for a program to build, or command = ["server"] for one that is there`)
 	case p.Package != "" && len(p.Command) > 0:
 		l.failKey(prefix+"command", section, "is given besides package", "keep one of the two")
+	}
+	if len(p.Command) > 0 && strings.Contains(p.Command[0], "{{") {
+		l.failKey(prefix+"command", section, "has the executable "+quote(p.Command[0])+", a template", "all nodes run the same file; arguments may differ")
+		return
 	}
 	l.distinct(prefix+"ports", section, p.Ports)
 	templates := slices.Concat(

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"text/template"
@@ -166,6 +167,7 @@ func TestWrongTemplates(t *testing.T) {
 		{"[program.x]\ncommand = ['x']\nreset = ['x', '{{.X}}']", `3:18: program.x.reset has the unknown field .X; *`},
 		{"[program.x]\ncommand = ['./x', '{{.X}}']", `2:22: program.x.command has the unknown field .X; *`},
 		{"[program.x]\ncommand = ['x']\nready = { exec = ['{{.X}}'] }", `3:22: program.x.ready.exec has the unknown field .X; *`},
+		{"[program.x]\ncommand = ['{{.Name}}', 'x']", `2:11: program.x.command has the executable "{{.Name}}", a template; all nodes run the same file; arguments may differ`},
 		{"[attach.x]\nnodes = [{ a = 'h:1' }]\nready.exec = ['x', '{{.Listen `a`}}']", `3:23: attach.x.ready.exec asks for .Listen, which is not known of an attached node; use .Addr`},
 		{"[attach.x]\nnodes = [{ a = 'h:1' }]\nready.exec = ['x', '{{.Dir}}']", `3:23: attach.x.ready.exec asks for .Dir, which an attached node does not have; *`},
 		{"[attach.x]\nnodes = [{ a = 'h:1' }]\nready.exec = ['x', '{{.Addr `b`}}']", `3:23: attach.x.ready.exec names the port "b", which is not declared; *`},
@@ -193,5 +195,50 @@ func TestWrongTemplates(t *testing.T) {
 func TestSizesNotTried(t *testing.T) {
 	if got := messages(t, "[program.x]\ncommand = ['x', '{{(index .Nodes 2).Name}}']"); len(got) > 0 {
 		t.Error(got)
+	}
+}
+
+// TestProgramsPage reads what docs/programs.md shows.
+func TestProgramsPage(t *testing.T) {
+	page, err := os.ReadFile("../docs/programs.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var blocks []string
+	for _, part := range strings.Split(string(page), "```toml\n")[1:] {
+		block, _, _ := strings.Cut(part, "```")
+		blocks = append(blocks, block)
+	}
+	if len(blocks) < 2 {
+		t.Fatalf("%d examples", len(blocks))
+	}
+	for _, block := range blocks {
+		if !strings.HasPrefix(block, "[") {
+			block = "[program.x]\ncommand = ['x']\nports = ['peer']\n" + block
+		}
+		if got := messages(t, block); len(got) > 0 {
+			t.Errorf("%s\n%s", block, got)
+		}
+	}
+	wrong := messages(t, strings.Replace(blocks[0], `.Listen \"client`, `.Listen \"cleint`, 1))
+	if len(wrong) != 1 || !strings.Contains(string(page), wrong[0]+"\n") {
+		t.Errorf("the page does not show this: %q", wrong)
+	}
+	// Each way to be ready, and to reset.
+	rows := 0
+	for line := range strings.Lines(string(page)) {
+		cell, ok := strings.CutPrefix(line, "| `")
+		key, _, _ := strings.Cut(cell, " = ")
+		if !ok || key != "ready" && key != "reset" {
+			continue
+		}
+		rows++
+		text, _, _ := strings.Cut(cell, "` |")
+		if got := messages(t, "[program.x]\ncommand = ['x']\nports = ['client']\n"+text); len(got) > 0 {
+			t.Errorf("%s\n%s", text, got)
+		}
+	}
+	if rows != 8 {
+		t.Errorf("%d rows about ready and reset; want 8", rows)
 	}
 }

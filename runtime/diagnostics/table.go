@@ -823,7 +823,6 @@ var table = []*row{
 			"if it is only slow, give it longer: ready = { …, timeout = \"60s\" } in its [program.NAME] section of distributed.toml",
 			"choose what tells that it is ready: http, tcp, log, exec or grpc",
 		),
-		retry: 100 * time.Millisecond,
 	}, {
 		code:     ProgramUnhealthy,
 		title:    "a program's node does not answer any more",

@@ -1,6 +1,7 @@
 package program
 
 import (
+	"bufio"
 	"encoding/hex"
 	"fmt"
 	"net/netip"
@@ -16,7 +17,7 @@ import (
 func listeners(pgid int) []string {
 	at := []string{}
 	for _, pid := range group(pgid) {
-		addrs, err := listenersOf(pid)
+		addrs, err := listenersOf(pid, func([]netip.AddrPort) bool { return false })
 		if err != nil {
 			return nil
 		}
@@ -29,21 +30,33 @@ func listeners(pgid int) []string {
 }
 
 // listensOn reports whether a process of the group listens on all of the
-// addresses; true if that cannot be learnt.
+// addresses; true if that cannot be learnt of one that lives.
 func listensOn(pgid int, addrs []string) bool {
 	// Mostly it is the first process, and others need not be looked for.
-	if own, err := listenersOf(pgid); err == nil && covers(own, addrs) {
+	enough := func(have []netip.AddrPort) bool { return covers(have, addrs) }
+	if own, err := listenersOf(pgid, enough); err == nil && enough(own) {
 		return true
 	}
 	var all []netip.AddrPort
 	for _, pid := range group(pgid) {
-		own, err := listenersOf(pid)
+		own, err := listenersOf(pid, enough)
 		if err != nil {
-			return true
+			return !ended(pgid)
 		}
 		all = append(all, own...)
 	}
-	return covers(all, addrs)
+	return enough(all)
+}
+
+// ended reports whether a process is gone, or waits to be reaped: then it has
+// nothing that could be looked at.
+func ended(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return true
+	}
+	_, rest, _ := strings.Cut(string(stat[strings.LastIndexByte(string(stat), ')')+1:]), " ")
+	return strings.HasPrefix(rest, "Z") || strings.HasPrefix(rest, "X")
 }
 
 // covers reports whether who listens on have is reached by all of want.
@@ -85,8 +98,9 @@ func group(pgid int) []int {
 }
 
 // listenersOf finds the sockets of a process among those of its network
-// namespace.
-func listenersOf(pid int) ([]netip.AddrPort, error) {
+// namespace. It looks no further once it has enough: to go through a table is
+// dear where there are many connections.
+func listenersOf(pid int, enough func([]netip.AddrPort) bool) ([]netip.AddrPort, error) {
 	proc := fmt.Sprintf("/proc/%d", pid)
 	fds, err := os.ReadDir(proc + "/fd")
 	if err != nil {
@@ -104,19 +118,25 @@ func listenersOf(pid int) ([]netip.AddrPort, error) {
 		return nil, nil
 	}
 	for _, name := range []string{"tcp", "tcp6"} {
-		table, err := os.ReadFile(proc + "/net/" + name)
+		f, err := os.Open(proc + "/net/" + name)
 		if err != nil {
 			continue // no IPv6
 		}
-		for line := range strings.Lines(string(table)) {
+		lines := bufio.NewScanner(f)
+		lines.Scan() // the heading
+		for lines.Scan() {
 			const listen = "0A"
-			f := strings.Fields(line)
-			if len(f) < 10 || f[3] != listen || !own[f[9]] {
-				continue
+			f := strings.Fields(lines.Text())
+			if len(f) < 10 || f[3] != listen {
+				break // listeners come first, and of others there can be very many
 			}
-			if a, ok := parseHexAddr(f[1]); ok {
+			if a, ok := parseHexAddr(f[1]); ok && own[f[9]] {
 				addrs = append(addrs, a)
 			}
+		}
+		f.Close()
+		if enough(addrs) {
+			break
 		}
 	}
 	return addrs, nil

@@ -127,12 +127,8 @@ func play(role string, args []string) {
 		}
 		os.WriteFile("child", []byte(strconv.Itoa(child.Process.Pid)), 0o600)
 		forever()
-	case "probe": // exits 0 when the file is there
-		fmt.Println("looking for", args[0])
-		if _, err := os.Stat(args[0]); err != nil {
-			fmt.Println("it is not there")
-			os.Exit(4)
-		}
+	case "build":
+		playBuild(args[0])
 	case "wipe":
 		if len(args) > 0 && args[0] == "fail" {
 			fmt.Println("cannot wipe", os.Getenv("GREETING"))
@@ -491,6 +487,7 @@ func TestStop(t *testing.T) {
 		if running(pid) {
 			t.Errorf("its child %d still runs", pid)
 		}
+		startNode(t, newEngine(t), s) // and has given back its port
 	})
 }
 

@@ -185,8 +185,21 @@ func (n *node) wait(pidfd int) {
 	n.reaped = true
 	n.exit = exitOf(n.cmd.ProcessState)
 	n.mu.Unlock()
+	awaitGroup(n.cmd.Process.Pid)
 	n.lifeline.Close()
 	close(n.done)
+}
+
+// awaitGroup waits, not for long, for the killed rest of a group: until it is
+// gone it has its ports, and a node that is restarted wants them. Where nobody
+// reaps orphans they look as if they lived.
+func awaitGroup(pgid int) {
+	for range 100 {
+		if unix.Kill(-pgid, 0) != nil {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
 }
 
 func exitOf(s *os.ProcessState) diagnostics.Exit {
