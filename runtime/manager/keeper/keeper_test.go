@@ -657,6 +657,36 @@ func TestDownLast(t *testing.T) {
 	e.Close()
 }
 
+// TestIdleLeased: an owner does not end as long as somebody has a cluster.
+func TestIdleLeased(t *testing.T) {
+	home(t)
+	e := process.New()
+	defer e.Close()
+	k := New(e)
+	s, err := Listen(k, Options{Kind: "dist up", Open: true, Idle: 100 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := mustLease(t, k, testAsk(t, 1)) // before it begins to wait
+	served := make(chan string, 1)
+	go func() {
+		reason, err := s.Serve(t.Context())
+		if err != nil {
+			t.Error(err)
+		}
+		served <- reason
+	}()
+	select {
+	case reason := <-served:
+		t.Fatalf("it ended: %s", reason)
+	case <-time.After(500 * time.Millisecond): // that nothing happens has no other sign
+	}
+	mustRelease(t, l)
+	if reason := <-served; !strings.HasPrefix(reason, "nobody has had a cluster") {
+		t.Errorf("Serve() = %q", reason)
+	}
+}
+
 // TestClose ends a Keeper under everybody's hands.
 func TestClose(t *testing.T) {
 	bothWays(t, func(t *testing.T, o Owner, k *Keeper) {
