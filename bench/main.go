@@ -101,6 +101,7 @@ type place struct {
 	binary  *binary
 	tree    *tree
 	missing error // why there is no tree
+	kept    *kept
 }
 
 func (p *place) remove() {
@@ -110,11 +111,23 @@ func (p *place) remove() {
 	if p.tree != nil {
 		p.tree.remove()
 	}
+	if p.kept != nil {
+		p.kept.remove()
+	}
 }
 
 func (p *place) measure(ctx context.Context, l line, rounds int) ([]sample, error) {
 	once := func(round int) (sample, error) { return l.inTree(ctx, p.tree, round) }
-	if l.inTree == nil {
+	if l.inKept != nil {
+		if p.kept == nil {
+			k, err := newKept(ctx)
+			if err != nil {
+				return nil, err
+			}
+			p.kept = k
+		}
+		once = func(round int) (sample, error) { return l.inKept(ctx, p.kept, round) }
+	} else if l.inTree == nil {
 		if p.binary == nil {
 			b, err := build(ctx, p.pkg, p.race)
 			if err != nil {
