@@ -109,7 +109,7 @@ func (m *Manager) WarmSoon(n int, c *config.Config) { m.warm(n, c, true) }
 
 func (m *Manager) warm(n int, c *config.Config, soon bool) {
 	limit, _ := Situation{Config: c, Machine: machine()}.limit()
-	m.pool.warm(min(n, limit.Nodes), allowed(c).Nodes, c.StartTimeout(), soon)
+	m.pool.warm(min(n, limit.Nodes), AtOnce(c).Nodes, c.StartTimeout(), soon)
 }
 
 // Prepare looks at the machine in the background, which a first decision
