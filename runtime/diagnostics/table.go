@@ -743,7 +743,7 @@ var table = []*row{
 		causes:   []string{"mode is \"manual\" by {source}: only clusters that are up already are used", "mode is \"manual\": only clusters that are up already are used"},
 		explain:  "In manual mode tests use only clusters that were started beforehand. None that fits this requirement is up.",
 		evidence: "the setting and where it comes from, the clusters that are up",
-		remedies: always("let tests start their own: DIST_CLUSTER_MODE=auto"),
+		remedies: always("let tests start their own: DIST_CLUSTER_MODE=auto", "start the one that is missing, if it is a program's: dist up PROGRAM -nodes N"),
 	}, {
 		code:     ModeShort,
 		title:    "-short skips distributed tests here",
