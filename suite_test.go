@@ -182,6 +182,44 @@ func TestSuite(t *testing.T) {
 	})
 }
 
+// What keeps many tests from having a cluster is told whole by one of them.
+func TestToldOnce(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name, env string
+		args      []string
+		status    int
+		whole     int // how many tests tell all
+		short     int
+	}{
+		{"failed", "DIST_CLUSTER_MAX_NODES=1", []string{"-test.run=Parallel.$|TestTwo", "-test.parallel=4"}, 1, 1, 3},
+		{"again and again", "DIST_CLUSTER_MAX_NODES=1", []string{"-test.run=TestTwo", "-test.count=5"}, 1, 1, 4},
+		{"skipped", "DIST_CLUSTER_MODE=off", []string{"-test.run=Parallel.$|TestTwo|Three", "-test.v"}, 0, 1, 4},
+		{"some skipped", "DIST_CLUSTER_MAX_NODES=2", []string{"-test.run=TooLarge|Optional", "-test.count=2", "-test.v"}, 1, 1, 3},
+		{"bad configuration", "DIST_CLUSTER_MAX_NODES=many", []string{"-test.run=" + good}, 1, 1, 4},
+	} {
+		out := newRun(t, test.env, test.args...).check(t, test.status)
+		whole, short := strings.Count(out, "remedy: "), strings.Count(out, "told in full by Test")
+		if whole != test.whole || short != test.short {
+			t.Errorf("%s: %d tell all, %d refer to them, want %d and %d\n%s", test.name, whole, short, test.whole, test.short, out)
+		}
+	}
+}
+
+// Three nodes that fail for one cause are one diagnosis, and so are a node that
+// crashes and two that lose their connection to it.
+func TestOneCause(t *testing.T) {
+	t.Parallel()
+	out := newRun(t, "", "-test.run=TestOneCrash").check(t, 1,
+		`dist: cannot call suite.meet on node-1: node-1 panicked`,
+		`cause: +the first of them`,
+		`followed: call suite.meet on node-2: .*(EOF|reset)`,
+	)
+	if n := strings.Count(out, "DIST-NODE-"); n != 1 {
+		t.Errorf("%d diagnoses\n%s", n, out)
+	}
+}
+
 // Before -timeout ends the test binary the nodes are asked what they do.
 func TestHungNodes(t *testing.T) {
 	for _, test := range []struct {

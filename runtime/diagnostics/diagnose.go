@@ -42,10 +42,18 @@ func Diagnose(f Failure) *Diagnosis {
 	}
 	// A problem whose facts are not known falls back on the title, which has
 	// none.
+	node := known["node"]
+	switch n := len(f.Alike); {
+	case n == 1:
+		known["node"] += ", like " + f.Alike[0] + ","
+	case n > 1:
+		known["node"] += fmt.Sprintf(", like %d others,", n)
+	}
 	symptom, ok := expand(problem, known)
 	if !ok {
 		symptom = r.title
 	}
+	known["node"] = node
 	d := &Diagnosis{
 		Code:       r.code,
 		Title:      r.title,
@@ -605,6 +613,9 @@ func evidence(f *Failure, d *Diagnosis, log *logTail) []string {
 	}
 	for _, m := range x.Missing {
 		add("not known: " + m)
+	}
+	if len(f.Alike) > 0 {
+		add("the same on " + strings.Join(f.Alike, ", "))
 	}
 	for _, detail := range f.Details {
 		for line := range strings.Lines(detail) {

@@ -100,6 +100,7 @@ type Failure struct {
 	Code    Code          // decides the diagnosis, where the caller knows it; "": found from the rest
 	Op      string        // what was being done: "start 3 nodes for TestLeader"
 	Node    string        // "node-2", where one node is concerned
+	Alike   []string      // other nodes that failed for the same cause
 	Err     error         // what the system, or the layer below, said
 	Exit    *Exit         // the node's process has ended
 	Path    string        // the file or directory concerned

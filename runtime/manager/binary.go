@@ -279,7 +279,7 @@ func (n *binaryNode) lost(ctx context.Context, p engine.Node, op string, cause e
 		reason = "restarted by the test"
 	}
 	n.mu.Unlock()
-	e := &LostError{Node: n.name, Op: op, Reason: reason, Exit: p.Exit(), Log: engine.Tail(n.Log(), tailLines)}
+	e := &LostError{Node: n.name, Op: op, Reason: reason, Exit: p.Exit(), At: time.Now(), Log: engine.Tail(n.Log(), tailLines)}
 	if reason == "" {
 		f := diagnostics.Failure{Phase: diagnostics.PhaseCall, Op: op, Node: n.name, Err: cause, Exit: &e.Exit, Log: e.Log, PID: p.PID(), Path: n.Log()}
 		gather(&f)

@@ -5,6 +5,7 @@ package suite
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -233,6 +234,50 @@ func TestCleanupBlocks(t *testing.T) {
 	if _, err := dist.Call(t.Context(), c.Node(1), cleanupBlocks, struct{}{}); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// meet has all other nodes connected to the first, which then dies.
+func meet(ctx context.Context, _ struct{}) (struct{}, error) {
+	self := dist.Self(ctx)
+	if self.Index() > 0 {
+		var conn net.Conn
+		var err error
+		for { // until it listens
+			if conn, err = net.Dial("tcp", self.Addrs("a")[0]); err == nil || ctx.Err() != nil {
+				break
+			}
+			time.Sleep(time.Millisecond)
+		}
+		if err != nil {
+			return struct{}{}, err
+		}
+		_, err = conn.Read(make([]byte, 1))
+		return struct{}{}, err
+	}
+	ln, err := self.Listen("a")
+	if err != nil {
+		return struct{}{}, err
+	}
+	var conns []net.Conn
+	for range self.Size() - 1 {
+		conn, err := ln.Accept()
+		if err != nil {
+			return struct{}{}, err
+		}
+		conns = append(conns, conn)
+	}
+	go panic("the first of them")
+	select {}
+}
+
+//dist:nodes=3 ports=a
+func TestOneCrash(t *testing.T) {
+	c := dist.Require(t)
+	_, err := dist.CallAll(t.Context(), c, meet, struct{}{})
+	if lost := (*dist.LostError)(nil); !errors.As(err, &lost) || lost.Node != "node-1" {
+		t.Errorf("not lost: %v", err)
+	}
+	t.Error(err)
 }
 
 //dist:nodes=2 min=1
