@@ -64,6 +64,7 @@ func Diagnose(f Failure) *Diagnosis {
 		RetryAfter: r.retry,
 		Reduce:     r.reduce,
 		Skip:       r.skip,
+		Phase:      f.Phase,
 		Err:        f.Err,
 	}
 	for _, rem := range r.remedies {
@@ -358,6 +359,13 @@ var defaultOp = map[Phase]string{
 	PhaseStop:      "end the lease",
 }
 
+// startPhases are the phases of a start, for people.
+var startPhases = map[Phase]string{
+	PhasePrepare:   "prepare, before a process is started",
+	PhaseExec:      "exec, the starting of the process",
+	PhaseHandshake: "handshake, from the start of the process to its first answer",
+}
+
 // known collects the facts of a failure under the names that templates use.
 // A name that is not in the result is not known; names that begin with "if-"
 // are conditions: known, and empty, where they hold.
@@ -477,6 +485,9 @@ func known(f *Failure, log *logTail) map[string]string {
 			m["holder-uid"] = strconv.Itoa(h.UID)
 		}
 		when("self", h.Self)
+		when("leftover", h.Ended)
+		when("running", h.Run != "" && !h.Ended && !h.Self)
+		when("stranger", h.PID > 0 && h.Run == "" && !h.Self)
 	}
 
 	for name, key := range map[string]string{
@@ -568,6 +579,9 @@ func evidence(f *Failure, d *Diagnosis, log *logTail) []string {
 	case f.Elapsed > 0:
 		add(durationText(f.Elapsed) + " have passed")
 	}
+	if what, ok := startPhases[f.Phase]; ok {
+		add("phase: " + what)
+	}
 	if f.PID > 0 && f.Facts.Process == nil {
 		add(fmt.Sprintf("pid of %s: %d", cmp.Or(f.Node, "the node"), f.PID))
 	}
@@ -599,6 +613,9 @@ func evidence(f *Failure, d *Diagnosis, log *logTail) []string {
 	}
 	if x.Process != nil {
 		add(x.Process.String())
+	}
+	for _, n := range x.Names {
+		add(n)
 	}
 	add(x.Load)
 	if len(x.Descriptors) > 0 {

@@ -19,6 +19,7 @@ type Diagnosis struct {
 	Cause      string        `json:"cause"`              // why, as far as the evidence shows
 	Evidence   []string      `json:"evidence,omitempty"` // what was measured, one fact a line; lines of a log begin with "| "
 	Remedies   []string      `json:"remedies,omitempty"` // what to do, most likely first
+	Phase      Phase         `json:"phase,omitempty"`    // where in the life of a cluster it failed
 	Fallback   string        `json:"fallback,omitempty"` // what was done instead
 	Retry      bool          `json:"retry"`              // the cause can pass by itself
 	RetryAfter time.Duration `json:"-"`                  // when a retry makes sense; see MarshalJSON

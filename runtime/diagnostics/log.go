@@ -21,6 +21,7 @@ type logTail struct {
 	ranTests   bool   // it ran tests instead of becoming a node
 	condition  condition
 	address    string // the address that condition is about
+	name       bool   // a name did not resolve
 	last       string // the last line that says something
 }
 
@@ -55,6 +56,9 @@ func readLog(lines []string) *logTail {
 		}
 		if _, name, ok := strings.Cut(line, "flag provided but not defined: "); ok {
 			l.flag = strings.TrimSpace(name)
+		}
+		if strings.Contains(line, "lookup ") && strings.Contains(line, "no such host") {
+			l.name = true
 		}
 		for text, c := range wordings {
 			if strings.Contains(line, text) {

@@ -16,9 +16,9 @@ import (
 )
 
 const (
-	envNode   = "DIST_NODE"   // makes a node, with its descriptors; removed before user code runs
-	envReaper = "DIST_REAPER" // makes a reaper, likewise
-	envRun    = "DIST_RUN_ID" // stays in a node's environment, so that what it starts can be found
+	envNode   = "DIST_NODE"        // makes a node, with its descriptors; removed before user code runs
+	envReaper = "DIST_REAPER"      // makes a reaper, likewise
+	envRun    = diagnostics.EnvRun // stays in a node's environment, so that what it starts can be found
 )
 
 // An Engine starts nodes as child processes of this one.
