@@ -55,6 +55,7 @@ As JSON (in reports, and wherever ` + "`-json`" + ` is given) a diagnosis is an 
 | ` + "`cause`" + ` | why, as far as the evidence shows |
 | ` + "`evidence`" + ` | what was measured: strings, one fact each; lines of a node's log begin with ` + "`| `" + ` |
 | ` + "`remedies`" + ` | what to do, most likely first: strings |
+| ` + "`phase`" + ` | where in the life of a cluster: ` + "`configuration`, `bootstrap`, `limits`, `prepare`, `exec`, `handshake`, `call`, `stop`" + ` |
 | ` + "`fallback`" + ` | what was done instead, if anything was |
 | ` + "`retry`" + ` | whether the cause can pass by itself |
 | ` + "`retry_after`" + `, ` + "`retry_after_ns`" + ` | when a retry makes sense: as text (` + "`100ms`" + `) and in nanoseconds; absent if it does not |

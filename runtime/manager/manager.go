@@ -414,7 +414,7 @@ func (m *Manager) startBinary(room *allowance.Grant) attempt {
 }
 
 // startOnce starts or takes size nodes, all at once, and gives each its place in
-// a new lease. It returns how many failed, and the first error by index.
+// a new lease. It returns how many failed, and one error of all.
 func (m *Manager) startOnce(ctx context.Context, r Request, d Decision, size int, timeout time.Duration, room *allowance.Grant) (_ *Lease, failed int, err error) {
 	prepare := func(op, path string, err error) error {
 		var e *engine.Error
@@ -480,20 +480,12 @@ func (m *Manager) startOnce(ctx context.Context, r Request, d Decision, size int
 		})
 	}
 	wg.Wait()
-	for i, e := range errs {
-		if e == nil {
-			continue
-		}
-		failed++
-		if err == nil {
-			var ee *engine.Error
-			if errors.As(e, &ee) && ee.Node == "" {
-				ee.Node = cluster.nodes[i].name
-			}
-			err = e
+	for _, e := range errs {
+		if e != nil {
+			failed++
 		}
 	}
-	return l, failed, err
+	return l, failed, engine.Fold(errs, nodeName)
 }
 
 // allocator returns the addresses as the configuration has them now.

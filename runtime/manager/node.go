@@ -3,6 +3,7 @@ package manager
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/distkit/dist/runtime/diagnostics"
 )
@@ -47,6 +48,9 @@ type Node interface {
 	Pause() error
 	// Resume lets a paused node go on.
 	Resume() error
+
+	// Dump says what the node is doing. See Lease.Dump.
+	Dump(ctx context.Context, quit bool) Dump
 }
 
 func nodeName(index int) string { return fmt.Sprintf("node-%d", index+1) }
@@ -57,6 +61,7 @@ type LostError struct {
 	Op        string
 	Reason    string // "killed by the test", where the test itself ended it
 	Exit      diagnostics.Exit
+	At        time.Time              // when its end was seen
 	Log       []string               // last lines
 	Diagnosis *diagnostics.Diagnosis // nil where the test itself ended it
 }
@@ -73,5 +78,6 @@ func (e *LostError) Error() string {
 type Problem struct {
 	Node      string
 	Diagnosis *diagnostics.Diagnosis
-	Fails     bool // the test; otherwise it is only told
+	Fails     bool   // the test; otherwise it is only told
+	Stacks    string // of the node's goroutines, where it did not stop
 }
