@@ -182,6 +182,65 @@ func TestSuite(t *testing.T) {
 	})
 }
 
+// Before -timeout ends the test binary the nodes are asked what they do.
+func TestHungNodes(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		env  string
+		args []string
+		want []string
+	}{
+		{"told", "", nil, nil},
+		{"told with -v", "", []string{"-test.v"}, []string{`(?m)^ +\w+.go:\d+: dist: TestStuck has not ended`}},
+		{"not kept", "DIST_ARTIFACTS_KEEP=never", nil, []string{`not kept: keep = "never"`, `!all goroutines: `}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			r := newRun(t, "GODEBUG=asyncpreemptoff=1 "+test.env, append(test.args, "-test.run=TestStuck", "-test.timeout=10s")...)
+			out := r.check(t, 2, append(test.want,
+				`test timed out after 10s`,
+				`dist: TestStuck has not ended, [\d.]+m?s before -timeout ends the test binary`,
+				`node-1 \(pid \d+\) answers:\n +call suite.block on node-1 has not returned for [\d.]+s\n +suite.block is at \S+suite_test.go:\d+ \[chan receive\], in suite.waitForever`,
+				`node-2 \(pid \d+\) does not answer \(\w+, \d+ threads, \S+ of processor time\); its stacks were had by SIGQUIT:\n +call suite.deafen on node-2 has not returned`,
+				`node-3 \(pid \d+\) was paused by the test and does not answer:\n +call suite.block on node-3 has not returned`,
+				`node-4 \(pid \d+\) answers; no call is running on it`,
+			)...)
+			runs, _ := filepath.Glob(filepath.Join(r.cache, "dist", "artifacts", "dist-*"))
+			if strings.HasPrefix(test.name, "not") {
+				if len(runs) > 0 {
+					t.Errorf("kept: %q", runs)
+				}
+				return
+			}
+			m := regexp.MustCompile(`all goroutines: (.*)`).FindStringSubmatch(out)
+			if len(runs) != 1 || m == nil || filepath.Dir(m[1]) != runs[0] {
+				t.Fatalf("%q is kept; told: %q", runs, m)
+			}
+			stacks, err := os.ReadFile(m[1])
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, want := range []string{"suite.waitForever", "===== node-2", "SIGQUIT: quit"} {
+				if !strings.Contains(string(stacks), want) {
+					t.Errorf("no %q in the file:\n%s", want, stacks)
+				}
+			}
+		})
+	}
+}
+
+// A node that does not stop at the end of its lease says where it is.
+func TestHungAtTheEnd(t *testing.T) {
+	t.Parallel()
+	r := newRun(t, "DIST_CLUSTER_STOP_TIMEOUT=500ms", "-test.run=CleanupBlocks")
+	out := r.check(t, 1, `DIST-NODE-HUNG`, `node-2 \(pid \d+\) answers`, `a cleanup is at \S+suite_test.go:\d+ \[chan receive\], in suite.waitForever`, `!node-1 does not`)
+	if m := regexp.MustCompile(`all goroutines: (.*)`).FindStringSubmatch(out); m == nil {
+		t.Error("no file")
+	} else if _, err := os.Stat(m[1]); err != nil {
+		t.Error(err)
+	}
+}
+
 // watched are the processes that TestHang tells of, held by pidfds.
 func (r *run) watched(t *testing.T) (pids, fds []int) {
 	t.Helper()

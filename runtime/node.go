@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	goruntime "runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -81,6 +82,8 @@ func (n *nodeSide) handle(ctx context.Context, method string, body []byte) ([]by
 			base.compare(ctx, &report)
 		}
 		return wire.Marshal(report)
+	case manager.MethodStacks:
+		return stacks(), nil
 	case manager.MethodStop:
 		n.stopped.Store(true)
 		return wire.Marshal(n.end())
@@ -134,4 +137,14 @@ func (n *nodeSide) end() manager.EndReport {
 	}
 	report.Calls = l.running()
 	return report
+}
+
+// stacks prints all goroutines, as much of them as is of use to anybody.
+func stacks() []byte {
+	for size := 256 << 10; ; size *= 4 {
+		b := make([]byte, size)
+		if n := goruntime.Stack(b, true); n < size || size >= 16<<20 {
+			return b[:n]
+		}
+	}
 }

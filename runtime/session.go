@@ -16,6 +16,7 @@ import (
 
 	"github.com/distkit/dist/config"
 	"github.com/distkit/dist/requirement"
+	"github.com/distkit/dist/runtime/artifacts"
 	"github.com/distkit/dist/runtime/diagnostics"
 	"github.com/distkit/dist/runtime/engine/process"
 	"github.com/distkit/dist/runtime/manager"
@@ -33,6 +34,9 @@ type session struct {
 	forecast *forecast
 	held     map[string]*Held // by test name
 	report   *report          // nil unless somebody wants one
+	start    time.Time        // of this process, nearly
+
+	artifacts artifacts.Store
 
 	config    *config.Config // as last read
 	configErr error
@@ -68,7 +72,7 @@ func (s *session) begin() {
 	if s.began {
 		return
 	}
-	s.began = true
+	s.began, s.start = true, time.Now()
 	s.dir, _ = os.Getwd()
 	s.report = openReport()
 	owner := runsOwner()
@@ -200,8 +204,11 @@ type Held struct {
 	at       string // file:line of the Require
 	parallel bool   // the test was parallel when it asked
 
-	mu   sync.Mutex
-	over bool // the test has ended: t must not be used any more
+	keep string // artifacts.keep, as the test had it
+
+	mu    sync.Mutex
+	over  bool        // the test has ended: t must not be used any more
+	alarm *time.Timer // goes off shortly before the deadline; nil if there is none
 }
 
 // Errorf fails the test, if it is still there to fail. Unlike testing.T's it
@@ -334,10 +341,12 @@ func (s *session) require(t testing.TB, options requirement.Requirement, at stri
 		s.mu.Unlock()
 		return nil, err
 	}
-	h := &Held{Lease: lease, t: t, options: need, at: at, parallel: isParallel(t)}
+	h := &Held{Lease: lease, t: t, options: need, at: at, parallel: isParallel(t), keep: c.Artifacts.Keep}
 	s.held[t.Name()] = h
 	s.warm(c, testing.Short(), s.manager.WarmSoon)
+	s.place(c.Artifacts.Dir)
 	s.mu.Unlock()
+	s.watch(h)
 	t.Cleanup(func() {
 		t.Helper()
 		s.release(h)
@@ -468,6 +477,11 @@ func (s *session) release(h *Held) {
 	delete(s.held, t.Name())
 	m := s.manager
 	s.mu.Unlock()
+	h.mu.Lock()
+	if h.alarm != nil {
+		h.alarm.Stop()
+	}
+	h.mu.Unlock()
 
 	ctx, cancel := context.Background(), func() {}
 	if d, ok := deadline(t); ok {
@@ -483,6 +497,9 @@ func (s *session) release(h *Held) {
 			t.Errorf("%v", p.Diagnosis)
 		} else {
 			t.Logf("%v", p.Diagnosis)
+		}
+		if p.Stacks != "" {
+			t.Logf("dist: %s did not stop;\n%s", p.Node, s.keep(t.Name()+"."+p.Node+".stacks.txt", h.keep, []byte(p.Stacks)))
 		}
 	}
 	for _, what := range r.Left {

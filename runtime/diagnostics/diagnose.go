@@ -380,6 +380,8 @@ func known(f *Failure, log *logTail) map[string]string {
 	set("name", f.Name)
 	set("source", f.Source)
 	set("pos", f.Pos)
+	set("doing", f.Doing)
+	when("silent", f.Doing == "")
 	set("path", path(f))
 	number("asked", f.Asked)
 	number("pid", f.PID)

@@ -98,6 +98,7 @@ func TestDiagnose(t *testing.T) {
 		{NodeRace, Failure{Phase: PhaseStop, Exit: &Exit{Code: 66}, Log: race}, "Write at 0x00c000012 by goroutine 7: example.com/p.f() /src/p.go:10 +0x1"},
 		{NodeExit, Failure{Phase: PhaseCall, Exit: &Exit{Code: 66}}, "os.Exit"}, // 66 alone is no race
 		{NodeHung, Failure{Phase: PhaseCall, Node: "node-3", Elapsed: 2 * time.Second, Limit: time.Second}, "node-3 runs, but nothing on it answers"},
+		{NodeHung, Failure{Phase: PhaseStop, Code: NodeHung, Node: "node-3", Doing: "a cleanup is at p.go:7 [select]"}, "node-3 does not come to an end: a cleanup is at p.go:7"},
 		{NodeExitUnnoticed, Failure{Phase: PhaseStop, Exit: &Exit{}}, "between calls"},
 
 		{AddrInUse, Failure{Phase: PhasePrepare, Address: "127.0.0.1:80", Err: syscall.EADDRINUSE, Facts: Facts{Holders: []Holder{{UID: 7, Local: "0.0.0.0:80", State: "LISTEN"}}}}, "a process of another user (uid 7) has 0.0.0.0:80"},

@@ -114,6 +114,7 @@ type Failure struct {
 	Name    string        // the test, function, program or key concerned
 	Pos     string        // file:line:col concerned
 	PID     int           // the node's process
+	Doing   string        // what the node is at, from its stacks: "raft.wait is at raft_test.go:45 [chan receive]"
 	Details []string      // further facts the caller knows, one a line: what leaked, both options that disagree
 
 	OwnTestMain bool    // the package has a TestMain of its own

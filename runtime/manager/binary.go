@@ -123,6 +123,7 @@ type binaryNode struct {
 	paused   bool
 	faulted  bool // killed, paused or restarted: not to be reused
 	problems []Problem
+	pending  map[*Pending]struct{} // calls in progress
 }
 
 func newNode(c *binaryCluster, index int) *binaryNode {
@@ -251,7 +252,8 @@ func (n *binaryNode) Call(ctx context.Context, op, method string, body []byte) (
 	if n.c.Ended() {
 		return nil, fmt.Errorf("%s: %w", op, n.c.endedError())
 	}
-	p := n.process()
+	p, call := n.enter(op)
+	defer n.leave(call)
 	result, err := p.Conn().Call(ctx, method, body)
 	if err == nil || !errors.Is(err, wire.ErrClosed) {
 		return result, err
@@ -381,13 +383,14 @@ func (n *binaryNode) stop(ctx context.Context, reason string) error {
 	if paused {
 		n.resume()
 	}
-	return n.shutDown(ctx, p)
+	return n.shutDown(ctx, p, nil)
 }
 
 // shutDown asks a process to end and sees that it does. Errors of the node's
 // cleanups, and a bad exit status, are noted as problems: they belong to
-// whatever used the node.
-func (n *binaryNode) shutDown(ctx context.Context, p engine.Node) error {
+// whatever used the node. explain, if not nil, is asked why a process did not
+// end, while it still is there.
+func (n *binaryNode) shutDown(ctx context.Context, p engine.Node, explain func(engine.Node, error) error) error {
 	body, err := p.Conn().Call(ctx, MethodStop, nil)
 	if err == nil {
 		if report, err := wire.Unmarshal[EndReport](body); err == nil {
@@ -398,8 +401,12 @@ func (n *binaryNode) shutDown(ctx context.Context, p engine.Node) error {
 	select {
 	case <-p.Done():
 	case <-ctx.Done():
+		err := fmt.Errorf("stop %s: it did not end in time and was killed: %w", n.name, ctx.Err())
+		if explain != nil {
+			err = explain(p, err)
+		}
 		p.Kill()
-		return fmt.Errorf("stop %s: it did not end in time and was killed: %w", n.name, ctx.Err())
+		return err
 	}
 	n.examine(p, true)
 	return nil
@@ -534,8 +541,8 @@ func (n *binaryNode) end(ctx context.Context) {
 		n.mu.Lock()
 		n.asked = "its lease has ended"
 		n.mu.Unlock()
-		if err := n.shutDown(ctx, p); err != nil {
-			n.problem(diagnostics.Failure{Phase: diagnostics.PhaseStop, Code: diagnostics.NodeHung, Err: err, Log: engine.Tail(n.Log(), tailLines)}, true)
+		if err := n.shutDown(ctx, p, n.explain); err != nil {
+			n.noteHung(err)
 		}
 		return
 	}

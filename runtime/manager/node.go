@@ -47,6 +47,9 @@ type Node interface {
 	Pause() error
 	// Resume lets a paused node go on.
 	Resume() error
+
+	// Dump says what the node is doing. See Lease.Dump.
+	Dump(ctx context.Context, quit bool) Dump
 }
 
 func nodeName(index int) string { return fmt.Sprintf("node-%d", index+1) }
@@ -73,5 +76,6 @@ func (e *LostError) Error() string {
 type Problem struct {
 	Node      string
 	Diagnosis *diagnostics.Diagnosis
-	Fails     bool // the test; otherwise it is only told
+	Fails     bool   // the test; otherwise it is only told
+	Stacks    string // of the node's goroutines, where it did not stop
 }

@@ -149,7 +149,7 @@ func (c *programCluster) release(ctx context.Context, keep bool, wantLogs func(p
 		r.Problems = append(r.Problems, Problem{Diagnosis: diagnose(diagnostics.Failure{Phase: diagnostics.PhaseStop, Err: err}, "give back cluster "+c.ID), Fails: true})
 	}
 	for _, p := range ended.Problems {
-		r.Problems = append(r.Problems, Problem(p))
+		r.Problems = append(r.Problems, Problem{Node: p.Node, Diagnosis: p.Diagnosis, Fails: p.Fails})
 	}
 	r.Left = ended.Left
 	if wantLogs(len(r.Problems) > 0) {

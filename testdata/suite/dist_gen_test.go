@@ -28,6 +28,8 @@ func init() {
 			{Name: "TestRace", Requirement: requirement.Requirement{Nodes: 1}},
 			{Name: "TestRaceThenKill", Requirement: requirement.Requirement{Nodes: 1}},
 			{Name: "TestHang", Requirement: requirement.Requirement{Nodes: 3}},
+			{Name: "TestStuck", Requirement: requirement.Requirement{Nodes: 4}},
+			{Name: "TestCleanupBlocks", Requirement: requirement.Requirement{Nodes: 2}},
 			{Name: "TestAgain", Requirement: requirement.Requirement{Nodes: 2, Min: 1}},
 			{Name: "TestTooLarge", Requirement: requirement.Requirement{Nodes: 3}},
 			{Name: "TestReduced", Requirement: requirement.Requirement{Nodes: 6, Min: 2}},
@@ -39,10 +41,13 @@ func init() {
 			{Name: "BenchmarkCall", Requirement: requirement.Requirement{Nodes: 2}},
 			{Name: "TestHostileDirectory", Requirement: requirement.Requirement{Nodes: 1, Ports: []string{"a"}}},
 		},
-		Digest: "148cc854b52f79ab",
+		Digest: "4b80d93d42547c16",
 	})
+	runtime.Func("github.com/distkit/dist/testdata/suite.block", block)                 // undefined? run: go generate
+	runtime.Func("github.com/distkit/dist/testdata/suite.cleanupBlocks", cleanupBlocks) // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist/testdata/suite.cleanupPanics", cleanupPanics) // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist/testdata/suite.collatz", collatz)             // undefined? run: go generate
+	runtime.Func("github.com/distkit/dist/testdata/suite.deafen", deafen)               // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist/testdata/suite.exitSoon", exitSoon)           // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist/testdata/suite.listen", listen)               // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist/testdata/suite.pid", pid)                     // undefined? run: go generate

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -196,6 +197,42 @@ func TestHang(t *testing.T) {
 		panic("the test panics")
 	}
 	<-time.After(time.Hour)
+}
+
+func block(ctx context.Context, _ struct{}) (struct{}, error) { return struct{}{}, waitForever() }
+
+func waitForever() error { <-make(chan error); return nil }
+
+// deafen keeps the only processor busy, in a process that is never interrupted
+// if GODEBUG says so.
+func deafen(ctx context.Context, _ struct{}) (struct{}, error) {
+	runtime.GOMAXPROCS(1)
+	for {
+	}
+}
+
+// TestStuck waits for all of its nodes, none of which is ever going to answer.
+//
+//dist:nodes=4
+func TestStuck(t *testing.T) {
+	c := dist.Require(t)
+	go dist.Call(t.Context(), c.Node(0), block, struct{}{})
+	go dist.Call(t.Context(), c.Node(1), deafen, struct{}{})
+	c.Node(2).Pause()
+	dist.Call(t.Context(), c.Node(2), block, struct{}{})
+}
+
+func cleanupBlocks(ctx context.Context, _ struct{}) (struct{}, error) {
+	dist.Self(ctx).Cleanup(func() { waitForever() })
+	return struct{}{}, nil
+}
+
+//dist:nodes=2
+func TestCleanupBlocks(t *testing.T) {
+	c := dist.Require(t)
+	if _, err := dist.Call(t.Context(), c.Node(1), cleanupBlocks, struct{}{}); err != nil {
+		t.Fatal(err)
+	}
 }
 
 //dist:nodes=2 min=1
