@@ -79,8 +79,11 @@ func (r *run) clean(t *testing.T) {
 	for _, dir := range []string{r.tmp, filepath.Join(r.cache, "dist", "runs")} {
 		for deadline := time.Now().Add(10 * time.Second); ; {
 			left, _ := filepath.Glob(filepath.Join(dir, "*"))
-			// The go command's own.
-			left = slices.DeleteFunc(left, func(s string) bool { return strings.HasPrefix(filepath.Base(s), "go-build") })
+			left = slices.DeleteFunc(left, func(s string) bool {
+				name := filepath.Base(s)
+				return strings.HasPrefix(name, "go-build") || // the go command's own
+					strings.HasPrefix(name, "dist-runs-") || strings.HasPrefix(name, "dist-allowance-") // where the next run looks, too
+			})
 			if len(left) == 0 {
 				break
 			}

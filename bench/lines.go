@@ -21,6 +21,7 @@ type line struct {
 	goal    goal
 	measure func(ctx context.Context, b *binary, round int) (sample, error)
 	inTree  func(ctx context.Context, t *tree, round int) (sample, error) // instead of measure
+	inKept  func(ctx context.Context, k *kept, round int) (sample, error) // instead of measure
 	rounds  int                                                           // at most, if not 0: a round is long
 }
 
@@ -71,6 +72,12 @@ var lines = slices.Concat([]line{
 		doc:     "dist.Require, 3 nodes, while 3 used ones are clean",
 		floor:   "a call to each of 3 nodes at once",
 		measure: one(suite.Job{Kind: suite.Leases, Nodes: 3, Reuse: true}),
+	},
+	{
+		name: "lease_kept", unit: "ms", goal: goal{value: 20 * time.Millisecond},
+		doc:    "a shared lease of 3 etcd servers that another process has up, by one that asks for the first time",
+		floor:  "a connection to each of them, at once",
+		inKept: leaseKept,
 	},
 	{
 		name: "stop_3", unit: "ms",

@@ -19,6 +19,7 @@ import (
 	"github.com/distkit/dist/runtime/engine"
 	"github.com/distkit/dist/runtime/engine/process"
 	"github.com/distkit/dist/runtime/manager"
+	"github.com/distkit/dist/runtime/manager/allowance"
 	"github.com/distkit/dist/runtime/network"
 )
 
@@ -335,10 +336,22 @@ func checkLimits(ctx context.Context, c *check, cfg *config.Config) *check {
 	for _, m := range missing {
 		c.Details = append(c.Details, "not measured: "+m)
 	}
-	if l := largest(cfg); l != nil {
-		return c.ok("at most %d nodes a cluster: %s", l.Nodes, l.Source)
+	most := manager.AtOnce(cfg)
+	text := fmt.Sprintf("at most %d nodes at once, of all tests: %s", most.Nodes, most.Source)
+	users, err := allowance.Users()
+	if err != nil {
+		c.Details = append([]string{text}, c.Details...)
+		return c.warn("how many nodes run at once is not limited here: %v", err)
 	}
-	return c.ok("none is reached")
+	used := 0
+	for _, u := range users {
+		used += u.Nodes + u.Kept
+	}
+	c.Details = append([]string{fmt.Sprintf("%s; %d are in use", text, used)}, c.Details...)
+	if l := largest(cfg); l != nil {
+		text = fmt.Sprintf("at most %d nodes a cluster: %s", l.Nodes, l.Source)
+	}
+	return c.ok("%s", text)
 }
 
 // largest is the size of the largest cluster that a test may have: what is

@@ -8,6 +8,8 @@ import (
 
 	"github.com/distkit/dist/generator"
 	"github.com/distkit/dist/runtime/engine/process"
+	"github.com/distkit/dist/runtime/manager"
+	"github.com/distkit/dist/runtime/manager/allowance"
 	"github.com/distkit/dist/runtime/manager/keeper"
 )
 
@@ -15,6 +17,7 @@ import (
 // asks first has one started, and the others lease the same.
 type runOwner struct {
 	engine *process.Engine
+	room   *allowance.Allowance
 	server *keeper.Server
 	stop   context.CancelFunc
 	served chan error
@@ -31,15 +34,18 @@ func ownClusters(packages []*generator.Package) (*runOwner, error) {
 	}
 	e := process.New()
 	k := keeper.New(e)
+	room := allowance.New("dist test", allowance.Place, nil)
+	k.Room = manager.RoomFor(room)
 	s, err := keeper.Listen(k, keeper.Options{Kind: "dist test"})
 	if err != nil {
+		room.Close()
 		e.Close()
 		return nil, err
 	}
 	// Not under the context of the command: when that is asked to end, the tests
 	// still have to end their leases.
 	ctx, stop := context.WithCancel(context.Background())
-	o := &runOwner{engine: e, server: s, stop: stop, served: make(chan error, 1)}
+	o := &runOwner{engine: e, room: room, server: s, stop: stop, served: make(chan error, 1)}
 	go func() {
 		_, err := s.Serve(ctx)
 		o.served <- err
@@ -64,6 +70,7 @@ func (o *runOwner) end() error {
 	}
 	o.stop()
 	err := <-o.served
+	o.room.Close()
 	if closeErr := o.engine.Close(); err == nil {
 		err = closeErr
 	}

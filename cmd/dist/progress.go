@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -52,10 +53,18 @@ func followTests(dir string, packages []*generator.Package, s streams) (*progres
 	p.done.Go(func() {
 		ticks := time.NewTicker(progressEvery)
 		defer ticks.Stop()
+		suspends := make(chan os.Signal, 1)
+		if p.foot != nil {
+			notifySuspend(suspends)
+			defer signal.Stop(suspends)
+		}
 		for {
 			select {
 			case <-p.stop:
 				return
+			case <-suspends: // whoever has the terminal meanwhile gets all of it
+				p.foot.leave()
+				suspend()
 			case now := <-ticks.C:
 				p.tick(now)
 			}

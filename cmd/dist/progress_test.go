@@ -1,3 +1,5 @@
+//go:build unix
+
 package main
 
 import (
@@ -9,8 +11,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	goruntime "runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -98,7 +102,7 @@ func TestTerminal(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "m_test.go"), []byte(holdTest), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	start := func(term string) (seen func() string, wait func() error) {
+	start := func(term string) (seen func() string, press func(string), pid int, wait func() error) {
 		cmd := exec.CommandContext(t.Context(), "dist", "test", "-v", "-count=1", ".")
 		cmd.Dir = dir
 		cmd.Env = append(append(os.Environ(), offline...), "CI=", "TERM="+term)
@@ -127,7 +131,7 @@ func TestTerminal(t *testing.T) {
 			defer mu.Unlock()
 			return out.String()
 		}
-		return seen, func() error {
+		return seen, func(key string) { f.WriteString(key) }, cmd.Process.Pid, func() error {
 			err := cmd.Wait()
 			<-read
 			f.Close()
@@ -144,8 +148,28 @@ func TestTerminal(t *testing.T) {
 	}
 	goOn := filepath.Join(dir, "go.on")
 
-	seen, wait := start("xterm")
-	await(seen, "dist: 0 of 1 package done, 1 cluster up with 2 nodes")
+	seen, press, pid, wait := start("xterm")
+	const status = "dist: 0 of 1 package done, 1 cluster up with 2 nodes"
+	await(seen, status)
+	const region, gone = "\x1b7\x1b[1;19r\x1b8", "\x1b7\x1b[20;1H\x1b[2K\x1b[r\x1b8"
+	if goruntime.GOOS == "linux" {
+		press("\x1a") // ^Z: the terminal is given back until dist goes on
+		await(seen, gone)
+		stopped := regexp.MustCompile(`(?m)^State:\sT`)
+		for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+			if b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid)); err != nil || stopped.Match(b) {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatal("^Z does not stop it")
+			}
+		}
+		before := len(seen())
+		if p, err := os.FindProcess(pid); err != nil || p.Signal(syscall.SIGCONT) != nil {
+			t.Fatal("cannot let it go on")
+		}
+		await(func() string { return seen()[before:] }, status)
+	}
 	if err := os.WriteFile(goOn, nil, 0o666); err != nil {
 		t.Fatal(err)
 	}
@@ -153,17 +177,17 @@ func TestTerminal(t *testing.T) {
 		t.Fatalf("%v\n%s", err, seen())
 	}
 	all := seen()
-	const region, gone = "\x1b7\x1b[1;19r\x1b8", "\x1b7\x1b[20;1H\x1b[2K\x1b[r\x1b8"
 	if strings.Count(all, region) == 0 || strings.Count(all, region) != strings.Count(all, gone) {
 		t.Errorf("the region is set %d times and given back %d times: %q", strings.Count(all, region), strings.Count(all, gone), all)
 	}
 	rest := regexp.MustCompile("\x1bD\x1b\\[A|\x1b7[^\x1b]*\x1b\\[(1;19r|20;1H\x1b\\[2K[^\x1b]*(\x1b\\[r)?)\x1b8").ReplaceAllString(all, "")
+	rest = strings.Replace(rest, "^Z", "", 1) // the terminal's echo
 	if strings.Contains(rest, "\x1b") || !regexp.MustCompile(`(?s)^=== RUN   TestHold\r\n.*holding\r\n--- PASS: TestHold .*\r\nPASS\r\nok  \texample.com/m\t[\d.]+s\r\ndist: 1 test on clusters: [^\n]*\r\n$`).MatchString(rest) {
 		t.Errorf("without the status line: %q", rest)
 	}
 
 	// A terminal that understands nothing is left alone.
-	seen, wait = start("dumb")
+	seen, _, _, wait = start("dumb")
 	if err := wait(); err != nil {
 		t.Fatalf("%v\n%s", err, seen())
 	}

@@ -18,6 +18,8 @@ import (
 	"github.com/distkit/dist/config"
 	"github.com/distkit/dist/runtime/diagnostics"
 	"github.com/distkit/dist/runtime/engine/process"
+	"github.com/distkit/dist/runtime/manager"
+	"github.com/distkit/dist/runtime/manager/allowance"
 	"github.com/distkit/dist/runtime/manager/keeper"
 	"github.com/distkit/dist/runtime/program"
 )
@@ -144,7 +146,8 @@ func (u *upping) ask(cfg *config.Config) (keeper.Ask, error) {
 	return keeper.Ask{
 		Who: "dist up", Program: p, Dir: filepath.Dir(cfg.File), Flags: program.Flags{Args: u.build},
 		Nodes: n, Shared: true, Network: cfg.Network,
-		Start: cfg.StartTimeout(), Ready: cfg.ReadyTimeout(p.Ready), Grace: cfg.Grace(p.Stop),
+		AtOnce: cfg.Resources.MaxNodesOnMachine,
+		Start:  cfg.StartTimeout(), Ready: cfg.ReadyTimeout(p.Ready), Grace: cfg.Grace(p.Stop),
 	}, nil
 }
 
@@ -181,8 +184,8 @@ func (u *upping) tell(c owned, how string) error {
 		return printJSON(u.out, c)
 	}
 	fmt.Fprintf(u.out, "%s %s, owned by process %d\n", c.ID, how, c.Owner.PID)
-	for _, n := range c.Nodes {
-		fmt.Fprintf(u.out, "  %s  %s\n", n.Name, strings.Join(addresses(n), " "))
+	if err := c.printNodes(u.out); err != nil {
+		return fmt.Errorf("print the cluster: %w", err)
 	}
 	fmt.Fprintf(u.out, "to end it: dist down %s\n", c.ID)
 	return nil
@@ -214,6 +217,9 @@ func (u *upping) own(ctx context.Context, cfg *config.Config, a keeper.Ask, read
 		return u.trouble(err)
 	}
 	k := keeper.New(e)
+	room := allowance.New("dist up", allowance.Place, nil)
+	defer room.Close()
+	k.Room = manager.RoomFor(room)
 	s, err := keeper.Listen(k, keeper.Options{Kind: "dist up", Open: true, Idle: u.idle})
 	if err != nil {
 		k.Close(ctx)
@@ -230,6 +236,7 @@ func (u *upping) own(ctx context.Context, cfg *config.Config, a keeper.Ask, read
 		reason, err := s.Serve(ctx)
 		served <- end{reason, err}
 	}()
+	a.Announce = func(reason string) { fmt.Fprintf(u.err, "dist up: waits: %s\n", reason) }
 	i, err := k.Up(ctx, a)
 	if err != nil {
 		stop()

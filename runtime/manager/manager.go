@@ -109,7 +109,7 @@ func (m *Manager) WarmSoon(n int, c *config.Config) { m.warm(n, c, true) }
 
 func (m *Manager) warm(n int, c *config.Config, soon bool) {
 	limit, _ := Situation{Config: c, Machine: machine()}.limit()
-	m.pool.warm(min(n, limit.Nodes), allowed(c).Nodes, c.StartTimeout(), soon)
+	m.pool.warm(min(n, limit.Nodes), AtOnce(c).Nodes, c.StartTimeout(), soon)
 }
 
 // Prepare looks at the machine in the background, which a first decision
@@ -195,6 +195,9 @@ func SizeOf(r requirement.Requirement, c *config.Config, short bool) int {
 func (m *Manager) Acquire(ctx context.Context, r Request) (*Lease, error) {
 	begin := time.Now()
 	d, found, err := m.decide(ctx, r)
+	if d.Row == "manual" && found.Err != nil { // it may well have had one
+		return nil, r.failed(ctx, d, found.Err, nil, begin)
+	}
 	if d.Action == Skip || d.Action == Fail {
 		return nil, r.refused(d)
 	}
@@ -461,7 +464,11 @@ func (m *Manager) startOnce(ctx context.Context, r Request, d Decision, size int
 	}
 	addrs, err := alloc.Lease(size, r.Requirement.Ports)
 	if err != nil {
-		return nil, size, prepare("find free addresses", "", err)
+		err := prepare("find free addresses", "", err)
+		if e := (*engine.Error)(nil); errors.Is(err, network.ErrExhausted) && errors.As(err, &e) {
+			e.Code, e.Source = diagnostics.AddrExhausted, r.Config.Network.Range
+		}
+		return nil, size, err
 	}
 	l := &Lease{
 		ID:      fmt.Sprintf("%s-%d", strings.TrimPrefix(filepath.Base(root), "dist-"), m.seq.Add(1)),

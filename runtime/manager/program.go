@@ -87,8 +87,26 @@ func (r *Request) who() string {
 // leaseProgram is an attempt at a cluster of a program.
 func (m *Manager) leaseProgram(found keeper.Found) attempt {
 	return func(ctx context.Context, r Request, d Decision, size int, timeout time.Duration) (*Lease, int, error) {
-		return m.leaseFrom(ctx, r, d, found, size, timeout)
+		l, failed, err := m.leaseFrom(ctx, r, d, found, size, timeout)
+		if codeOf(err) == diagnostics.ClusterGone && r.Config.Cluster.Mode != "manual" {
+			// Its owner has ended since it was found: the next try is with another.
+			if _, again, err := m.decide(ctx, r); err == nil {
+				found = again
+			}
+		}
+		return l, failed, err
 	}
+}
+
+// codeOf is what an error has been diagnosed as, or says that it is.
+func codeOf(err error) diagnostics.Code {
+	if d := (*diagnostics.Diagnosis)(nil); errors.As(err, &d) {
+		return d.Code
+	}
+	if e := (*engine.Error)(nil); errors.As(err, &e) {
+		return e.Code
+	}
+	return ""
 }
 
 func (m *Manager) leaseFrom(ctx context.Context, r Request, d Decision, found keeper.Found, size int, timeout time.Duration) (_ *Lease, failed int, err error) {
@@ -96,8 +114,8 @@ func (m *Manager) leaseFrom(ctx context.Context, r Request, d Decision, found ke
 	if owner == nil {
 		owner = m.ownKeeper()
 	}
-	if d.Cluster != "" {
-		ask.Cluster, ask.Flags = d.Cluster, found.Ask.Flags
+	if found.Ask.Cluster != "" {
+		ask.Cluster, ask.Flags = found.Ask.Cluster, found.Ask.Flags
 	}
 	held, err := owner.Lease(ctx, ask)
 	if err != nil {

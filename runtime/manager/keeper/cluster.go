@@ -387,7 +387,11 @@ func (c *cluster) start(ctx context.Context, by *Ask) (err error) {
 	}
 	addrs, err := alloc.Lease(a.Nodes, a.Program.Ports)
 	if err != nil {
-		return prepareError("find free addresses", "", err)
+		err := prepareError("find free addresses", "", err)
+		if e := (*engine.Error)(nil); errors.Is(err, network.ErrExhausted) && errors.As(err, &e) {
+			e.Code, e.Source = diagnostics.AddrExhausted, a.Network.Range
+		}
+		return err
 	}
 	nodes := make([]*member, a.Nodes)
 	view := c.view(a, addrs)

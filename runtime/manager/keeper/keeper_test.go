@@ -425,14 +425,12 @@ func TestUnnoticed(t *testing.T) {
 		a := testAsk(t, 1)
 		a.Program.Reset.Mode = "none"
 		for round := range 3 {
+			mustRelease(t, mustLease(t, o, a)) // nothing happens in it
 			for _, see := range []bool{false, true} {
 				l := mustLease(t, o, a)
 				talk(l.Info().Nodes[0], "exit 4")
 				gone := func() string {
 					s, err := l.State(t.Context(), 0)
-					if !see {
-						s = k.Clusters()[0].Nodes[0].State
-					}
 					if err != nil || s.Up {
 						return fmt.Sprintf("the state is %+v, %v", s, err)
 					}
@@ -514,10 +512,8 @@ func TestStartFails(t *testing.T) {
 	bothWays(t, func(t *testing.T, o Owner, k *Keeper) {
 		broken := filepath.Join(t.TempDir(), "broken")
 		a := testAsk(t, 3)
-		// The first node alone fails, and the others never become ready.
-		a.Program.Args = append(a.Program.Args, "{{.Index}}")
 		a.Program.Env["DIST_TEST_BROKEN"] = broken
-		if err := os.WriteFile(broken, nil, 0o600); err != nil {
+		if err := os.WriteFile(broken, []byte("node-2"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		begin := time.Now()
@@ -659,6 +655,36 @@ func TestDownLast(t *testing.T) {
 		t.Errorf("left: %v", left)
 	}
 	e.Close()
+}
+
+// TestIdleLeased: an owner does not end as long as somebody has a cluster.
+func TestIdleLeased(t *testing.T) {
+	home(t)
+	e := process.New()
+	defer e.Close()
+	k := New(e)
+	s, err := Listen(k, Options{Kind: "dist up", Open: true, Idle: 100 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := mustLease(t, k, testAsk(t, 1)) // before it begins to wait
+	served := make(chan string, 1)
+	go func() {
+		reason, err := s.Serve(t.Context())
+		if err != nil {
+			t.Error(err)
+		}
+		served <- reason
+	}()
+	select {
+	case reason := <-served:
+		t.Fatalf("it ended: %s", reason)
+	case <-time.After(500 * time.Millisecond): // that nothing happens has no other sign
+	}
+	mustRelease(t, l)
+	if reason := <-served; !strings.HasPrefix(reason, "nobody has had a cluster") {
+		t.Errorf("Serve() = %q", reason)
+	}
 }
 
 // TestClose ends a Keeper under everybody's hands.
