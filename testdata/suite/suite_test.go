@@ -308,7 +308,7 @@ func TestReduced(t *testing.T) {
 // Of four nodes, three start.
 //
 //dist:nodes=4 min=2
-func TestReducedLater(t *testing.T) {
+func TestPartOfFour(t *testing.T) {
 	if c := dist.Require(t); c.Size() != 3 {
 		t.Errorf("%d nodes", c.Size())
 	}
