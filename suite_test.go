@@ -185,6 +185,39 @@ func TestSuite(t *testing.T) {
 	})
 }
 
+// The test binary itself fails to start as a node, some of the time.
+func TestFallbacks(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name   string
+		flaky  string
+		env    string
+		args   []string
+		status int
+		want   []string
+	}{
+		{"tried again", "first:2", "", []string{"-test.run=TestThree", "-test.v"}, 0, []string{
+			`(?s)cluster \S+: started .*a start had failed: .*\[DIST-NODE-EXIT-EARLY\], tried again after \d+ms.*PASS: TestThree`}},
+		{"too often", "first:1000", "", []string{"-test.run=TestThree"}, 1, []string{
+			`node-1, like 2 others, exited before it answered \(exit status 9\)   \[DIST-NODE-EXIT-EARLY\]`, `the same on node-2, node-3`, `!try 1`,
+			`is one of those that fail`, `instead: +tried 4 times, \d+ms, \d+ms, \d+m?s apart`}},
+		{"reduced", "after:3", "DIST_FALLBACK_RETRIES=1", []string{"-test.run=TestPartOfFour", "-test.v"}, 0, []string{
+			`3 of 4 nodes: .*\[DIST-NODE-EXIT-EARLY\]; the test bears 2`, `a start had failed`}},
+		{"not reduced", "after:3", "DIST_FALLBACK_RETRIES=0 DIST_FALLBACK_REDUCE=false", []string{"-test.run=TestPartOfFour", "-test.v"}, 1, []string{
+			`node-\d exited before it answered`, `!tried`}},
+		{"not below min", "after:1", "DIST_FALLBACK_RETRIES=0", []string{"-test.run=TestPartOfFour", "-test.v"}, 1, []string{
+			`like 2 others, exited`}},
+		{"optional", "first:1000", "DIST_FALLBACK_RETRIES=1", []string{"-test.run=TestOptional", "-test.v"}, 0, []string{
+			`SKIP: TestOptional`, `tried 2 times, \d+ms apart; skipped, because the test is optional`}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			env := "SUITE_FLAKY=" + t.TempDir() + ":" + test.flaky + " " + test.env
+			newRun(t, env, test.args...).check(t, test.status, test.want...)
+		})
+	}
+}
+
 // What keeps many tests from having a cluster is told whole by one of them.
 func TestToldOnce(t *testing.T) {
 	t.Parallel()

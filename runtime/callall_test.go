@@ -87,7 +87,7 @@ func TestToldOnce(t *testing.T) {
 	first := o.text("TestFirst", false, bad("TestFirst"))
 	second := o.text("TestSecond", false, bad("TestSecond"))
 	late := o.text("TestLate", true, bad("TestLate"))
-	other := o.text("TestOther", false, diagnostics.Diagnose(diagnostics.Failure{Phase: diagnostics.PhaseConfig, Err: errors.New("distributed.toml:9:1: unknown key")}))
+	other := o.text("TestOther", false, diagnostics.Diagnose(diagnostics.Failure{Phase: diagnostics.PhaseConfig, Err: errors.New("distributed.toml:9:1: bad value")}))
 	for _, whole := range []string{skipped, first, other} { // a skip is not seen without -v
 		if !strings.Contains(whole, "remedy:") {
 			t.Errorf("not whole:\n%s", whole)

@@ -49,7 +49,8 @@ type TestReport struct {
 	Reused  bool          `json:"reused,omitempty"`
 	Wait    time.Duration `json:"wait,omitempty"` // nanoseconds
 	Reason  string        `json:"reason"`
-	Code    string        `json:"code,omitempty"` // of the diagnosis
+	Tried   []string      `json:"tried,omitempty"` // starts that failed before, and why
+	Code    string        `json:"code,omitempty"`  // of the diagnosis
 
 	// Whole, whatever the test itself has said: there it is told once for all.
 	Diagnosis *diagnostics.Diagnosis `json:"diagnosis,omitempty"`
@@ -127,7 +128,11 @@ func (r *report) add(t TestReport) {
 }
 
 func (r *report) leased(h *Held) {
-	r.add(TestReport{Test: h.Test(), Outcome: "leased", Nodes: h.Size(), Reused: h.Reused(), Wait: h.Wait, Reason: h.Decision.Reason})
+	var tried []string
+	for _, t := range h.Tried {
+		tried = append(tried, t.String())
+	}
+	r.add(TestReport{Test: h.Test(), Outcome: "leased", Nodes: h.Size(), Reused: h.Reused(), Wait: h.Wait, Reason: h.Decision.Reason, Tried: tried})
 }
 
 func (r *report) skipped(test string, u *manager.Unavailable) {

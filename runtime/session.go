@@ -355,6 +355,9 @@ func (s *session) require(t testing.TB, options requirement.Requirement, at stri
 	s.report.leased(h)
 	if _, isB := t.(*testing.B); !isB || testing.Verbose() { // what a benchmark logs is always printed
 		t.Logf("dist: cluster %s: %s in %v (%s)", lease.ID, describeNodes(lease), lease.Wait.Round(10*time.Microsecond), lease.Decision.Reason)
+		for _, try := range lease.Tried {
+			t.Logf("dist: a start had failed: %v", try)
+		}
 	}
 	return h, nil
 }

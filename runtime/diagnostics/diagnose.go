@@ -528,7 +528,7 @@ func known(f *Failure, r *row, log *logTail) map[string]string {
 		when("self", h.Self)
 		when("leftover", h.Ended)
 		when("running", h.Run != "" && !h.Ended && !h.Self)
-		when("stranger", h.PID > 0 && h.Run == "" && !h.Self)
+		when("other", h.Run == "" && !h.Self)
 	}
 
 	for name, key := range map[string]string{

@@ -42,6 +42,10 @@ diagnosis, then the cause, the evidence, what to do, and what was done instead.
 %s
 ` + "```" + `
 
+Several nodes that fail for one cause are one message, and what keeps many tests of a package from having a cluster is
+told whole by the first: the others name the code, the cause and that test. [When something goes wrong](failures.md) says
+what else is told, what is kept, and where.
+
 Below is every diagnosis by its code. Words in capitals in a cause or a remedy (PATH, ADDRESS, …) stand for what the message fills in.
 A remedy that is for one operating system is shown only there.
 

@@ -17,8 +17,8 @@ type Facts struct {
 	WorkDir     *Directory  // the same for Failure.Dir
 	User        string      // who this process is: "uid 1000"
 	Process     *Process    // the node's process, where it still runs
-	Listening   []string    // the addresses that the node's process listens on; nil if unknown
 	Names       []string    // what local names are, and the loopback interfaces: "localhost is 127.0.0.1"
+	Listening   []string    // the addresses that the node's process listens on; nil if unknown
 	Load        string      // how busy the machine is: "load average 7.9 on 2 processors"
 	OOMKills    *uint64     // as the function OOMKills
 	Missing     []string    // what could not be learnt, and why

@@ -2,6 +2,7 @@ package diagnostics
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 )
 
@@ -33,12 +34,22 @@ func Fold(fs []Failure) Failure {
 func SameOn(a *Diagnosis, nodeA string, b *Diagnosis, nodeB string) bool {
 	words := func(d *Diagnosis, node string) string {
 		if node == "" {
-			return d.Cause
+			return gist(d.Cause)
 		}
-		return strings.ReplaceAll(d.Cause, node, "NODE")
+		return gist(strings.ReplaceAll(d.Cause, node, "NODE"))
 	}
 	return a.Code == b.Code && words(a, nodeA) == words(b, nodeB)
 }
+
+// Same reports whether two diagnoses say the same of the world, whatever they
+// kept from being done.
+func (d *Diagnosis) Same(e *Diagnosis) bool { return SameOn(d, "", e, "") }
+
+var number = regexp.MustCompile(`0x[0-9a-fA-F]+|[0-9]+`)
+
+// gist is a text without what differs each time that the same thing goes wrong:
+// times, process ids, addresses, counts.
+func gist(text string) string { return number.ReplaceAllString(text, "N") }
 
 // Lead returns the index of the diagnosis that leads: the first of those that
 // follow least from others.
@@ -86,10 +97,4 @@ func (d *Diagnosis) Short(where string) string {
 		text += fmt.Sprintf("\n    %-9s %s", "instead:", d.Fallback)
 	}
 	return text + fmt.Sprintf("\n    %-9s told in full by %s", "more:", where)
-}
-
-// Same reports whether two diagnoses say the same of the world, whatever they
-// kept from being done.
-func (d *Diagnosis) Same(e *Diagnosis) bool {
-	return d.Code == e.Code && d.Cause == e.Cause && strings.Join(d.Remedies, "\n") == strings.Join(e.Remedies, "\n")
 }

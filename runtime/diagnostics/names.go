@@ -62,5 +62,5 @@ func asksForName(f *Failure, log *logTail) bool {
 	if _, ok := errors.AsType[*net.DNSError](f.Err); ok {
 		return true
 	}
-	return log.hostname != ""
+	return log.condition == nameUnknown
 }

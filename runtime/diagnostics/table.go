@@ -474,10 +474,10 @@ var table = []*row{
 		explain:  "Another socket is bound to the address that a node was to listen on. A listener on the wildcard address (0.0.0.0 or ::) takes its port on every loopback address too. dist's own nodes never collide with each other; this is a program outside, or a port fixed by hand.",
 		evidence: "who holds the address: PID, command, start time, and the run of distributed tests that it comes from (Linux, from /proc)",
 		remedies: []remedy{
-			{"", "close that listener, or have it in the test, or in the function that the node runs: what init functions and package variables take is taken once by every node, too{if-self}"},
 			{"linux", "end what killed runs have left behind: dist clean (only what provably is such; the next run does the same){if-leftover}"},
 			{"linux", "let that run end first, or give each its own addresses: name a port in the directive (ports=NAME){if-running}"},
-			{"unix", "if that process is not needed: kill {pid}{if-stranger}"},
+			{"", "close that listener, or have it in the test, or in the function that the node runs: what init functions and package variables take is taken once by every node, too{if-self}"},
+			{"unix", "if that process is not needed: kill {pid}{if-other}"},
 			{"linux", "find the holder (as root, other users' too): ss -ltnp 'sport = :{port}'"},
 			{"darwin", "find the holder: lsof -nP -iTCP:{port} -sTCP:LISTEN"},
 			{"windows", "find the holder: netstat -ano | findstr :{port}"},

@@ -34,6 +34,7 @@ func init() {
 			{Name: "TestAgain", Requirement: requirement.Requirement{Nodes: 2, Min: 1}},
 			{Name: "TestTooLarge", Requirement: requirement.Requirement{Nodes: 3}},
 			{Name: "TestReduced", Requirement: requirement.Requirement{Nodes: 6, Min: 2}},
+			{Name: "TestPartOfFour", Requirement: requirement.Requirement{Nodes: 4, Min: 2}},
 			{Name: "TestOptional", Requirement: requirement.Requirement{Nodes: 3, Optional: true}},
 			{Name: "TestBeforeParallel", Requirement: requirement.Requirement{Nodes: 1}},
 			{Name: "TestMistakes", Requirement: requirement.Requirement{Nodes: 1}},
@@ -42,7 +43,7 @@ func init() {
 			{Name: "BenchmarkCall", Requirement: requirement.Requirement{Nodes: 2}},
 			{Name: "TestHostileDirectory", Requirement: requirement.Requirement{Nodes: 1, Ports: []string{"a"}}},
 		},
-		Digest: "449d70fb025f83e3",
+		Digest: "dfd0437eaca48cab",
 	})
 	runtime.Func("github.com/distkit/dist/testdata/suite.block", block)                 // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist/testdata/suite.cleanupBlocks", cleanupBlocks) // undefined? run: go generate

@@ -305,6 +305,15 @@ func TestReduced(t *testing.T) {
 	}
 }
 
+// Of four nodes, three start.
+//
+//dist:nodes=4 min=2
+func TestPartOfFour(t *testing.T) {
+	if c := dist.Require(t); c.Size() != 3 {
+		t.Errorf("%d nodes", c.Size())
+	}
+}
+
 //dist:nodes=3 optional
 func TestOptional(t *testing.T) { dist.Require(t) }
 
