@@ -24,6 +24,13 @@ func init() {
 			{Name: "TestShared2", Requirement: requirement.Requirement{Nodes: 2, Program: "kv", Shared: true}},
 			{Name: "TestSharedFault", Requirement: requirement.Requirement{Nodes: 2, Program: "kv", Shared: true}},
 			{Name: "TestFaults", Requirement: requirement.Requirement{Nodes: 2, Program: "kv"}},
+			{Name: "TestUpgrade1", Requirement: requirement.Requirement{Nodes: 3, Program: "kv"}},
+			{Name: "TestUpgrade2", Requirement: requirement.Requirement{Nodes: 3, Program: "kv"}},
+			{Name: "TestUpgradeKept1", Requirement: requirement.Requirement{Nodes: 3, Program: "kept"}},
+			{Name: "TestUpgradeKept2", Requirement: requirement.Requirement{Nodes: 3, Program: "kept"}},
+			{Name: "TestUpgradeErrors", Requirement: requirement.Requirement{Nodes: 1, Program: "kv"}},
+			{Name: "TestUpgradeErrorsAfter", Requirement: requirement.Requirement{Nodes: 1, Program: "kv"}},
+			{Name: "TestUpgradeTests", Requirement: requirement.Requirement{Nodes: 1}},
 			{Name: "TestCall", Requirement: requirement.Requirement{Nodes: 1, Program: "kv"}},
 			{Name: "TestMixed", Requirement: requirement.Requirement{Nodes: 2}},
 			{Name: "TestBroken", Requirement: requirement.Requirement{Nodes: 1, Program: "broken"}},
@@ -35,7 +42,7 @@ func init() {
 			{Name: "TestDir", Requirement: requirement.Requirement{Nodes: 1, Program: "kv"}},
 			{Name: "TestHang", Requirement: requirement.Requirement{Nodes: 3, Program: "kv"}},
 		},
-		Digest: "5577caac304f63b2",
+		Digest: "715bfc5610c7fee4",
 	})
 	runtime.Func("github.com/distkit/dist/testdata/programs.hello", hello) // undefined? run: go generate
 }
