@@ -135,7 +135,7 @@ type Missing = runtime.Missing
 // A Node is one process of a test's cluster, or its successor after Restart. It
 // is safe for concurrent use.
 //
-// Kill, Stop, Restart, Pause and Resume return their error and also mark the
+// Kill, Stop, Restart, RestartAs, Pause and Resume return their error and also mark the
 // test as failed: a fault that did not happen would let a test pass for
 // nothing. They may be called from any goroutine.
 type Node struct {
@@ -203,6 +203,17 @@ func (n *Node) Stop(ctx context.Context) error {
 func (n *Node) Restart(ctx context.Context) error {
 	n.held.T().Helper()
 	return n.fault("restarted", func() error { return n.node.Restart(ctx) })
+}
+
+// RestartAs is Restart with another program of the configuration, a [program.NAME]
+// that has the same ports: an upgrade, or a downgrade, of this node. It runs
+// that program until the test ends, through further restarts, or until it is
+// restarted as another. Before anybody else has the cluster it is its own
+// program's again. A program that is not there, or has other ports, is an error, and the
+// node is left as it is; so is one that runs the test binary.
+func (n *Node) RestartAs(ctx context.Context, program string) error {
+	n.held.T().Helper()
+	return n.fault("restarted as "+program, func() error { return n.node.RestartAs(ctx, program) })
 }
 
 // Pause stops the node and all in its process group by SIGSTOP, and returns

@@ -529,6 +529,11 @@ func (n *binaryNode) Restart(ctx context.Context) error {
 	return nil
 }
 
+// RestartAs implements Node.
+func (n *binaryNode) RestartAs(_ context.Context, program string) error {
+	return fmt.Errorf("restart %s as %s: it runs the test binary, and is told what to do by calls: nodes of a program can be restarted as another (program= in the directive, or dist.Program)", n.name, program)
+}
+
 // ping returns nil if the node answers before ctx ends.
 func (n *binaryNode) ping(ctx context.Context) error {
 	n.mu.Lock()

@@ -354,9 +354,10 @@ func (n *binaryNode) noteHung(err error) {
 func (n *programNode) Dump(context.Context, bool) Dump {
 	s := n.state()
 	d := Dump{Node: n.Name(), PID: s.PID, Log: engine.Tail(n.Log(), shownLines)}
-	d.Silent = "runs " + n.c.info.Program + " (" + filepath.Base(n.Log()) + ")"
+	program := cmp.Or(s.As, n.c.info.Program)
+	d.Silent = "runs " + program + " (" + filepath.Base(n.Log()) + ")"
 	if !s.Up {
-		d.Silent = "has ended; it ran " + n.c.info.Program
+		d.Silent = "has ended; it ran " + program
 	}
 	return d
 }
