@@ -337,7 +337,7 @@ var failures = []failure{
 			w.cache = w.mkdir("cache of a run that does not know of it")
 			serves("args", quotes("-listen="+addr), "ready", `{ log = "serving on" }`)(w)
 		},
-		code: "DIST-ADDR-IN-USE", says: `pid \d+ \(.*server -listen=127[\d.:]+ -for=5m\) has 127`,
+		code: "DIST-ADDR-IN-USE", says: `pid \d+ \(.*server -listen=127[\d.:]+ -for=5m\), which a run of distributed tests has started of which nothing is known`,
 		remedy: `kill \d+$`, follow: func(w *world, remedy string) { typed(w, remedy); w.done() },
 	}, {
 		name: "program with a port that a leftover of a known run has", test: "TestServer", cause: func(w *world) {

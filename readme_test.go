@@ -8,22 +8,24 @@ import (
 	"testing"
 )
 
-// The README shows the quickstart as it is.
-func TestReadmeShowsTheQuickstart(t *testing.T) {
+// The README shows the quickstart, and a program that tests run, as they are.
+func TestReadme(t *testing.T) {
 	readme := readFile(t, "README.md")
-	_, code, _ := strings.Cut(readme, "```go\n")
-	code, _, ok := strings.Cut(code, "```")
-	if !ok {
-		t.Fatal("the README has no Go code")
-	}
-	source := readFile(t, filepath.Join("examples", "quickstart", "kv_test.go"))
-	for line := range strings.Lines(code) {
-		_, rest, ok := strings.Cut(source, line)
+	for language, file := range map[string]string{"go": "examples/quickstart/kv_test.go", "toml": "testdata/programs/distributed.toml"} {
+		_, code, _ := strings.Cut(readme, "```"+language+"\n")
+		code, _, ok := strings.Cut(code, "```")
 		if !ok {
-			t.Errorf("not in the quickstart, or not in this order: %s", line)
-			continue
+			t.Fatalf("the README has no %s", language)
 		}
-		source = rest
+		source := readFile(t, filepath.FromSlash(file))
+		for line := range strings.Lines(code) {
+			_, rest, ok := strings.Cut(source, line)
+			if !ok {
+				t.Errorf("not in %s, or not in this order: %s", file, line)
+				continue
+			}
+			source = rest
+		}
 	}
 }
 

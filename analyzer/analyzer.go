@@ -88,7 +88,7 @@ type function struct {
 	directive *directive.Directive
 	edges     []edge
 
-	fault    *fault  // the first in its body
+	faults   []fault // in its body
 	params   []int   // see scan.params
 	access   *access // see scan.access
 	explored bool    // reached is known

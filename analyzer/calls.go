@@ -2,7 +2,9 @@ package analyzer
 
 import (
 	"go/ast"
+	"go/token"
 	"go/types"
+	"slices"
 
 	"golang.org/x/tools/go/types/typeutil"
 )
@@ -21,6 +23,7 @@ type edge struct {
 	call   *ast.CallExpr // nil if the function is named without calling it
 	need   *need         // a requirement call
 	callee *types.Func   // otherwise: of any package, not generic
+	maybe  bool          // in a branch, see branches
 }
 
 // A value is a node function as the tests name it.
@@ -39,6 +42,7 @@ func (s *scan) readCalls(f *file) {
 		if decl, ok := decl.(*ast.FuncDecl); ok {
 			fn = s.byDecl[decl]
 		}
+		maybe := s.branches(decl)
 		called := make(map[*ast.Ident]*ast.CallExpr)
 		ast.Inspect(decl, func(n ast.Node) bool {
 			switch n := n.(type) {
@@ -52,13 +56,13 @@ func (s *scan) readCalls(f *file) {
 					if name == "Require" && fn != nil {
 						fn.edges = append(fn.edges, edge{span: span{n.Pos(), n.End()}, call: n, need: s.readNeed(fn, n)})
 					}
-				} else if fn != nil && fn.fault == nil {
+				} else if fn != nil {
 					if recv, method := s.distMethod(n); faults[recv+"."+method] != "" {
-						fn.fault = &fault{n, faults[recv+"."+method], ""}
+						fn.faults = append(fn.faults, fault{n, faults[recv+"."+method], "", maybe(n.Pos())})
 					}
 				}
 			case *ast.Ident:
-				s.readIdent(f, fn, n, called[n])
+				s.readIdent(f, fn, n, called[n], maybe)
 			}
 			return true
 		})
@@ -66,7 +70,7 @@ func (s *scan) readCalls(f *file) {
 }
 
 // readIdent notes what a function's name means where it stands.
-func (s *scan) readIdent(f *file, fn *function, id *ast.Ident, call *ast.CallExpr) {
+func (s *scan) readIdent(f *file, fn *function, id *ast.Ident, call *ast.CallExpr, maybe func(token.Pos) bool) {
 	obj, ok := s.pass.TypesInfo.Uses[id].(*types.Func)
 	if !ok || obj.Pkg() == nil {
 		return
@@ -88,7 +92,39 @@ func (s *scan) readIdent(f *file, fn *function, id *ast.Ident, call *ast.CallExp
 	if recv := obj.Signature().Recv(); recv != nil && types.IsInterface(recv.Type()) {
 		return // whose method it is nobody knows
 	}
-	fn.edges = append(fn.edges, edge{span: span{id.Pos(), id.End()}, call: call, callee: obj.Origin()})
+	fn.edges = append(fn.edges, edge{span: span{id.Pos(), id.End()}, call: call, callee: obj.Origin(), maybe: maybe(id.Pos())})
+}
+
+// branches returns what tells whether a place in decl is in a branch: in the
+// body of an if, in a case, or in a function literal that is not handed to
+// anyone, and so may be run or not.
+func (s *scan) branches(decl ast.Decl) func(token.Pos) bool {
+	var branches []span
+	handed := make(map[ast.Node]bool)
+	ast.Inspect(decl, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.IfStmt:
+			branches = append(branches, span{n.Body.Pos(), n.Body.End()})
+			if n.Else != nil {
+				branches = append(branches, span{n.Else.Pos(), n.Else.End()})
+			}
+		case *ast.CaseClause, *ast.CommClause:
+			branches = append(branches, span{n.Pos(), n.End()})
+		case *ast.CallExpr:
+			handed[ast.Unparen(n.Fun)] = true
+			for _, arg := range n.Args {
+				handed[ast.Unparen(arg)] = true
+			}
+		case *ast.FuncLit:
+			if !handed[n] {
+				branches = append(branches, span{n.Pos(), n.End()})
+			}
+		}
+		return true
+	})
+	return func(pos token.Pos) bool {
+		return slices.ContainsFunc(branches, func(b span) bool { return b.pos <= pos && pos < b.end })
+	}
 }
 
 // typeOf is the type of a function's name where it stands: of a generic one,

@@ -237,37 +237,43 @@ var faults = map[string]string{
 // a function of another package.
 type fault struct {
 	analysis.Range
-	what string // "kills a node"
-	by   string // the other package's function, and where it is; "" if none
+	what  string // "kills a node"
+	by    string // the other package's function, and where it is; "" if none
+	maybe bool   // in a branch, see branches
 }
 
 // faultOf returns the first fault of fn, what it calls in its package left
-// aside; nil if it has none.
-func (s *scan) faultOf(fn *function) *fault {
-	if fn.fault != nil {
-		return fn.fault
+// aside, and if it has to be certain, what is in a branch; nil if there is none.
+func (s *scan) faultOf(fn *function, certain bool) *fault {
+	for i := range fn.faults {
+		if f := &fn.faults[i]; !certain || !f.maybe {
+			return f
+		}
 	}
 	for i := range fn.edges {
 		e := &fn.edges[i]
-		if e.need != nil || e.callee.Pkg() == nil || e.callee.Pkg() == s.pass.Pkg {
+		if e.need != nil || certain && e.maybe || e.callee.Pkg() == nil || e.callee.Pkg() == s.pass.Pkg {
 			continue
 		}
 		fact := new(disturbs)
 		if s.pass.ImportObjectFact(e.callee, fact) {
-			return &fault{e, fact.What, fmt.Sprintf("%s (%s)", s.nameOf(e, false), s.nearby(fact.At))}
+			return &fault{e, fact.What, fmt.Sprintf("%s (%s)", s.nameOf(e, false), s.nearby(fact.At)), e.maybe}
 		}
 	}
 	return nil
 }
 
 // checkFaults reports what would disturb those that a test shares its cluster
-// with.
+// with. What a helper does in a branch may be meant for other tests.
 func (s *scan) checkFaults(fn *function, t *Test) {
 	if !t.Requirement.Shared {
 		return
 	}
-	s.each(fn, nil, func(at *function, first *edge) {
-		f := s.faultOf(at)
+	skip := func(e *edge) bool {
+		return e.maybe && (e.pos < fn.decl.Pos() || e.pos >= fn.decl.End())
+	}
+	s.each(fn, skip, func(at *function, first *edge) {
+		f := s.faultOf(at, at != fn)
 		if f == nil {
 			return
 		}

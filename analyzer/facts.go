@@ -54,7 +54,8 @@ type undiverted struct{}
 func (*undiverted) AFact()         {}
 func (*undiverted) String() string { return "undiverted" }
 
-// disturbs is the fact that a function injects a fault into a cluster.
+// disturbs is the fact that a function injects a fault into a cluster, whatever
+// it is given.
 type disturbs struct {
 	At   string // where the function is declared, see step
 	What string // see faults
@@ -64,7 +65,7 @@ func (*disturbs) AFact()           {}
 func (d *disturbs) String() string { return d.What }
 
 func (s *scan) exportFacts() {
-	disturbing := s.leadingTo(func(fn *function) bool { return s.faultOf(fn) != nil })
+	disturbing := s.leadingTo(func(fn *function) bool { return s.faultOf(fn, true) != nil })
 	for _, fn := range s.funcs {
 		if fn.kind != 0 || fn.obj == nil || isDistPath(s.pass.Pkg.Path()) {
 			continue
@@ -89,12 +90,14 @@ func (s *scan) exportFacts() {
 			continue
 		}
 		var first *fault
-		s.each(fn, nil, func(at *function, _ *edge) {
+		s.each(fn, func(e *edge) bool { return e.maybe }, func(at *function, _ *edge) {
 			if first == nil {
-				first = s.faultOf(at)
+				first = s.faultOf(at, true)
 			}
 		})
-		s.pass.ExportObjectFact(fn.obj, &disturbs{s.declaredAt(fn), first.what})
+		if first != nil {
+			s.pass.ExportObjectFact(fn.obj, &disturbs{s.declaredAt(fn), first.what})
+		}
 	}
 	for _, u := range s.uses {
 		if u.name != "Register" || len(u.call.Args) != 1 {

@@ -178,7 +178,7 @@ var Findings = []Finding{
 	{
 		Code:  SharedFault,
 		Title: "fault in a cluster that others use",
-		Text:  "`shared` says that others may use the cluster at the same time. What this test kills, stops, restarts, pauses or cuts off is theirs, too, be it by a helper, of another package or not.",
+		Text:  "`shared` says that others may use the cluster at the same time. What this test kills, stops, restarts, pauses or cuts off is theirs, too, be it by a helper, of another package or not. What a helper does only under a condition is not reported: it may be meant for other tests.",
 		Bad:   "//dist:nodes=3 program=etcd shared\nfunc TestFailover(t *testing.T) {\n\tdist.Require(t).Node(0).Kill()",
 		Good:  "//dist:nodes=3 program=etcd\nfunc TestFailover(t *testing.T) {\n\tdist.Require(t).Node(0).Kill()",
 	},

@@ -18,15 +18,21 @@ func TestLines(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds and starts a test binary")
 	}
+	var names []string
+	for _, l := range lines {
+		if l.inTree == nil { // the others: TestTreeLines
+			names = append(names, l.name)
+		}
+	}
 	var stdout, stderr bytes.Buffer
-	if err := run(t.Context(), []string{"-json", "-rounds=1", "-package=standin", "-run=^(start|call|lease|stop|reap)_"}, &stdout, &stderr); err != nil {
+	if err := run(t.Context(), []string{"-json", "-rounds=1", "-package=standin", "-program=testdata/programs", "-run=^(" + strings.Join(names, "|") + ")$"}, &stdout, &stderr); err != nil {
 		t.Fatalf("%v\n%s", err, &stderr)
 	}
 	d := json.NewDecoder(&stdout)
 	d.DisallowUnknownFields()
 	for _, l := range lines {
 		if l.inTree != nil {
-			continue // see TestTreeLines
+			continue
 		}
 		var r result
 		if err := d.Decode(&r); err != nil {

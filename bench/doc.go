@@ -7,5 +7,7 @@
 //
 // It measures in the test binary of a real package (the raft example, unless
 // -package names another): package suite is compiled into it by an overlay, and
-// nothing in the package changes. docs/performance.md explains the lines.
+// nothing in the package changes. What distgen and distvet cost it measures in a
+// copy of a large module, if the go command can get that. docs/performance.md
+// explains the lines.
 package main

@@ -48,7 +48,7 @@ type scanner struct {
 	env     []string // environment of the go command
 	dirs    map[string]*directory
 	modules map[string]*module       // by directory; nil where there is none
-	reaches map[string]*reach        // by directory
+	reaches map[string]bool          // see reach
 	paths   map[string]string        // import path of what is imported, by directory
 	lists   map[string][]fs.DirEntry // see list
 	buffer  []byte                   // see read
@@ -62,7 +62,7 @@ func newScanner(dir string, env []string) *scanner {
 		env:     env,
 		dirs:    make(map[string]*directory),
 		modules: make(map[string]*module),
-		reaches: make(map[string]*reach),
+		reaches: make(map[string]bool),
 		paths:   make(map[string]string),
 		lists:   make(map[string][]fs.DirEntry),
 	}
@@ -89,8 +89,8 @@ func (s *scanner) helpers() []string {
 	for dir := range s.dirs {
 		own[s.moduleRoot(dir)] = true
 	}
-	for dir, r := range s.reaches {
-		if !r.reached {
+	for dir, reached := range s.reaches {
+		if !reached {
 			continue
 		}
 		root := s.moduleRoot(dir)
@@ -321,30 +321,26 @@ func isSource(e fs.DirEntry) bool {
 	return !e.IsDir() && strings.HasSuffix(name, ".go") && !strings.HasPrefix(name, ".") && !strings.HasPrefix(name, "_")
 }
 
-// A reach is how a package, its tests left aside, comes to package dist.
-type reach struct {
-	reached bool // it imports dist or a package that reaches it
-}
-
-// reach reports whether the package in dir comes to package dist by way of
-// imports, within the module or through others that know of package dist.
+// reach reports whether the package in dir, its tests left aside, comes to
+// package dist by way of imports, within the module or through others that know
+// of package dist.
 //
 // A helper package calls dist.Require so that tests need not mention it; what
 // the helper asks for counts for them.
 func (s *scanner) reach(dir string) bool {
-	r := s.reaches[dir]
-	if r == nil {
-		r = new(reach)
-		s.reaches[dir] = r // before the imports, for invalid cyclic ones
-		paths := s.sourceImports(dir)
-		r.reached = slices.Contains(paths, distPath)
-		for _, imp := range s.imported(dir, paths) {
-			if s.reach(imp) {
-				r.reached = true
-			}
+	if reached, known := s.reaches[dir]; known {
+		return reached
+	}
+	s.reaches[dir] = false // until its imports are known: there may be invalid cycles
+	paths := s.sourceImports(dir)
+	reached := slices.Contains(paths, distPath)
+	for _, imp := range s.imported(dir, paths) {
+		if s.reach(imp) {
+			reached = true
 		}
 	}
-	return r.reached
+	s.reaches[dir] = reached
+	return reached
 }
 
 // sourceImports returns what the Go files in dir import, tests left aside. What

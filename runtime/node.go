@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	goruntime "runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -23,7 +24,7 @@ import (
 func leadNodesLife(c *process.Child) {
 	parseFlags()
 	n := &nodeSide{}
-	err := c.Serve(n.handle, func(*wire.Conn) {})
+	err := c.Serve(n.handle, func(c *wire.Conn) { n.conn = c })
 	if n.stopped.Load() {
 		os.Exit(0) // writes coverage; the race detector may turn it into 66
 	}
@@ -49,6 +50,7 @@ func parseFlags() {
 
 // nodeSide is what a node has to say to the test side.
 type nodeSide struct {
+	conn    *wire.Conn // to the test side
 	mu      sync.Mutex
 	local   *Local    // of the current lease
 	base    *baseline // nil if the node cannot be kept
@@ -81,6 +83,8 @@ func (n *nodeSide) handle(ctx context.Context, method string, body []byte) ([]by
 			base.compare(ctx, &report)
 		}
 		return wire.Marshal(report)
+	case manager.MethodStacks:
+		return stacks(), nil
 	case manager.MethodStop:
 		n.stopped.Store(true)
 		return wire.Marshal(n.end())
@@ -100,7 +104,7 @@ func (n *nodeSide) assign(id manager.Identity) {
 		// What was found clean at the end of a lease still is what it was at its
 		// beginning.
 	}
-	n.local = newLocal(id)
+	n.local = newLocal(id, n.conn)
 }
 
 func (n *nodeSide) call(ctx context.Context, name string, body []byte) ([]byte, error) {
@@ -134,4 +138,14 @@ func (n *nodeSide) end() manager.EndReport {
 	}
 	report.Calls = l.running()
 	return report
+}
+
+// stacks prints all goroutines, as much of them as is of use to anybody.
+func stacks() []byte {
+	for size := 256 << 10; ; size *= 4 {
+		b := make([]byte, size)
+		if n := goruntime.Stack(b, true); n < size || size >= 16<<20 {
+			return b[:n]
+		}
+	}
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/distkit/dist/config"
 	"github.com/distkit/dist/requirement"
+	"github.com/distkit/dist/runtime/artifacts"
 	"github.com/distkit/dist/runtime/diagnostics"
 	"github.com/distkit/dist/runtime/engine/process"
 	"github.com/distkit/dist/runtime/manager"
@@ -33,6 +34,10 @@ type session struct {
 	forecast *forecast
 	held     map[string]*Held // by test name
 	report   *report          // nil unless somebody wants one
+	start    time.Time        // of this process, nearly
+
+	artifacts artifacts.Store
+	told      told
 
 	config    *config.Config // as last read
 	configErr error
@@ -68,7 +73,7 @@ func (s *session) begin() {
 	if s.began {
 		return
 	}
-	s.began = true
+	s.began, s.start = true, time.Now()
 	s.dir, _ = os.Getwd()
 	s.report = openReport()
 	owner := runsOwner()
@@ -200,8 +205,11 @@ type Held struct {
 	at       string // file:line of the Require
 	parallel bool   // the test was parallel when it asked
 
-	mu   sync.Mutex
-	over bool // the test has ended: t must not be used any more
+	keep string // artifacts.keep, as the test had it
+
+	mu    sync.Mutex
+	over  bool        // the test has ended: t must not be used any more
+	alarm *time.Timer // goes off shortly before the deadline; nil if there is none
 }
 
 // Errorf fails the test, if it is still there to fail. Unlike testing.T's it
@@ -241,10 +249,10 @@ func Require(t testing.TB, options requirement.Requirement) *Held {
 		var u *manager.Unavailable
 		if errors.As(err, &u) && u.Skip() {
 			s.report.skipped(t.Name(), u)
-			t.Skip(err.Error())
+			t.Skip(s.told.text(t.Name(), true, err))
 		}
 		s.report.failed(t.Name(), err)
-		t.Fatal(err.Error())
+		t.Fatal(s.told.text(t.Name(), false, err))
 	}
 	return h
 }
@@ -318,10 +326,15 @@ func (s *session) require(t testing.TB, options requirement.Requirement, at stri
 		ctx, cancel = context.WithDeadline(ctx, d.Add(-deadlineMargin))
 	}
 	defer cancel()
+	s.report.wants(t.Name())
 	lease, err := m.Acquire(ctx, manager.Request{
 		Test: t.Name(), Package: s.packagePath(), Requirement: need, Config: c, Short: testing.Short(), OwnTestMain: ownMain,
-		Flags:    program.TestFlags(testing.CoverMode()),
-		Announce: func(reason string) { t.Helper(); announce(t, reason) },
+		Flags: program.TestFlags(testing.CoverMode()),
+		Announce: func(reason string) {
+			t.Helper()
+			s.report.waits(t.Name(), reason)
+			announce(t, reason)
+		},
 	})
 	s.mu.Lock()
 	s.forecast.asked(t.Name())
@@ -329,10 +342,12 @@ func (s *session) require(t testing.TB, options requirement.Requirement, at stri
 		s.mu.Unlock()
 		return nil, err
 	}
-	h := &Held{Lease: lease, t: t, options: need, at: at, parallel: isParallel(t)}
+	h := &Held{Lease: lease, t: t, options: need, at: at, parallel: isParallel(t), keep: c.Artifacts.Keep}
 	s.held[t.Name()] = h
 	s.warm(c, testing.Short(), s.manager.WarmSoon)
+	s.place(c.Artifacts.Dir)
 	s.mu.Unlock()
+	s.watch(h)
 	t.Cleanup(func() {
 		t.Helper()
 		s.release(h)
@@ -340,6 +355,9 @@ func (s *session) require(t testing.TB, options requirement.Requirement, at stri
 	s.report.leased(h)
 	if _, isB := t.(*testing.B); !isB || testing.Verbose() { // what a benchmark logs is always printed
 		t.Logf("dist: cluster %s: %s in %v (%s)", lease.ID, describeNodes(lease), lease.Wait.Round(10*time.Microsecond), lease.Decision.Reason)
+		for _, try := range lease.Tried {
+			t.Logf("dist: a start had failed: %v", try)
+		}
 	}
 	return h, nil
 }
@@ -463,6 +481,11 @@ func (s *session) release(h *Held) {
 	delete(s.held, t.Name())
 	m := s.manager
 	s.mu.Unlock()
+	h.mu.Lock()
+	if h.alarm != nil {
+		h.alarm.Stop()
+	}
+	h.mu.Unlock()
 
 	ctx, cancel := context.Background(), func() {}
 	if d, ok := deadline(t); ok {
@@ -473,11 +496,14 @@ func (s *session) release(h *Held) {
 	// tests end.
 	keep := testing.CoverMode() == ""
 	r := m.Release(ctx, h.Lease, keep, func(problems bool) bool { return problems || t.Failed() })
-	for _, p := range r.Problems {
+	for _, p := range foldProblems(r.Problems) {
 		if p.Fails {
 			t.Errorf("%v", p.Diagnosis)
 		} else {
 			t.Logf("%v", p.Diagnosis)
+		}
+		if p.Stacks != "" {
+			t.Logf("dist: %s did not stop;\n%s", p.Node, s.keep(t.Name()+"."+p.Node+".stacks.txt", h.keep, []byte(p.Stacks)))
 		}
 	}
 	for _, what := range r.Left {
@@ -488,6 +514,7 @@ func (s *session) release(h *Held) {
 			t.Logf("%s's last log lines:\n%s", n.Name(), prefixed(n.Name(), tail))
 		}
 	}
+	s.report.released(t.Name())
 	h.mu.Lock()
 	h.over = true
 	h.mu.Unlock()

@@ -2,13 +2,13 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"strings"
 
 	"golang.org/x/tools/go/analysis/unitchecker"
@@ -16,6 +16,8 @@ import (
 	"github.com/distkit/dist/analyzer"
 	"github.com/distkit/dist/config"
 	"github.com/distkit/dist/generator"
+	"github.com/distkit/dist/runtime/engine/process"
+	"github.com/distkit/dist/runtime/wire"
 )
 
 // Exit statuses, the same for every command.
@@ -26,6 +28,9 @@ const (
 )
 
 func main() {
+	if c := process.Inherited(); c != nil {
+		beNode(c)
+	}
 	if calledByGoVet(os.Args[1:]) {
 		unitchecker.Main(analyzer.Analyzer)
 	}
@@ -33,6 +38,14 @@ func main() {
 	status := run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr})
 	stop()
 	os.Exit(status)
+}
+
+// beNode is the life of a node that dist doctor starts: it answers until it is
+// not wanted any more.
+func beNode(c *process.Child) {
+	c.Serve(func(context.Context, string, []byte) ([]byte, error) { return nil, nil }, func(*wire.Conn) {})
+	c.Abandoned()
+	os.Exit(exitTrouble)
 }
 
 // calledByGoVet reports whether go vet is asking, with this executable as its
@@ -50,12 +63,23 @@ func calledByGoVet(args []string) bool {
 type streams struct{ in, out, err *os.File }
 
 // A command is one word of the command line after dist.
+//
+// There is no library behind this: those that make commands and their
+// completion want flags with two dashes, and dist's go into the same line as
+// those of go test. Flags are package flag's, declared in one place per command
+// from which both parsing and completion take them.
 type command struct {
 	name  string
 	short string
 	long  string
-	run   func(ctx context.Context, args []string, s streams) error
+	words func() []string // what completion offers besides flags; nil for files and directories
+	raw   bool            // the action reads the command line itself, see testLine
+	setup func(*flag.FlagSet) action
 }
+
+// An action does what a command line says, after its flags have been read. args
+// are what is left of it; for a raw command, all of it.
+type action func(ctx context.Context, args []string, s streams) error
 
 // commands are in the order in which help lists them. It is filled in init, as
 // help itself refers to it.
@@ -63,11 +87,28 @@ var commands []*command
 
 func init() {
 	commands = []*command{
-		{"test", "run tests as go test does, clusters taken care of", testHelp, runTest},
-		{"plan", "show which tests need clusters, and what would be done", planHelp, runPlan},
-		{"version", "print the version", versionHelp, runVersion},
-		{"help", "explain a command", helpHelp, runHelp},
+		{"test", "run tests as go test does, clusters taken care of", testHelp, nil, true, setupTest},
+		{"plan", "show which tests need clusters, and what would be done", planHelp, nil, false, setupPlan},
+		{"up", "start a cluster of a program, and keep it", upHelp, programNames, false, setupUp},
+		{"down", "end clusters that are kept", downHelp, clusterWords, false, setupDown},
+		{"ps", "show the clusters that are up", psHelp, nothing, false, setupPs},
+		{"logs", "print what the nodes of a cluster write", logsHelp, clusterWords, false, setupLogs},
+		{"doctor", "check whether clusters can be had on this machine", doctorHelp, nothing, false, setupDoctor},
+		{"clean", "remove what killed runs have left behind", cleanHelp, nothing, false, setupClean},
+		{"completion", "print what makes a shell complete dist's words", completionHelp, shells, false, setupCompletion},
+		{"version", "print the version", versionHelp, nothing, false, setupVersion},
+		{"help", "explain a command", helpHelp, commandNames, false, setupHelp},
 	}
+}
+
+func nothing() []string { return []string{} }
+
+func commandNames() []string {
+	names := make([]string, len(commands))
+	for i, c := range commands {
+		names[i] = c.name
+	}
+	return names
 }
 
 func lookup(name string) *command {
@@ -95,6 +136,10 @@ func run(ctx context.Context, args []string, s streams) int {
 		name = "help"
 	case "-version", "--version":
 		name = "version"
+	}
+	if name == completing {
+		complete(args, s.out)
+		return exitOK
 	}
 	c := lookup(name)
 	if c == nil {
@@ -157,52 +202,35 @@ func chdir(dir string) error {
 	return nil
 }
 
-const versionHelp = `usage: dist version
-
-Prints the version of the module that the command was built from.
-`
-
-func runVersion(_ context.Context, args []string, s streams) error {
-	if err := noFlags("version", args); err != nil {
-		return err
-	}
-	fmt.Fprintf(s.out, "dist %s\n", version())
-	return nil
-}
-
-// version finds the module among the dependencies where the command is built as
-// a tool of another.
-func version() string {
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, m := range append(info.Deps, &info.Main) {
-			if m.Path == "github.com/distkit/dist" && m.Version != "" {
-				return m.Version
-			}
-		}
-	}
-	return "(unknown)"
-}
-
 const helpHelp = `usage: dist help [command]
 
 Explains a command; without one, lists the commands.
+
+Examples:
+
+  dist help
+  dist help test
+
+Exit status: 0; 2 for a command that there is not.
 `
 
+func setupHelp(*flag.FlagSet) action { return runHelp }
+
 func runHelp(_ context.Context, args []string, s streams) error {
-	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+	if len(args) > 0 {
 		c := lookup(args[0])
 		if c == nil {
 			return fmt.Errorf("unknown command %q (dist help lists the commands)", args[0])
 		}
+		if err := noArguments("help", args[1:]); err != nil {
+			return err
+		}
 		io.WriteString(s.out, c.long)
 		return nil
 	}
-	if err := noFlags("help", args); err != nil {
-		return err
-	}
 	io.WriteString(s.out, "Dist runs tests against clusters of real processes.\n\nusage: dist <command> [arguments]\n\n")
 	for _, c := range commands {
-		fmt.Fprintf(s.out, "  %-9s%s\n", c.name, c.short)
+		fmt.Fprintf(s.out, "  %-12s%s\n", c.name, c.short)
 	}
 	io.WriteString(s.out, `
 dist help <command> says more. Examples:
@@ -212,20 +240,32 @@ dist help <command> says more. Examples:
   dist test -run TestLeader -count=10   flags of go test are passed on to it
   dist test -mode=off ./...             all other tests; those that need clusters are skipped, and counted
   dist plan ./...                       who needs what, and what would be done about it here
+  dist up etcd -nodes 3                 a cluster for all tests that need one, until dist down etcd
+  dist doctor                           whether clusters can be had on this machine
 
 Exit status: 0 fine, 1 the tests or checks failed, 2 usage or environment.
 `)
 	return nil
 }
 
-// noFlags is the command line of a command that takes nothing.
-func noFlags(command string, args []string) error {
-	flags := newFlags(command)
-	if err := parseFlags(flags, args); err != nil {
+// run reads the flags of a command line and does what it says.
+func (c *command) run(ctx context.Context, args []string, s streams) error {
+	flags := newFlags(c.name)
+	act := c.setup(flags)
+	if c.raw {
+		return act(ctx, args, s)
+	}
+	args, err := parseFlags(flags, args)
+	if err != nil {
 		return err
 	}
-	if flags.NArg() > 0 {
-		return fmt.Errorf("unexpected argument %q (dist help %s)", flags.Arg(0), command)
+	return act(ctx, args, s)
+}
+
+// noArguments is for commands that take none, or no more.
+func noArguments(command string, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("unexpected argument %q (dist help %s)", args[0], command)
 	}
 	return nil
 }
@@ -238,11 +278,32 @@ func newFlags(command string) *flag.FlagSet {
 	return flags
 }
 
-// parseFlags is flags.Parse with errors that say where help is.
-func parseFlags(flags *flag.FlagSet, args []string) error {
-	err := flags.Parse(args)
-	if err != nil && !errors.Is(err, flag.ErrHelp) {
-		return fmt.Errorf("%w (dist help %s lists the flags)", err, flags.Name())
+// parseFlags reads flags wherever they stand before a "--", and returns what
+// else there is. Its errors say where help is.
+func parseFlags(flags *flag.FlagSet, args []string) (rest []string, err error) {
+	for {
+		if err := flags.Parse(args); err != nil {
+			if !errors.Is(err, flag.ErrHelp) {
+				err = fmt.Errorf("%w (dist help %s lists the flags)", err, flags.Name())
+			}
+			return nil, err
+		}
+		left := flags.Args()
+		ended := len(args) > len(left) && args[len(args)-len(left)-1] == "--"
+		if len(left) == 0 || ended {
+			return append(rest, left...), nil
+		}
+		rest, args = append(rest, left[0]), left[1:]
 	}
-	return err
+}
+
+// printJSON writes what a command has found for other programs.
+func printJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(v); err != nil {
+		return fmt.Errorf("print JSON: %w", err)
+	}
+	return nil
 }

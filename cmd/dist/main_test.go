@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,22 +23,19 @@ func TestScript(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds and runs test binaries")
 	}
-	root, err := filepath.Abs("../..")
-	if err != nil {
-		t.Fatal(err)
-	}
-	sums, err := os.ReadFile(filepath.Join(root, "go.sum"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	gomod := "module example.com/m\n\ngo 1.26.0\n\nrequire github.com/distkit/dist v0.0.0\n\n" +
-		"replace github.com/distkit/dist => " + modulePath(root) + "\n"
+	root := repository(t)
 	goenv := goEnv(t, "GOMODCACHE", "GOCACHE")
 	proxy := goEnv(t, "GOPROXY")[0]
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
+		Condition: func(cond string) (bool, error) {
+			if cond == "userns" { // user, process and mount namespaces are to be had
+				return exec.Command("unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc", "true").Run() == nil, nil
+			}
+			return false, fmt.Errorf("unknown condition %q", cond)
+		},
 		Setup: func(e *testscript.Env) error {
 			// What tests read and write inside their module decides whether their
 			// results are cached; these are usually elsewhere.
@@ -47,8 +45,8 @@ func TestScript(t *testing.T) {
 			}
 			e.Defer(func() { os.RemoveAll(home) })
 			e.Vars = append(e.Vars, "REPO="+root, "OUTER_"+proxy,
-				"GOFLAGS=-mod=mod", "GOPROXY=off", "GOSUMDB=off", "GOWORK=off", "GOTOOLCHAIN=local",
-				"HOME="+home, "TMPDIR="+home)
+				"TERM=", "HOME="+home, "TMPDIR="+home)
+			e.Vars = append(e.Vars, offline...)
 			e.Vars = append(e.Vars, goenv...)
 			dist, err := exec.LookPath("dist") // testscript.Main put it there
 			if err != nil {
@@ -58,12 +56,36 @@ func TestScript(t *testing.T) {
 			if _, err := os.Stat(filepath.Join(e.WorkDir, "new")); err == nil {
 				return nil
 			}
-			if err := os.WriteFile(filepath.Join(e.WorkDir, "go.sum"), sums, 0o666); err != nil {
-				return err
-			}
-			return os.WriteFile(filepath.Join(e.WorkDir, "go.mod"), []byte(gomod), 0o666)
+			return writeModule(e.WorkDir, root)
 		},
 	})
+}
+
+// offline has the go command do with what is there.
+var offline = []string{"GOFLAGS=-mod=mod", "GOPROXY=off", "GOSUMDB=off", "GOWORK=off", "GOTOOLCHAIN=local"}
+
+func repository(t *testing.T) string {
+	t.Helper()
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return root
+}
+
+// writeModule makes dir the root of a module example.com/m that requires the
+// repository.
+func writeModule(dir, root string) error {
+	sums, err := os.ReadFile(filepath.Join(root, "go.sum"))
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(dir, "go.sum"), sums, 0o666); err != nil {
+		return err
+	}
+	gomod := "module example.com/m\n\ngo 1.26.0\n\nrequire github.com/distkit/dist v0.0.0\n\n" +
+		"replace github.com/distkit/dist => " + modulePath(root) + "\n"
+	return os.WriteFile(filepath.Join(dir, "go.mod"), []byte(gomod), 0o666)
 }
 
 // modulePath is a directory as go.mod names it.

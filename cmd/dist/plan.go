@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -41,8 +41,12 @@ Exit status: 0, whatever would be decided; 1 if there are mistakes in the tests,
 
 // A plan is what dist plan prints. Its JSON form is documented in docs/dist.md.
 type plan struct {
-	Limit *limit        `json:"limit,omitempty"` // the largest cluster that any test may have here
-	Tests []plannedTest `json:"tests"`
+	Limit   *limit        `json:"limit,omitempty"`    // the largest cluster that any test may have here
+	CI      string        `json:"ci,omitempty"`       // the service that was detected
+	CILimit *limit        `json:"ci_limit,omitempty"` // Limit under CI, where it is another and no service was detected
+	Tests   []plannedTest `json:"tests"`
+
+	warnings []string // about the configuration
 }
 
 type limit struct {
@@ -66,6 +70,10 @@ type plannedTest struct {
 	At       string   `json:"at"` // file:line
 	Decision decision `json:"decision"`
 
+	// UnderCI is what would be decided in CI, where that is something else and no
+	// service was detected.
+	UnderCI *decision `json:"under_ci,omitempty"`
+
 	words string // of the directive, but for nodes, min and program
 }
 
@@ -77,42 +85,39 @@ type decision struct {
 	Code   string `json:"code,omitempty"` // of the diagnosis
 }
 
-func runPlan(ctx context.Context, args []string, s streams) error {
-	flags := newFlags("plan")
+func setupPlan(flags *flag.FlagSet) action {
 	asJSON := flags.Bool("json", false, "")
 	explain := flags.Bool("explain", false, "")
 	short := flags.Bool("short", false, "")
 	tags := flags.String("tags", "", "")
 	dir := flags.String("C", "", "")
-	if err := parseFlags(flags, args); err != nil {
-		return err
-	}
-	for _, p := range flags.Args() {
-		if strings.HasPrefix(p, "-") {
-			return fmt.Errorf("flag %s after the packages: put flags first", p)
+	return func(ctx context.Context, args []string, s streams) error {
+		if err := chdir(*dir); err != nil {
+			return err
 		}
+		return runPlan(ctx, generator.Options{Tags: *tags, Patterns: args}, *short, *asJSON, *explain, s)
 	}
-	if err := chdir(*dir); err != nil {
-		return err
-	}
-	packages, mistakes := generator.Generate(ctx, generator.Options{Tags: *tags, Patterns: flags.Args()})
-	p, err := makePlan(packages, *short)
+}
+
+func runPlan(ctx context.Context, opts generator.Options, short, asJSON, explain bool, s streams) error {
+	packages, mistakes := generator.Generate(ctx, opts)
+	p, err := makePlan(packages, short)
 	if err != nil {
 		return err
+	}
+	for _, w := range p.warnings {
+		fmt.Fprintf(s.err, "dist plan: %s\n", w)
 	}
 	if mistakes != nil && len(p.Tests) == 0 {
 		return mistakes
 	}
-	if *asJSON {
-		enc := json.NewEncoder(s.out)
-		enc.SetEscapeHTML(false)
-		enc.SetIndent("", "  ")
-		err = enc.Encode(p)
-	} else {
-		err = p.print(s.out, *explain)
+	if asJSON {
+		err = printJSON(s.out, p)
+	} else if err = p.print(s.out, explain); err != nil {
+		err = fmt.Errorf("print the plan: %w", err)
 	}
 	if err != nil {
-		return fmt.Errorf("print the plan: %w", err)
+		return err
 	}
 	return mistakes // of the packages that are not in the plan
 }
@@ -121,6 +126,12 @@ func runPlan(ctx context.Context, args []string, s streams) error {
 func makePlan(packages []*generator.Package, short bool) (*plan, error) {
 	p := &plan{Tests: []plannedTest{}}
 	m := manager.New(nil, os.Environ) // to decide, it needs no engine
+	lower := func(l, than *limit) *limit {
+		if l == nil || than != nil && than.Nodes <= l.Nodes {
+			return than
+		}
+		return l
+	}
 	for _, pkg := range packages {
 		if len(pkg.Tests) == 0 {
 			continue
@@ -129,28 +140,40 @@ func makePlan(packages []*generator.Package, short bool) (*plan, error) {
 		if err != nil {
 			return nil, err
 		}
-		decide := func(r requirement.Requirement) manager.Decision {
-			return m.Decide(manager.Request{Requirement: r, Config: cfg, Short: short})
+		decide := func(r requirement.Requirement, cfg *config.Config) decision {
+			d := m.Decide(manager.Request{Requirement: r, Config: cfg, Short: short})
+			return decision{string(d.Action), d.Row, d.Nodes, d.Reason, string(d.Code)}
 		}
-		// What is refused for its size names the limit.
-		if d := decide(requirement.Requirement{Nodes: requirement.MaxNodes + 1}); d.Limit.Nodes > 0 && (p.Limit == nil || d.Limit.Nodes < p.Limit.Nodes) {
-			p.Limit = &limit{d.Limit.Nodes, d.Limit.Source}
+		inCI := *cfg
+		p.CI, inCI.CI = cfg.CI, "CI"
+		for _, w := range cfg.Warnings {
+			if !slices.Contains(p.warnings, w) {
+				p.warnings = append(p.warnings, w)
+			}
 		}
+		p.Limit, p.CILimit = lower(largest(cfg), p.Limit), lower(largest(&inCI), p.CILimit)
 		for _, t := range pkg.Tests {
-			p.Tests = append(p.Tests, planned(t, decide(t.Requirement)))
+			pt := planned(t, decide(t.Requirement, cfg))
+			if d := decide(t.Requirement, &inCI); d.Action != pt.Decision.Action || d.Nodes != pt.Decision.Nodes {
+				pt.UnderCI = &d
+			}
+			p.Tests = append(p.Tests, pt)
 		}
+	}
+	if p.CI != "" || p.Limit != nil && p.CILimit != nil && p.CILimit.Nodes == p.Limit.Nodes {
+		p.CILimit = nil
 	}
 	return p, nil
 }
 
-func planned(t generator.Test, d manager.Decision) plannedTest {
+func planned(t generator.Test, d decision) plannedTest {
 	r := t.Requirement
 	pt := plannedTest{
 		Package: t.Package, Test: t.Name,
 		Nodes: r.Nodes, Min: r.Min, Program: r.Program, Ports: r.Ports,
 		Reuse: r.Reuse, Shared: r.Shared, Optional: r.Optional,
 		Why: t.Why, At: t.Pos.Filename + ":" + strconv.Itoa(t.Pos.Line),
-		Decision: decision{string(d.Action), d.Row, d.Nodes, d.Reason, string(d.Code)},
+		Decision: d,
 	}
 	if r.Timeout != 0 {
 		pt.Timeout = r.Timeout.String()
@@ -176,14 +199,24 @@ func (p *plan) print(w io.Writer, explain bool) error {
 		fmt.Fprintln(tw, strings.Join(cells, "\t"))
 	}
 	head := []string{"PACKAGE", "TEST", "NODES", "MIN", "PROGRAM", "OTHER", "AT", "WHY", "DECISION"}
+	otherwise := slices.ContainsFunc(p.Tests, func(t plannedTest) bool { return t.UnderCI != nil })
 	if explain {
 		head = append(head, "RULE")
+	}
+	if otherwise {
+		head = append(head, "UNDER CI")
 	}
 	row(head...)
 	for _, t := range p.Tests {
 		cells := []string{t.Package, t.Test, number(t.Nodes), number(t.Min), t.Program, t.words, t.At, t.Why, t.Decision.Action + ": " + t.Decision.Reason}
 		if explain {
 			cells = append(cells, t.Decision.Rule)
+		}
+		switch {
+		case t.UnderCI != nil:
+			cells = append(cells, t.UnderCI.Action+": "+t.UnderCI.Reason)
+		case otherwise:
+			cells = append(cells, "")
 		}
 		row(cells...)
 	}
@@ -192,6 +225,9 @@ func (p *plan) print(w io.Writer, explain bool) error {
 	}
 	if p.Limit != nil {
 		fmt.Fprintf(w, "\nAt most %d nodes a cluster: %s\n", p.Limit.Nodes, p.Limit.Source)
+	}
+	if p.CILimit != nil {
+		fmt.Fprintf(w, "Under CI at most %d: %s\n", p.CILimit.Nodes, p.CILimit.Source)
 	}
 	if explain {
 		fmt.Fprintln(w, "\nThe first rule that applies decides:")

@@ -33,6 +33,8 @@ type summary struct {
 	Cached     []string   `json:"cached,omitempty"`     // packages that go test did not run again
 	Unfinished []string   `json:"unfinished,omitempty"` // packages whose tests did not come to their end
 	Unknown    []string   `json:"unknown,omitempty"`    // packages that were cached or could not be built
+
+	refused []refusal // the tests that Skipped and Failed count
 }
 
 // A reasonOf is why tests had no cluster, and how many.
@@ -67,6 +69,10 @@ func summarize(dir string, packages []*generator.Package, content bool) (*summar
 			s.Unfinished = append(s.Unfinished, path)
 		}
 		for _, t := range r.Tests {
+			if t.Outcome != "leased" {
+				file, line := position(t.Test, path, packages)
+				s.refused = append(s.refused, refusal{path, t.Test, t.Outcome == "skipped", oneLine(t.Reason), file, line})
+			}
 			switch t.Outcome {
 			case "leased":
 				s.Tests++
@@ -88,6 +94,9 @@ func summarize(dir string, packages []*generator.Package, content bool) (*summar
 	slices.Sort(waits)
 	s.P50, s.P95 = milliseconds(percentile(waits, 50)), milliseconds(percentile(waits, 95))
 	slices.Sort(s.Unfinished)
+	slices.SortStableFunc(s.refused, func(a, b refusal) int {
+		return cmp.Or(strings.Compare(a.pkg, b.pkg), strings.Compare(a.test, b.test))
+	})
 	for _, p := range packages {
 		if len(p.Tests) == 0 {
 			continue

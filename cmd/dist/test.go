@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"maps"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"github.com/distkit/dist/config"
 	"github.com/distkit/dist/generator"
 	"github.com/distkit/dist/runtime"
+	"github.com/distkit/dist/runtime/lockfile"
 )
 
 const testHelp = `usage: dist test [flags] [packages] [-- go test flags]
@@ -55,41 +57,49 @@ type testRun struct {
 	line     *testLine
 	only     bool
 	verbose  bool
+	ci       string // the service that was detected
 	tmp      string // a directory of this run's own
 	env      []string
 	packages []*generator.Package // those with something distributed
 }
 
-func runTest(ctx context.Context, args []string, s streams) error {
-	r := &testRun{streams: s}
-	var dir string
-	own := newFlags("test")
+// testSettings are the flags that override a key of the configuration.
+var testSettings = map[string]string{
+	"mode":      "DIST_CLUSTER_MODE",
+	"max-nodes": "DIST_CLUSTER_MAX_NODES",
+	"reuse":     "DIST_CLUSTER_REUSE",
+	"engine":    "DIST_CLUSTER_ENGINE",
+}
+
+func setupTest(own *flag.FlagSet) action {
+	r := &testRun{}
 	own.BoolVar(&r.only, "only", false, "")
 	own.BoolVar(&r.verbose, "verbose", false, "")
-	own.StringVar(&dir, "C", "", "")
+	dir := own.String("C", "", "")
 	settings := make(map[string]string) // by variable
-	for name, variable := range map[string]string{
-		"mode":      "DIST_CLUSTER_MODE",
-		"max-nodes": "DIST_CLUSTER_MAX_NODES",
-		"reuse":     "DIST_CLUSTER_REUSE",
-		"engine":    "DIST_CLUSTER_ENGINE",
-	} {
+	for name, variable := range testSettings {
 		own.Func(name, "", func(v string) error {
 			settings[variable] = v
 			return nil
 		})
 	}
-	var err error
-	if r.line, err = parseTestLine(args, own); err != nil {
-		return err
+	return func(ctx context.Context, args []string, s streams) (err error) {
+		r.streams = s
+		if r.line, err = parseTestLine(args, own); err != nil {
+			return err
+		}
+		if err := chdir(*dir); err != nil {
+			return err
+		}
+		// Into our own environment, for all that runs below and for config.
+		for variable, v := range settings {
+			os.Setenv(variable, v)
+		}
+		return r.start(ctx)
 	}
-	if err := chdir(dir); err != nil {
-		return err
-	}
-	// Into our own environment, for all that runs below and for config.
-	for variable, v := range settings {
-		os.Setenv(variable, v)
-	}
+}
+
+func (r *testRun) start(ctx context.Context) error {
 	if err := r.checkEnvironment(); err != nil {
 		return err
 	}
@@ -97,9 +107,12 @@ func runTest(ctx context.Context, args []string, s streams) error {
 		r.line.set("v", "true")
 	}
 
-	if r.tmp, err = os.MkdirTemp("", "dist-test-"); err != nil {
+	var err error
+	var lock *lockfile.File
+	if r.tmp, lock, err = makeTestDir(); err != nil {
 		return fmt.Errorf("make a directory for this run: %w", err)
 	}
+	defer lock.Remove()
 	defer os.RemoveAll(r.tmp)
 	return r.run(ctx)
 }
@@ -119,6 +132,7 @@ func (r *testRun) checkEnvironment() error {
 	if err != nil {
 		return err
 	}
+	r.ci = cfg.CI
 	for _, w := range cfg.Warnings {
 		fmt.Fprintf(r.err, "dist test: %s\n", w)
 	}
@@ -281,22 +295,37 @@ func (r *testRun) test(ctx context.Context) error {
 	if err := os.Mkdir(reports, 0o700); err != nil {
 		return fmt.Errorf("make a directory for the reports: %w", err)
 	}
-	env := append(os.Environ(), runtime.EnvReport+"="+reports)
+	var own *runOwner
+	if r.runsTests() {
+		var err error
+		if own, err = ownClusters(r.packages); err != nil {
+			fmt.Fprintf(r.err, "dist test: each package starts its own clusters of programs: %v\n", err)
+		}
+	}
+	follow, err := followTests(reports, r.packages, r.streams)
+	if err != nil {
+		return err
+	}
+	env := own.environ(append(os.Environ(), runtime.EnvReport+"="+reports))
 	status := exitOK
 	for _, line := range lines {
-		s, err := runGo(r.streams, env, line.goTest())
-		if err != nil {
-			return err
+		var s int
+		if s, err = runGo(r.streams, env, line.goTest()); err != nil {
+			break
 		}
 		status = max(status, s)
 		if ctx.Err() != nil {
 			break
 		}
 	}
-	// These run no test, or not to its end.
-	if slices.ContainsFunc(r.line.known, func(f goFlag) bool {
-		return (f.name == "c" || f.name == "n") && f.value != "false" || f.name == "list"
-	}) {
+	follow.end()
+	if endErr := own.end(); endErr != nil {
+		fmt.Fprintf(r.err, "dist test: %v\n", endErr)
+	}
+	if err != nil {
+		return err
+	}
+	if !r.runsTests() {
 		return failed(status)
 	}
 	sum, err := summarize(reports, r.packages, status == exitOK)
@@ -307,5 +336,18 @@ func (r *testRun) test(ctx context.Context) error {
 	} else {
 		fmt.Fprintf(r.err, "dist: %s\n", sum)
 	}
+	if err == nil && r.ci == github {
+		sum.annotate(r.err)
+		if err := sum.stepSummary(); err != nil {
+			fmt.Fprintf(r.err, "dist test: %v\n", err)
+		}
+	}
 	return failed(status)
+}
+
+// runsTests reports whether go test runs tests, to their end.
+func (r *testRun) runsTests() bool {
+	return !slices.ContainsFunc(r.line.known, func(f goFlag) bool {
+		return (f.name == "c" || f.name == "n") && f.value != "false" || f.name == "list"
+	})
 }

@@ -45,10 +45,18 @@ func Diagnose(f Failure) *Diagnosis {
 	}
 	// A problem whose facts are not known falls back on the title, which has
 	// none.
+	node := known["node"]
+	switch n := len(f.Alike); {
+	case n == 1:
+		known["node"] += ", like " + f.Alike[0] + ","
+	case n > 1:
+		known["node"] += fmt.Sprintf(", like %d others,", n)
+	}
 	symptom, ok := expand(problem, known)
 	if !ok {
 		symptom = r.title
 	}
+	known["node"] = node
 	d := &Diagnosis{
 		Code:       r.code,
 		Title:      r.title,
@@ -59,6 +67,7 @@ func Diagnose(f Failure) *Diagnosis {
 		RetryAfter: r.retry,
 		Reduce:     r.reduce,
 		Skip:       r.skip,
+		Phase:      f.Phase,
 		Err:        f.Err,
 	}
 	typed := commandWords(known)
@@ -367,6 +376,13 @@ var defaultOp = map[Phase]string{
 	PhaseStop:      "end the lease",
 }
 
+// startPhases are the phases of a start, for people.
+var startPhases = map[Phase]string{
+	PhasePrepare:   "prepare, before a process is started",
+	PhaseExec:      "exec, the starting of the process",
+	PhaseHandshake: "handshake, from the start of the process to its first answer",
+}
+
 // known collects the facts of a failure under the names that templates use.
 // A name that is not in the result is not known; names that begin with "if-"
 // are conditions: known, and empty, where they hold.
@@ -397,6 +413,8 @@ func known(f *Failure, r *row, log *logTail) map[string]string {
 	set("name", f.Name)
 	set("source", f.Source)
 	set("pos", f.Pos)
+	set("doing", f.Doing)
+	when("silent", f.Doing == "")
 	set("path", path(f))
 	number("asked", f.Asked)
 	number("pid", f.PID)
@@ -508,7 +526,10 @@ func known(f *Failure, r *row, log *logTail) map[string]string {
 			m["holder-uid"] = strconv.Itoa(h.UID)
 		}
 		when("self", h.Self)
-		when("other", !h.Self)
+		when("leftover", h.Ended)
+		when("lost", h.Lost)
+		when("running", h.Run != "" && !h.Ended && !h.Lost && !h.Self)
+		when("other", (h.Run == "" || h.Lost) && !h.Self)
 	}
 
 	for name, key := range map[string]string{
@@ -639,6 +660,9 @@ func evidence(f *Failure, d *Diagnosis, log *logTail) []string {
 	case f.Elapsed > 0:
 		add(durationText(f.Elapsed) + " have passed")
 	}
+	if what, ok := startPhases[f.Phase]; ok {
+		add("phase: " + what)
+	}
 	if f.PID > 0 && f.Facts.Process == nil {
 		add(fmt.Sprintf("pid of %s: %d", cmp.Or(f.Node, "the node"), f.PID))
 	}
@@ -671,6 +695,9 @@ func evidence(f *Failure, d *Diagnosis, log *logTail) []string {
 	if x.Process != nil {
 		add(x.Process.String())
 	}
+	for _, n := range x.Names {
+		add(n)
+	}
 	add(x.Load)
 	if len(x.Descriptors) > 0 {
 		add("open here: " + strings.Join(x.Descriptors, ", "))
@@ -684,6 +711,9 @@ func evidence(f *Failure, d *Diagnosis, log *logTail) []string {
 	}
 	for _, m := range x.Missing {
 		add("not known: " + m)
+	}
+	if len(f.Alike) > 0 {
+		add("the same on " + strings.Join(f.Alike, ", "))
 	}
 	for _, detail := range f.Details {
 		for line := range strings.Lines(detail) {

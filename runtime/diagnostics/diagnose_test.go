@@ -106,9 +106,12 @@ func TestDiagnose(t *testing.T) {
 		{NodeRace, Failure{Phase: PhaseStop, Exit: &Exit{Code: 66}, Log: race}, "Write at 0x00c000012 by goroutine 7: example.com/p.f() /src/p.go:10 +0x1"},
 		{NodeExit, Failure{Phase: PhaseCall, Exit: &Exit{Code: 66}}, "os.Exit"}, // 66 alone is no race
 		{NodeHung, Failure{Phase: PhaseCall, Node: "node-3", Elapsed: 2 * time.Second, Limit: time.Second}, "node-3 runs, but nothing on it answers"},
+		{NodeHung, Failure{Phase: PhaseStop, Code: NodeHung, Node: "node-3", Doing: "a cleanup is at p.go:7 [select]"}, "node-3 does not come to an end: a cleanup is at p.go:7"},
 		{NodeExitUnnoticed, Failure{Phase: PhaseStop, Exit: &Exit{}}, "between calls"},
 
 		{AddrInUse, Failure{Phase: PhasePrepare, Address: "127.0.0.1:80", Err: syscall.EADDRINUSE, Facts: Facts{Holders: []Holder{{UID: 7, Local: "0.0.0.0:80", State: "LISTEN"}}}}, "a process of another user (uid 7) has 0.0.0.0:80"},
+		{AddrInUse, Failure{Phase: PhaseCall, Address: "127.0.0.1:80", Err: syscall.EADDRINUSE, Facts: Facts{Holders: []Holder{{PID: 7, Command: "p.test", Local: "0.0.0.0:80", State: "LISTEN", Run: "abc", Ended: true}}}}, "pid 7 (p.test), which is left over from a run of distributed tests that was killed, has 0.0.0.0:80"},
+		{AddrInUse, Failure{Phase: PhaseCall, Address: "127.0.0.1:80", Err: syscall.EADDRINUSE, Facts: Facts{Holders: []Holder{{PID: 7, Command: "p.test", Local: "0.0.0.0:80", State: "LISTEN", Run: "abc", Lost: true}}}}, "which a run of distributed tests has started of which nothing is known any more, has 0.0.0.0:80"},
 		{AddrExhausted, Failure{Phase: PhasePrepare, Code: AddrExhausted, Source: "20000-20010"}, "all of 20000-20010 is taken"},
 		{AddrUnavailable, Failure{Phase: PhasePrepare, Address: "127.9.9.9:0", Err: syscall.EADDRNOTAVAIL}, "127.9.9.9:0 belongs to no interface"},
 		{AddrPermission, Failure{Phase: PhasePrepare, Address: "127.0.0.1:80", Err: syscall.EACCES}, "port 80 is one of those only an administrator may use"},
@@ -274,6 +277,7 @@ func TestText(t *testing.T) {
 	want := `dist: cannot start 3 nodes for TestLeader: node-2 exited before it answered (exit status 3)   [DIST-NODE-EXIT-EARLY]
     cause:    it ended by itself; its last words: line 22
     evidence: exit status 3 after 4.1ms
+              phase: handshake, from the start of the process to its first answer
               pid of node-2: 4711
               | … (2 lines before)
               | ` + strings.Join(log[2:22], "\n              | ") + `
@@ -300,7 +304,7 @@ func TestJSON(t *testing.T) {
 	}
 	want := map[string]any{
 		"code": "DIST-EXEC-BUSY", "title": "the file is still being written", "problem": "cannot start node-1: /x is still open for writing",
-		"cause": "some process has /x open for writing", "evidence": []any{syscall.ETXTBSY.Error()},
+		"cause": "some process has /x open for writing", "evidence": []any{syscall.ETXTBSY.Error(), "phase: exec, the starting of the process"}, "phase": "exec",
 		"remedies": []any{"write the program under another name and rename it when it is complete"},
 		"retry":    true, "retry_after": "50ms", "retry_after_ns": 5e7, "reduce": false, "skip": false,
 		"error": syscall.ETXTBSY.Error(), "more": "docs/diagnoses.md#dist-exec-busy",

@@ -85,6 +85,26 @@ wait:
 	}
 }
 
+// A probeList is probes in the order in which their facts are told.
+type probeList []probe
+
+func (ps *probeList) add(name string, run func(ctx context.Context) (func(*Facts), error)) {
+	*ps = append(*ps, probe{name, func(ctx context.Context) (func(*Facts), error) {
+		set, err := run(ctx)
+		if errors.Is(err, errors.ErrUnsupported) {
+			err = nil // the documentation says where what is missing
+		}
+		return set, err
+	}})
+}
+
+func (ps *probeList) limits(name string, measure func(context.Context) ([]Limit, error)) {
+	ps.add(name, func(ctx context.Context) (func(*Facts), error) {
+		ls, err := measure(ctx)
+		return func(facts *Facts) { facts.Limits = append(facts.Limits, ls...) }, err
+	})
+}
+
 // probes chooses what is worth measuring.
 func probes(f *Failure) []probe {
 	log := readLog(f.Log)
@@ -94,22 +114,8 @@ func probes(f *Failure) []probe {
 	}
 	code := classify(f, log) // what it looks like before anything is measured
 
-	var ps []probe
-	add := func(name string, run func(ctx context.Context) (func(*Facts), error)) {
-		ps = append(ps, probe{name, func(ctx context.Context) (func(*Facts), error) {
-			set, err := run(ctx)
-			if errors.Is(err, errors.ErrUnsupported) {
-				err = nil // the documentation says where what is missing
-			}
-			return set, err
-		}})
-	}
-	limits := func(name string, measure func(context.Context) ([]Limit, error)) {
-		add(name, func(ctx context.Context) (func(*Facts), error) {
-			ls, err := measure(ctx)
-			return func(facts *Facts) { facts.Limits = append(facts.Limits, ls...) }, err
-		})
-	}
+	var ps probeList
+	add, limits := ps.add, ps.limits
 
 	if f.Phase == PhaseExec && f.Exit == nil && !isChdir(f) && path(f) != "" {
 		name := path(f)
@@ -149,6 +155,13 @@ func probes(f *Failure) []probe {
 		add("who holds "+a, func(ctx context.Context) (func(*Facts), error) {
 			hs, err := holders(ctx, network, a)
 			return func(facts *Facts) { facts.Holders = hs }, err
+		})
+	}
+
+	if code == AddrUnavailable || code == AddrPermission || asksForName(f, log) {
+		add("the local names", func(ctx context.Context) (func(*Facts), error) {
+			names, err := localNames(ctx)
+			return func(facts *Facts) { facts.Names = names }, err
 		})
 	}
 

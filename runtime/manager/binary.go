@@ -30,11 +30,14 @@ type binaryCluster struct {
 	nodes []*binaryNode
 	addrs *network.Lease
 	dir   string // of the nodes' directories: there as soon as one is asked for
+
+	barriers *barriers
 }
 
 // release implements cluster. Nodes retire gracefully, all at once, unless they
 // are to be reused and are provably clean.
 func (c *binaryCluster) release(ctx context.Context, keep bool, wantLogs func(problems bool) bool) Report {
+	c.barriers.end()
 	keep = keep && reusable(c.request.Requirement, c.request.Config)
 	stays := make([]bool, len(c.nodes))
 	var wg sync.WaitGroup
@@ -75,7 +78,7 @@ func (c *binaryCluster) release(ctx context.Context, keep bool, wantLogs func(pr
 	for i, n := range c.nodes {
 		if stays[i] {
 			os.Truncate(n.Log(), 0) // the next test's begins here
-			c.m.pool.keep(n.cur, n.env)
+			c.m.pool.keep(n.cur, n.inbox, n.env)
 		} else {
 			os.Remove(n.Log())
 		}
@@ -117,12 +120,14 @@ type binaryNode struct {
 	mu       sync.Mutex
 	log      string
 	cur      engine.Node // the process, also when it has ended
+	inbox    *inbox      // of the process
 	past     []engine.Node
 	asked    string // why the process is expected to have ended: "killed by the test"; "": it is not
 	told     bool   // the test has been told that it ended
 	paused   bool
 	faulted  bool // killed, paused or restarted: not to be reused
 	problems []Problem
+	pending  map[*Pending]struct{} // calls in progress
 }
 
 func newNode(c *binaryCluster, index int) *binaryNode {
@@ -202,7 +207,8 @@ func (n *binaryNode) adopt(ctx context.Context, c *candidate) error {
 	if n.cur != nil {
 		n.past = append(n.past, n.cur)
 	}
-	n.cur, n.used, n.env = c.node, c.used, c.env
+	n.cur, n.inbox, n.used, n.env = c.node, c.inbox, c.used, c.env
+	n.inbox.node.Store(n)
 	n.asked, n.told, n.paused = "", false, false
 	return nil
 }
@@ -264,7 +270,8 @@ func (n *binaryNode) Call(ctx context.Context, op, method string, body []byte) (
 	if n.c.Ended() {
 		return nil, fmt.Errorf("%s: %w", op, n.c.endedError())
 	}
-	p := n.process()
+	p, call := n.enter(op)
+	defer n.leave(call)
 	result, err := p.Conn().Call(ctx, method, body)
 	if err == nil || !errors.Is(err, wire.ErrClosed) {
 		return result, err
@@ -290,7 +297,7 @@ func (n *binaryNode) lost(ctx context.Context, p engine.Node, op string, cause e
 		reason = "restarted by the test"
 	}
 	n.mu.Unlock()
-	e := &LostError{Node: n.name, Op: op, Reason: reason, Exit: p.Exit(), Log: engine.Tail(n.Log(), tailLines)}
+	e := &LostError{Node: n.name, Op: op, Reason: reason, Exit: p.Exit(), At: time.Now(), Log: engine.Tail(n.Log(), tailLines)}
 	if reason == "" {
 		f := diagnostics.Failure{Phase: diagnostics.PhaseCall, Op: op, Node: n.name, Err: cause, Exit: &e.Exit, Log: e.Log, PID: p.PID(), Path: n.Log()}
 		if errors.Is(cause, wire.ErrProtocol) {
@@ -397,13 +404,14 @@ func (n *binaryNode) stop(ctx context.Context, reason string) error {
 	if paused {
 		n.resume()
 	}
-	return n.shutDown(ctx, p)
+	return n.shutDown(ctx, p, nil)
 }
 
 // shutDown asks a process to end and sees that it does. Errors of the node's
 // cleanups, and a bad exit status, are noted as problems: they belong to
-// whatever used the node.
-func (n *binaryNode) shutDown(ctx context.Context, p engine.Node) error {
+// whatever used the node. explain, if not nil, is asked why a process did not
+// end, while it still is there.
+func (n *binaryNode) shutDown(ctx context.Context, p engine.Node, explain func(engine.Node, error) error) error {
 	body, err := p.Conn().Call(ctx, MethodStop, nil)
 	if err == nil {
 		if report, err := wire.Unmarshal[EndReport](body); err == nil {
@@ -414,8 +422,12 @@ func (n *binaryNode) shutDown(ctx context.Context, p engine.Node) error {
 	select {
 	case <-p.Done():
 	case <-ctx.Done():
+		err := fmt.Errorf("stop %s: it did not end in time and was killed: %w", n.name, ctx.Err())
+		if explain != nil {
+			err = explain(p, err)
+		}
 		p.Kill()
-		return fmt.Errorf("stop %s: it did not end in time and was killed: %w", n.name, ctx.Err())
+		return err
 	}
 	n.examine(p, true)
 	return nil
@@ -502,9 +514,10 @@ func (n *binaryNode) Restart(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	pool := &n.c.m.pool
-	p, err := pool.engine.Start(ctx, engine.Spec{Env: pool.env(), Log: n.Log()})
+	in := newInbox()
+	p, err := pool.engine.Start(ctx, engine.Spec{Env: pool.env(), Log: n.Log(), Handler: in.handle})
 	if err == nil {
-		if err = n.adopt(ctx, there(p)); err != nil {
+		if err = n.adopt(ctx, there(p, in)); err != nil {
 			p.Kill()
 		}
 	}
@@ -518,6 +531,11 @@ func (n *binaryNode) Restart(ctx context.Context) error {
 		return diagnostics.Diagnose(f)
 	}
 	return nil
+}
+
+// RestartAs implements Node.
+func (n *binaryNode) RestartAs(_ context.Context, program string) error {
+	return fmt.Errorf("restart %s as %s: it runs the test binary, and is told what to do by calls: nodes of a program can be restarted as another (program= in the directive, or dist.Program)", n.name, program)
 }
 
 // ping returns nil if the node answers before ctx ends.
@@ -550,8 +568,8 @@ func (n *binaryNode) end(ctx context.Context) {
 		n.mu.Lock()
 		n.asked = "its lease has ended"
 		n.mu.Unlock()
-		if err := n.shutDown(ctx, p); err != nil {
-			n.problem(diagnostics.Failure{Phase: diagnostics.PhaseStop, Code: diagnostics.NodeHung, Err: err, Log: engine.Tail(n.Log(), tailLines)}, true)
+		if err := n.shutDown(ctx, p, n.explain); err != nil {
+			n.noteHung(err)
 		}
 		return
 	}

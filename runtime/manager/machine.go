@@ -92,9 +92,9 @@ func memoryOf(race bool) uint64 {
 // machineAtOnce is atOnce, looked up once.
 var machineAtOnce = sync.OnceValue(func() Limit { return atOnce(RaceEnabled) })
 
-// allowed is how many nodes of all test binaries run at once: the machine's
+// AtOnce is how many nodes of all test binaries run at once: the machine's
 // number, unless the configuration has one.
-func allowed(c *config.Config) Limit {
+func AtOnce(c *config.Config) Limit {
 	if n := c.Resources.MaxNodesOnMachine; n > 0 {
 		return Limit{n, "resources.max_nodes_on_machine, by " + c.Source("resources.max_nodes_on_machine")}
 	}

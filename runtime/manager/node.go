@@ -3,6 +3,7 @@ package manager
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/distkit/dist/runtime/diagnostics"
 )
@@ -42,11 +43,16 @@ type Node interface {
 	// Restart starts the node again, with its name, addresses and directory. A
 	// node that runs is stopped first. It returns when the node is ready.
 	Restart(ctx context.Context) error
+	// RestartAs is Restart as another program of the configuration.
+	RestartAs(ctx context.Context, program string) error
 	// Pause stops the node's process group by SIGSTOP, and returns when it has
 	// stopped.
 	Pause() error
 	// Resume lets a paused node go on.
 	Resume() error
+
+	// Dump says what the node is doing. See Lease.Dump.
+	Dump(ctx context.Context, quit bool) Dump
 }
 
 func nodeName(index int) string { return fmt.Sprintf("node-%d", index+1) }
@@ -57,6 +63,7 @@ type LostError struct {
 	Op        string
 	Reason    string // "killed by the test", where the test itself ended it
 	Exit      diagnostics.Exit
+	At        time.Time              // when its end was seen
 	Log       []string               // last lines
 	Diagnosis *diagnostics.Diagnosis // nil where the test itself ended it
 }
@@ -73,5 +80,6 @@ func (e *LostError) Error() string {
 type Problem struct {
 	Node      string
 	Diagnosis *diagnostics.Diagnosis
-	Fails     bool // the test; otherwise it is only told
+	Fails     bool   // the test; otherwise it is only told
+	Stacks    string // of the node's goroutines, where it did not stop
 }

@@ -18,6 +18,7 @@ import (
 type candidate struct {
 	env     uint64        // fingerprint of the environment it was started with
 	until   time.Time     // when its start has failed, if it has not answered; zero if it has
+	inbox   *inbox        // what it asks goes there
 	used    bool          // served an earlier lease, and was found clean
 	spawned chan struct{} // closed when process is set, or ready is closed without it
 	process engine.Node   // started, but it may not have answered yet
@@ -30,10 +31,10 @@ type candidate struct {
 }
 
 // there is the candidate of a node that has answered.
-func there(n engine.Node) *candidate {
+func there(n engine.Node, i *inbox) *candidate {
 	done := make(chan struct{})
 	close(done)
-	return &candidate{spawned: done, process: n, ready: done, node: n, stop: func() {}, settled: done}
+	return &candidate{inbox: i, spawned: done, process: n, ready: done, node: n, stop: func() {}, settled: done}
 }
 
 func (c *candidate) isReady() bool {
@@ -97,11 +98,11 @@ func fingerprint(env []string) uint64 {
 // start begins the start of one node in the background.
 func (p *pool) start(env []string, print uint64, timeout time.Duration) *candidate {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
-	c := &candidate{env: print, until: time.Now().Add(timeout), spawned: make(chan struct{}), ready: make(chan struct{}), stop: cancel, settled: make(chan struct{})}
+	c := &candidate{env: print, until: time.Now().Add(timeout), inbox: newInbox(), spawned: make(chan struct{}), ready: make(chan struct{}), stop: cancel, settled: make(chan struct{})}
 	p.going.Go(func() {
 		defer cancel()
 		defer close(c.settled)
-		c.node, c.err = p.engine.Start(ctx, engine.Spec{Env: env, Spawned: func(n engine.Node) {
+		c.node, c.err = p.engine.Start(ctx, engine.Spec{Env: env, Handler: c.inbox.handle, Spawned: func(n engine.Node) {
 			c.process = n
 			close(c.spawned)
 		}})
@@ -296,8 +297,9 @@ func (p *pool) countClean() int {
 }
 
 // keep takes back a used node that is clean.
-func (p *pool) keep(n engine.Node, print uint64) {
-	c := there(n)
+func (p *pool) keep(n engine.Node, i *inbox, print uint64) {
+	i.node.Store(nil)
+	c := there(n, i)
 	c.env, c.used = print, true
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -87,8 +88,26 @@ func (r *Request) who() string {
 // leaseProgram is an attempt at a cluster of a program.
 func (m *Manager) leaseProgram(found keeper.Found) attempt {
 	return func(ctx context.Context, r Request, d Decision, size int, timeout time.Duration) (*Lease, int, error) {
-		return m.leaseFrom(ctx, r, d, found, size, timeout)
+		l, failed, err := m.leaseFrom(ctx, r, d, found, size, timeout)
+		if codeOf(err) == diagnostics.ClusterGone && r.Config.Cluster.Mode != "manual" {
+			// Its owner has ended since it was found: the next try is with another.
+			if _, again, err := m.decide(ctx, r); err == nil {
+				found = again
+			}
+		}
+		return l, failed, err
 	}
+}
+
+// codeOf is what an error has been diagnosed as, or says that it is.
+func codeOf(err error) diagnostics.Code {
+	if d := (*diagnostics.Diagnosis)(nil); errors.As(err, &d) {
+		return d.Code
+	}
+	if e := (*engine.Error)(nil); errors.As(err, &e) {
+		return e.Code
+	}
+	return ""
 }
 
 func (m *Manager) leaseFrom(ctx context.Context, r Request, d Decision, found keeper.Found, size int, timeout time.Duration) (_ *Lease, failed int, err error) {
@@ -96,8 +115,8 @@ func (m *Manager) leaseFrom(ctx context.Context, r Request, d Decision, found ke
 	if owner == nil {
 		owner = m.ownKeeper()
 	}
-	if d.Cluster != "" {
-		ask.Cluster, ask.Flags = d.Cluster, found.Ask.Flags
+	if found.Ask.Cluster != "" {
+		ask.Cluster, ask.Flags = found.Ask.Cluster, found.Ask.Flags
 	}
 	held, err := owner.Lease(ctx, ask)
 	if err != nil {
@@ -131,7 +150,7 @@ func (c *programCluster) release(ctx context.Context, keep bool, wantLogs func(p
 		r.Problems = append(r.Problems, Problem{Diagnosis: diagnose(diagnostics.Failure{Phase: diagnostics.PhaseStop, Err: err}, "give back cluster "+c.ID), Fails: true})
 	}
 	for _, p := range ended.Problems {
-		r.Problems = append(r.Problems, Problem(p))
+		r.Problems = append(r.Problems, Problem{Node: p.Node, Diagnosis: p.Diagnosis, Fails: p.Fails})
 	}
 	r.Left = ended.Left
 	if wantLogs(len(r.Problems) > 0) {
@@ -264,6 +283,30 @@ func (n *programNode) Stop(ctx context.Context) error { return n.act(ctx, keeper
 
 // Restart implements Node.
 func (n *programNode) Restart(ctx context.Context) error { return n.act(ctx, keeper.Restart) }
+
+// RestartAs implements Node.
+func (n *programNode) RestartAs(ctx context.Context, name string) error {
+	op := fmt.Sprintf("restart %s as %s", n.Name(), name)
+	if n.c.Ended() {
+		return fmt.Errorf("%s: %w", op, n.c.endedError())
+	}
+	r := n.c.request
+	p := r.Config.Programs[name]
+	if p == nil {
+		return fmt.Errorf("%s: %s has no [program.%s]; it has %s", op, r.Config.File, name, strings.Join(slices.Sorted(maps.Keys(r.Config.Programs)), ", "))
+	}
+	_, inputs, err := n.c.held.RestartAs(ctx, n.index, keeper.Ask{
+		Program: p, Dir: filepath.Dir(r.Config.File), Ready: r.Config.ReadyTimeout(p.Ready), Grace: r.Config.Grace(p.Stop),
+	})
+	program.Touch(inputs)
+	if e := (*engine.Error)(nil); errors.As(err, &e) {
+		return diagnose(diagnostics.Failure{Err: err}, op)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	return nil
+}
 
 // Pause implements Node.
 func (n *programNode) Pause() error { return n.act(context.Background(), keeper.Pause) }

@@ -7,7 +7,14 @@ const (
 	MethodPing   = "dist.ping"   // nothing, or an Identity to be forgotten → nothing
 	MethodReset  = "dist.reset"  // nothing → EndReport: a lease ends, the node stays
 	MethodStop   = "dist.stop"   // nothing → EndReport: a lease ends, the node exits
+	MethodStacks = "dist.stacks" // nothing → the stacks of all goroutines, as text
 	MethodFunc   = "fn:"         // followed by a registered function's name
+)
+
+// What a node asks of the test side.
+const (
+	MethodBarrier      = "dist.barrier"       // BarrierRequest → BarrierAnswer, when the wait is over
+	MethodBarrierLeave = "dist.barrier.leave" // BarrierRequest → nothing: do not wait any longer
 )
 
 // An Identity is who a node is for the time of a lease. A process that reads

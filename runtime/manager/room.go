@@ -35,7 +35,7 @@ func (m *Manager) wait(ctx context.Context, r Request, d Decision) (*allowance.G
 	if m.room == nil {
 		return nil, nil
 	}
-	limit := allowed(r.Config)
+	limit := AtOnce(r.Config)
 	if r.Requirement.Timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, r.Requirement.Timeout)

@@ -1,7 +1,6 @@
 package program
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -89,8 +88,8 @@ type Executable struct {
 // when there is nothing to do.
 //
 // Its error is an *engine.Error, unless ctx ended. Where a build fails, the
-// Executable is not nil all the same, and has the Inputs alone: the next test
-// run depends on them.
+// Executable is not nil all the same, and has the Inputs alone, as far as they
+// are known: the next test run depends on them.
 func Build(ctx context.Context, p *config.Program, o Options) (*Executable, error) {
 	if p.Package == "" {
 		return find(p, &o)
@@ -142,7 +141,7 @@ func lookPath(name, dir string, env []string) (string, error) {
 		case err == nil:
 			return found, nil
 		case errors.Is(err, fs.ErrPermission) && denied == "":
-			// A directory that may not be searched says the same of any name.
+			// A directory that may not be searched says nothing of the file.
 			if _, err := os.Stat(filepath.Join(d, name)); err == nil {
 				denied = filepath.Join(d, name)
 			}
@@ -196,7 +195,7 @@ func (b *build) fail(op string, err error) error {
 func (b *build) run(ctx context.Context) (*Executable, error) {
 	var err error
 	if b.gob, err = lookPath("go", b.o.Dir, b.o.env()); err != nil {
-		return nil, b.buildError([]string{"the go command is not in PATH"}, err)
+		return &Executable{}, b.buildError([]string{"the go command is not in PATH"}, err)
 	}
 	dir, err := b.dir()
 	if err != nil {
@@ -208,20 +207,33 @@ func (b *build) run(ctx context.Context) (*Executable, error) {
 	}
 	defer lock.Close()
 
+	output := filepath.Join(dir, "output")
+	if runtime.GOOS == "windows" {
+		output += ".exe"
+	}
+	env, err := b.environment(ctx)
+	if err != nil {
+		return &Executable{}, b.buildError(said(err), err)
+	}
+	// The go command knows when there is nothing to do, but takes a second to
+	// find out with a program of a thousand packages.
+	if s := readSources(dir); s.Env == env.text && s.unchanged() {
+		if path, key, ok := b.kept(dir, output); ok {
+			return &Executable{Path: path, Key: key, Inputs: s.Inputs}, nil
+		}
+	}
+
 	// What a program is made of is found out while it is built.
+	begin := time.Now()
 	type listing struct {
 		*sources
 		err error
 	}
 	listed := make(chan listing, 1)
 	go func() {
-		s, err := b.sources(ctx, dir)
+		s, err := b.list(ctx, env)
 		listed <- listing{s, err}
 	}()
-	output := filepath.Join(dir, "output")
-	if runtime.GOOS == "windows" {
-		output += ".exe"
-	}
 	args := append([]string{"build", "-o", output, "-buildvcs=false"}, b.o.Flags.Args...)
 	out, buildErr := b.command(ctx, append(args, "--", b.p.Package)...).CombinedOutput()
 	l := <-listed
@@ -241,6 +253,7 @@ func (b *build) run(ctx context.Context) (*Executable, error) {
 	if err != nil {
 		return x, b.fail("keep the executable of program "+b.p.Name, err)
 	}
+	l.note(dir, begin)
 	return x, nil
 }
 
@@ -258,6 +271,14 @@ func (b *build) command(ctx context.Context, args ...string) *exec.Cmd {
 	}
 	cmd.WaitDelay = 3 * time.Second
 	return cmd
+}
+
+// said is what a command had to say that failed.
+func said(err error) []string {
+	if e, ok := errors.AsType[*exec.ExitError](err); ok {
+		return lines(e.Stderr)
+	}
+	return nil
 }
 
 // lines are those of a command's output, not too many of them.
@@ -336,27 +357,66 @@ func writable(dir string) error {
 	return f.Close()
 }
 
-// keep copies what go build has made to where no later build changes it: nodes
-// are restarted from it. The copy is named by its contents.
-func (b *build) keep(dir, output string) (path, key string, err error) {
+// A copy of what go build has made is where no later build changes it: nodes
+// are restarted from it. It is named by its contents.
+const keptFile = "kept" // what the output looked like, and the name of its copy
+
+func (b *build) copyOf(dir, output, key string) string {
+	return filepath.Join(dir, key, b.p.Name+filepath.Ext(output))
+}
+
+// kept finds the copy of the output, without reading either.
+func (b *build) kept(dir, output string) (path, key string, ok bool) {
 	info, err := os.Stat(output)
 	if err != nil {
-		return "", "", err
+		return "", "", false
 	}
-	name := b.p.Name + filepath.Ext(output)
-	// Hashing is dear where executables are large, so what is known of a file
-	// is remembered as long as it looks the same.
-	stamp := fmt.Sprintf("%d %d", info.Size(), info.ModTime().UnixNano())
-	note := filepath.Join(dir, "kept")
-	if text, err := os.ReadFile(note); err == nil {
-		if key, ok := bytes.CutPrefix(text, []byte(stamp+" ")); ok {
-			path := filepath.Join(dir, string(key), name)
-			if kept, err := os.Stat(path); err == nil && kept.Size() == info.Size() {
-				used(path)
-				return path, string(key), nil
-			}
+	text, err := os.ReadFile(filepath.Join(dir, keptFile))
+	if err != nil {
+		return "", "", false
+	}
+	key, ok = strings.CutPrefix(string(text), outputStamp(info)+" ")
+	path = b.copyOf(dir, output, key)
+	if copied, err := os.Stat(path); !ok || err != nil || copied.Size() != info.Size() {
+		return "", "", false
+	}
+	used(path)
+	return path, key, true
+}
+
+func outputStamp(info fs.FileInfo) string {
+	return fmt.Sprintf("%d %d", info.Size(), info.ModTime().UnixNano())
+}
+
+// keep copies the output, unless that has been done.
+func (b *build) keep(dir, output string) (path, key string, err error) {
+	if path, key, ok := b.kept(dir, output); ok {
+		return path, key, nil
+	}
+	// Somebody who was killed while he built may have left a go command behind,
+	// which has no lock and may write yet.
+	for range 20 {
+		before, err := os.Stat(output)
+		if err != nil {
+			return "", "", err
 		}
+		path, key, err = b.copy(dir, output)
+		if err != nil {
+			return "", "", err
+		}
+		after, err := os.Stat(output)
+		if err == nil && os.SameFile(before, after) && outputStamp(before) == outputStamp(after) {
+			used(path)
+			err = os.WriteFile(filepath.Join(dir, keptFile), []byte(outputStamp(after)+" "+key), 0o600)
+			prune(filepath.Dir(dir), time.Now())
+			return path, key, err
+		}
+		time.Sleep(50 * time.Millisecond)
 	}
+	return "", "", fmt.Errorf("%s does not stop changing", output)
+}
+
+func (b *build) copy(dir, output string) (path, key string, err error) {
 	temp, err := os.CreateTemp(dir, "copy-*")
 	if err != nil {
 		return "", "", err
@@ -375,21 +435,14 @@ func (b *build) keep(dir, output string) (path, key string, err error) {
 		return "", "", err
 	}
 	key = hex.EncodeToString(sum.Sum(nil)[:16])
-	path = filepath.Join(dir, key, name)
+	path = b.copyOf(dir, output, key)
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return "", "", err
 	}
-	if _, err := os.Stat(path); err != nil { // it may run, and is the same
-		if err := os.Rename(temp.Name(), path); err != nil {
-			return "", "", err
-		}
+	if _, err := os.Stat(path); err == nil {
+		return path, key, nil // it may run, and is the same
 	}
-	used(path)
-	if err := os.WriteFile(note, []byte(stamp+" "+key), 0o600); err != nil {
-		return "", "", err
-	}
-	prune(filepath.Dir(dir), time.Now())
-	return path, key, nil
+	return path, key, os.Rename(temp.Name(), path)
 }
 
 // used keeps an executable from being pruned.
@@ -401,36 +454,8 @@ func used(path string) {
 
 // prune removes builds that nobody has used for long from the directory of all.
 func prune(all string, now time.Time) {
-	builds, err := os.ReadDir(all)
-	if err != nil {
-		return
-	}
-	for _, d := range builds {
-		dir := filepath.Join(all, d.Name())
-		info, err := d.Info()
-		if err != nil || !info.IsDir() {
-			continue
-		}
-		if now.Sub(info.ModTime()) > keepBuilds {
-			lock := flock.New(filepath.Join(dir, "lock"))
-			if ok, err := lock.TryLock(); err == nil && ok {
-				os.RemoveAll(dir)
-				lock.Close()
-			}
-			continue
-		}
-		outputs, _ := filepath.Glob(filepath.Join(glob(dir), strings.Repeat("[0-9a-f]", 32)))
-		newest := time.Time{}
-		for _, o := range outputs {
-			if info, err := os.Stat(o); err == nil && info.ModTime().After(newest) {
-				newest = info.ModTime()
-			}
-		}
-		for _, o := range outputs {
-			if info, err := os.Stat(o); err == nil && info.ModTime().Before(newest) && now.Sub(info.ModTime()) > keepOutputs {
-				os.RemoveAll(o)
-			}
-		}
+	for _, path := range oldBuilds(all, now) {
+		removeOld(path)
 	}
 }
 

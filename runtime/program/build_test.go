@@ -158,6 +158,72 @@ func TestBuild(t *testing.T) {
 	}
 }
 
+// TestBuildNothing: where nothing has changed, the go command is not even asked
+// to build.
+func TestBuildNothing(t *testing.T) {
+	ownCache(t)
+	real, err := exec.LookPath("go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	bin, asked := t.TempDir(), filepath.Join(t.TempDir(), "asked")
+	write(t, bin, map[string]string{"go": fmt.Sprintf("#!/bin/sh\necho $1 >> %q\nexec %q \"$@\"\n", asked, real)})
+	if err := os.Chmod(filepath.Join(bin, "go"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	dir := module(t, files())
+	write(t, dir, map[string]string{
+		"store/store.go": "package store\n\nconst Name = \"one\"\n", "cmd/kv/static/a/b/c.txt": "",
+	})
+	write(t, dir, map[string]string{"cmd/kv/main.go": "package main\n\nimport (\n\t\"embed\"\n\n\t\"example.com/kv/store\"\n)\n\n//go:embed static\nvar static embed.FS\n\nfunc main() {\n\tfiles, _ := static.ReadDir(\"static/a/b\")\n\tprintln(store.Name, len(files))\n}\n"})
+	old(t, dir)
+	env := append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"))
+	expect := func(what, says string, building bool, env ...string) {
+		t.Helper()
+		os.Remove(asked)
+		x := mustBuild(t, &config.Program{Name: "kv", Package: "./cmd/kv"}, Options{Dir: dir, Env: env})
+		text, _ := os.ReadFile(asked)
+		if built := slices.Contains(strings.Fields(string(text)), "build"); built != building {
+			t.Errorf("%s: go build was run: %v", what, built)
+		}
+		out, err := exec.Command(x.Path).CombinedOutput()
+		if strings.TrimSpace(string(out)) != says || err != nil {
+			t.Errorf("%s: it says %q, %v; want %q", what, out, err, says)
+		}
+	}
+	touch := func(name string, age time.Duration) {
+		if err := os.Chtimes(filepath.Join(dir, name), time.Now().Add(-age), time.Now().Add(-age)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expect("first", "one 1", true, env...)
+	expect("nothing", "one 1", false, env...)
+	expect("variable", "one 1", true, append(env, "GOFLAGS=-ldflags=-w")...)
+	write(t, dir, map[string]string{"store/store.go": "package store\n\nconst Name = \"two\"\n"})
+	touch("store/store.go", time.Minute)
+	expect("source", "two 1", true, env...)
+	expect("nothing again", "two 1", false, env...)
+	write(t, dir, map[string]string{"cmd/kv/static/a/b/d.txt": ""})
+	touch("cmd/kv/static/a/b", time.Minute)
+	touch("cmd/kv/static/a/b/d.txt", time.Minute)
+	expect("new embedded file", "two 2", true, env...)
+	expect("nothing once more", "two 2", false, env...)
+	write(t, dir, map[string]string{"store/store.go": "package store\n\nconst Name = 3\n"})
+	if _, err := Build(t.Context(), &config.Program{Name: "kv", Package: "./cmd/kv"}, Options{Dir: dir, Env: env}); err != nil {
+		t.Fatal(explain(err)) // println takes numbers
+	}
+	write(t, dir, map[string]string{"store/store.go": "package store\n\nconst Name = three\n"})
+	touch("store/store.go", time.Minute)
+	for range 2 {
+		_, err := Build(t.Context(), &config.Program{Name: "kv", Package: "./cmd/kv"}, Options{Dir: dir, Env: env})
+		wantError(t, err, diagnostics.ProgramBuild, "undefined: three")
+	}
+	// Just edited: the clock of the file system may not tell it from an edit to come.
+	write(t, dir, map[string]string{"store/store.go": "package store\n\nconst Name = \"four\"\n"})
+	expect("fresh", "four 2", true, env...)
+	expect("still fresh", "four 2", true, env...)
+}
+
 // TestBuildBroken: what a program that does not build is made of is known all
 // the same, so that the next run of the test is not answered from the cache.
 func TestBuildBroken(t *testing.T) {

@@ -27,6 +27,9 @@ type sources struct {
 	Name   string           // of the package
 	Inputs []string         // files, and the directories that they are in
 	Seen   map[string]stamp // what they looked like
+	Env    string           // what the go command said of its environment
+
+	vendored bool // there are packages that Seen does not cover
 }
 
 // A stamp tells whether a file has changed.
@@ -47,30 +50,37 @@ func stampOf(name string) stamp {
 	return s
 }
 
-// sources asks the go command what the program is made of, unless nothing has
-// changed since it was asked: a new file changes its directory.
-func (b *build) sources(ctx context.Context, dir string) (*sources, error) {
-	file := filepath.Join(dir, "sources.json")
-	var s sources
-	if text, err := os.ReadFile(file); err == nil && json.Unmarshal(text, &s) == nil && s.unchanged() {
-		return &s, nil
+const sourcesFile = "sources.json"
+
+// readSources is what a build has been made from.
+func readSources(dir string) (s sources) {
+	text, err := os.ReadFile(filepath.Join(dir, sourcesFile))
+	if err != nil || json.Unmarshal(text, &s) != nil {
+		return sources{}
 	}
-	s, err := b.list(ctx)
-	if err != nil || s.Name != "main" {
-		return &s, err
+	return s
+}
+
+// note writes down what a build has been made from that began at a time, unless
+// something may have been edited meanwhile, within what the file system's clock
+// resolves.
+func (s *sources) note(dir string, begin time.Time) {
+	file := filepath.Join(dir, sourcesFile)
+	os.Remove(file)
+	if s.vendored {
+		return
 	}
 	s.Seen = make(map[string]stamp, len(s.Inputs))
 	for _, name := range s.Inputs {
 		seen := stampOf(name)
-		if time.Since(seen.Time) < 2*time.Second {
-			return &s, nil // it may have changed since, within what the file system's clock resolves
+		if begin.Sub(seen.Time) < 2*time.Second {
+			return
 		}
 		s.Seen[name] = seen
 	}
-	if text, err := json.Marshal(&s); err == nil {
-		os.WriteFile(file, text, 0o600) // next time it is asked again if that fails
+	if text, err := json.Marshal(s); err == nil {
+		os.WriteFile(file, text, 0o600) // if that fails, the go command is asked again
 	}
-	return &s, nil
 }
 
 func (s *sources) unchanged() bool {
@@ -83,6 +93,26 @@ func (s *sources) unchanged() bool {
 		}
 	}
 	return true
+}
+
+// A goEnv is what the go command goes by here.
+type goEnv struct {
+	text      string // all of it
+	mod, work string // GOMOD, GOWORK
+}
+
+func (b *build) environment(ctx context.Context) (*goEnv, error) {
+	out, err := b.command(ctx, "env", "-json").Output()
+	var vars map[string]string
+	if err == nil {
+		err = json.Unmarshal(out, &vars)
+	}
+	if err != nil {
+		return nil, err
+	}
+	delete(vars, "GOGCCFLAGS") // made of the others, and names a temporary directory
+	text, err := json.Marshal(vars)
+	return &goEnv{string(text), vars["GOMOD"], vars["GOWORK"]}, err
 }
 
 // A listed is what go list says of a package.
@@ -107,12 +137,12 @@ const listFields = "-json=Dir,ImportPath,Name,Standard,DepOnly,Error,Module," +
 
 // list asks the go command. What it can tell of a program that is broken is in
 // the answer too.
-func (b *build) list(ctx context.Context) (sources, error) {
+func (b *build) list(ctx context.Context, env *goEnv) (*sources, error) {
 	args := append([]string{"list", "-e", "-deps", listFields}, listArgs(b.o.Flags.Args)...)
 	cmd := b.command(ctx, append(args, "--", b.p.Package)...)
 	out, err := cmd.Output()
 	if err != nil {
-		return sources{}, err
+		return nil, err
 	}
 	files := map[string]bool{}
 	add := func(names ...string) {
@@ -120,18 +150,19 @@ func (b *build) list(ctx context.Context) (sources, error) {
 			files[name] = true
 		}
 	}
-	var s sources
+	s := &sources{Env: env.text}
 	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
 		var p listed
 		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {
-			return sources{}, err
+			return nil, err
 		}
 		if !p.DepOnly {
 			s.Name = p.Name
 		}
 		if !p.local() {
+			s.vendored = s.vendored || !p.Standard && p.vendored()
 			continue
 		}
 		add(p.files()...)
@@ -143,15 +174,11 @@ func (b *build) list(ctx context.Context) (sources, error) {
 			add(gomod, existing(dir, "go.sum"), existing(dir, filepath.Join("vendor", "modules.txt")))
 		}
 	}
-	out, err = b.command(ctx, "env", "-json", "GOMOD", "GOWORK").Output()
-	var env struct{ GOMOD, GOWORK string }
-	if err == nil && json.Unmarshal(out, &env) == nil {
-		if dir := filepath.Dir(env.GOMOD); filepath.IsAbs(env.GOMOD) && env.GOMOD != os.DevNull {
-			add(env.GOMOD, existing(dir, "go.sum"), existing(dir, filepath.Join("vendor", "modules.txt")))
-		}
-		if dir := filepath.Dir(env.GOWORK); filepath.IsAbs(env.GOWORK) {
-			add(env.GOWORK, existing(dir, "go.work.sum"), existing(dir, filepath.Join("vendor", "modules.txt")))
-		}
+	if dir := filepath.Dir(env.mod); filepath.IsAbs(env.mod) && env.mod != os.DevNull {
+		add(env.mod, existing(dir, "go.sum"), existing(dir, filepath.Join("vendor", "modules.txt")))
+	}
+	if dir := filepath.Dir(env.work); filepath.IsAbs(env.work) {
+		add(env.work, existing(dir, "go.work.sum"), existing(dir, filepath.Join("vendor", "modules.txt")))
 	}
 	delete(files, "")
 	for name := range files {
@@ -191,13 +218,15 @@ func (p *listed) local() bool {
 	switch {
 	case p.Standard || p.Dir == "":
 		return false
-	case p.Module == nil: // GOPATH, or vendored
-		return !strings.Contains(filepath.ToSlash(p.Dir), "/vendor/")
+	case p.Module == nil: // GOPATH
+		return !p.vendored()
 	case p.Module.Replace != nil:
-		return p.Module.Replace.Version == "" && !strings.Contains(filepath.ToSlash(p.Dir), "/vendor/")
+		return p.Module.Replace.Version == "" && !p.vendored()
 	}
 	return p.Module.Main
 }
+
+func (p *listed) vendored() bool { return strings.Contains(filepath.ToSlash(p.Dir), "/vendor/") }
 
 // files are those that the package is built from, and its directory, which
 // changes with every file that is added. Of a package that the go command finds
@@ -209,6 +238,11 @@ func (p *listed) files() []string {
 			name = filepath.Join(p.Dir, name)
 		}
 		names = append(names, name)
+	}
+	for _, name := range p.EmbedFiles { // a directory can be embedded as a whole
+		for dir := filepath.Dir(name); dir != "." && dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
+			names = append(names, filepath.Join(p.Dir, dir))
+		}
 	}
 	if p.Error != nil {
 		entries, _ := os.ReadDir(p.Dir)

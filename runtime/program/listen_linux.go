@@ -30,7 +30,7 @@ func listeners(pgid int) []string {
 }
 
 // listensOn reports whether a process of the group listens on all of the
-// addresses; true if that cannot be learnt.
+// addresses; true if that cannot be learnt of one that lives.
 func listensOn(pgid int, addrs []string) bool {
 	// Mostly it is the first process, and others need not be looked for.
 	enough := func(have []netip.AddrPort) bool { return covers(have, addrs) }
@@ -41,11 +41,22 @@ func listensOn(pgid int, addrs []string) bool {
 	for _, pid := range group(pgid) {
 		own, err := listenersOf(pid, enough)
 		if err != nil {
-			return true
+			return !ended(pgid)
 		}
 		all = append(all, own...)
 	}
 	return enough(all)
+}
+
+// ended reports whether a process is gone, or waits to be reaped: then it has
+// nothing that could be looked at.
+func ended(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return true
+	}
+	_, rest, _ := strings.Cut(string(stat[strings.LastIndexByte(string(stat), ')')+1:]), " ")
+	return strings.HasPrefix(rest, "Z") || strings.HasPrefix(rest, "X")
 }
 
 // covers reports whether who listens on have is reached by all of want.

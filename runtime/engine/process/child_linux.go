@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"syscall"
 
@@ -16,7 +17,7 @@ import (
 func executable() (path, key string, err error) {
 	var self, named unix.Stat_t
 	if err := unix.Stat("/proc/self/exe", &self); err != nil {
-		path, err := os.Executable()
+		path, err := started()
 		if err != nil {
 			return "", "", err
 		}
@@ -30,6 +31,16 @@ func executable() (path, key string, err error) {
 		path = "/proc/self/exe"
 	}
 	return path, fileKey(&self), nil
+}
+
+// started is the name that this process was started by, which is all there is
+// without /proc.
+func started() (string, error) {
+	path, err := exec.LookPath(os.Args[0])
+	if err != nil {
+		return "", fmt.Errorf("without /proc a process is found by the name it was started by: %w", err)
+	}
+	return filepath.Abs(path)
 }
 
 func fileKey(st *unix.Stat_t) string { return fmt.Sprintf("%d:%d", st.Dev, st.Ino) }

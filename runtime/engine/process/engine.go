@@ -16,10 +16,10 @@ import (
 )
 
 const (
-	envNode   = "DIST_NODE"   // makes a node, with its descriptors; removed before user code runs
-	envReaper = "DIST_REAPER" // makes a reaper, likewise
-	envDepth  = "DIST_DEPTH"  // how many processes of one binary have started each other; stays
-	envRun    = "DIST_RUN_ID" // stays in a node's environment, so that what it starts can be found
+	envNode   = "DIST_NODE"        // makes a node, with its descriptors; removed before user code runs
+	envReaper = "DIST_REAPER"      // makes a reaper, likewise
+	envDepth  = "DIST_DEPTH"       // how many processes of one binary have started each other; stays
+	envRun    = diagnostics.EnvRun // stays in a node's environment, so that what it starts can be found
 )
 
 // An Engine starts nodes as child processes of this one.

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -541,6 +542,42 @@ func TestNextRunSweepsDeadOnes(t *testing.T) {
 		mustGo(t, "child that left the group", w)
 	}
 	e.Close()
+	empty(t, tmp, filepath.Join(cache, "dist", "runs"))
+}
+
+// The same, for people: first said, then removed.
+func TestLeftovers(t *testing.T) {
+	cache, tmp := state(t)
+	cmd, _, c, all := startDriver(t, "DIST_TEST_NO_REAPER=1")
+	if left, err := Leftovers(); err != nil || len(left) > 0 {
+		t.Fatalf("a run that lives is left over: %v, %v", left, err)
+	}
+	cmd.Process.Kill()
+	cmd.Wait()
+	for _, w := range all["child in the group"] {
+		mustGo(t, "child in the group", w)
+	}
+	left, err := Leftovers()
+	if err != nil || len(left) != 1 {
+		t.Fatalf("left over: %v, %v", left, err)
+	}
+	if l := left[0]; l.Dir != c.Dir || runtime.GOOS == "linux" && len(l.Processes) == 0 {
+		t.Errorf("left over: %+v, the run's directory was %s", l, c.Dir)
+	}
+	for _, w := range all["child that left the group"] {
+		if w.gone(0) {
+			t.Fatal("looking has ended a process")
+		}
+	}
+	if !left[0].Remove() {
+		t.Error("it was somebody's")
+	}
+	for _, w := range all["child that left the group"] {
+		mustGo(t, "child that left the group", w)
+	}
+	if left[0].Remove() {
+		t.Error("removed twice")
+	}
 	empty(t, tmp, filepath.Join(cache, "dist", "runs"))
 }
 

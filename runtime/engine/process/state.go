@@ -35,14 +35,36 @@ func newEntry(run, dir string) (*lockfile.File, error) {
 	return lockfile.Create(place, run+entrySuffix, data)
 }
 
+// entryFiles are the entries of this user's runs, living or dead.
+func entryFiles() ([]string, error) {
+	place, err := lockfile.Dir(entries)
+	if err != nil {
+		return nil, err
+	}
+	return lockfile.List(place, entrySuffix)
+}
+
+// readEntry believes nothing it has read: dir is "" unless it is there and named
+// as the run's own.
+func readEntry(file string) (run, dir string, ok bool) {
+	b, err := lockfile.Read(file, entryMost)
+	var data entryData
+	if err != nil || json.Unmarshal(b, &data) != nil {
+		return "", "", false
+	}
+	if len(data.Run) < 16 || strings.ContainsAny(data.Run, "/\\.= ") {
+		return "", "", false
+	}
+	if info, err := os.Lstat(data.Dir); err != nil || !info.IsDir() || !filepath.IsAbs(data.Dir) || filepath.Base(data.Dir) != dirPrefix+data.Run {
+		return data.Run, "", true
+	}
+	return data.Run, data.Dir, true
+}
+
 // sweepDeadRuns finishes what runs that were killed together with their reaper
 // could not: it ends their processes and removes their files.
 func sweepDeadRuns() {
-	place, err := lockfile.Dir(entries)
-	if err != nil {
-		return
-	}
-	files, err := lockfile.List(place, entrySuffix)
+	files, err := entryFiles()
 	if err != nil {
 		return
 	}
@@ -51,19 +73,18 @@ func sweepDeadRuns() {
 	}
 }
 
-func sweepDeadRun(file string) {
+// sweepDeadRun reports whether the run was dead.
+func sweepDeadRun(file string) bool {
 	release, err := lockfile.Claim(file)
 	if err != nil || release == nil {
-		return // alive, or gone meanwhile
+		return false // alive, or gone meanwhile
 	}
 	defer release()
 	defer os.Remove(file)
-	b, err := lockfile.Read(file, entryMost)
-	var data entryData
-	if err != nil || json.Unmarshal(b, &data) != nil {
-		return
+	if run, dir, ok := readEntry(file); ok {
+		cleanUp(run, dir)
 	}
-	cleanUp(data.Run, data.Dir)
+	return true
 }
 
 // cleanUp removes what is left of a run that has ended. It believes nothing
@@ -72,7 +93,7 @@ func cleanUp(run, dir string) {
 	if len(run) < 16 || strings.ContainsAny(run, "/\\.= ") {
 		return
 	}
-	sweep(func(id string) bool { return strings.HasPrefix(id, run+"/") })
+	sweep(ofRun(run))
 	if filepath.IsAbs(dir) && filepath.Base(dir) == dirPrefix+run {
 		for range 5 { // a process that is just dying may still write
 			if os.RemoveAll(dir) == nil {
@@ -80,4 +101,8 @@ func cleanUp(run, dir string) {
 			}
 		}
 	}
+}
+
+func ofRun(run string) func(id string) bool {
+	return func(id string) bool { return strings.HasPrefix(id, run+"/") }
 }

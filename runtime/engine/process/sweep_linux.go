@@ -48,6 +48,23 @@ func sweepOnce(match func(id string) bool) (killed []string) {
 	return killed
 }
 
+// findProcesses says what sweep would kill.
+func findProcesses(match func(id string) bool) (found []string) {
+	names, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil
+	}
+	l := newLooker(match)
+	for _, n := range names {
+		if pid, err := strconv.Atoi(n.Name()); err == nil && pid != os.Getpid() && l.descends(pid) {
+			found = append(found, describe(pid))
+		}
+	}
+	return found
+}
+
+func describe(pid int) string { return fmt.Sprintf("process %d (%s)", pid, commandLine(pid)) }
+
 // kill ends one process and returns when it is gone, or nearly.
 func (l *looker) kill(pid int) (what string, ok bool) {
 	fd, err := unix.PidfdOpen(pid, 0)
@@ -58,7 +75,7 @@ func (l *looker) kill(pid int) (what string, ok bool) {
 	if !l.descends(pid) { // another process by now
 		return "", false
 	}
-	what = fmt.Sprintf("process %d (%s)", pid, commandLine(pid))
+	what = describe(pid)
 	if err := unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0); err != nil {
 		return "", false
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -229,9 +230,13 @@ func TestDamagedTable(t *testing.T) {
 			return os.WriteFile(file, t.format(), 0o600)
 		}},
 		{"removed", os.Remove},
-		{"a directory", func(file string) error { os.Remove(file); return os.Mkdir(file, 0o700) }},
-		{"a link", func(file string) error { os.Remove(file); return os.Symlink("/dev/zero", file) }},
-		{"all removed", func(file string) error { return os.RemoveAll(filepath.Dir(file)) }},
+		{"a directory", instead(func(file string) error { return os.Mkdir(file, 0o700) })},
+		{"a link", instead(func(file string) error { return os.Symlink("/dev/zero", file) })},
+		{"all removed", func(file string) error {
+			for os.RemoveAll(filepath.Dir(file)) != nil { // pipes are made in the background
+			}
+			return nil
+		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "allowance")
@@ -274,6 +279,19 @@ func TestDamagedTable(t *testing.T) {
 			g.Release()
 			acquire(t, b, Request{Nodes: 5, Total: 10, Test: "B"}).Release()
 		})
+	}
+}
+
+// instead puts something else in a table's place, whoever makes the table anew
+// meanwhile.
+func instead(other func(file string) error) func(file string) error {
+	return func(file string) error {
+		for {
+			os.Remove(file)
+			if err := other(file); !errors.Is(err, fs.ErrExist) {
+				return err
+			}
+		}
 	}
 }
 

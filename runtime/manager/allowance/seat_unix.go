@@ -77,11 +77,15 @@ func (a *Allowance) update(f func(*table)) error {
 // lock locks and reads the table, and opens or mends it before where that is
 // needed.
 func (a *Allowance) lock() (*table, error) {
-	for range 3 {
+	for try := range 3 {
 		if a.seat == nil {
 			dir, err := a.place()
 			if err == nil {
 				a.seat, err = join(dir)
+			}
+			if errors.Is(err, fs.ErrNotExist) && try < 2 { // removed just now
+				a.seat = nil
+				continue
 			}
 			if err != nil {
 				a.broken = err

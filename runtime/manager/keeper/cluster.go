@@ -226,13 +226,13 @@ func (c *cluster) leave(l *lease) {
 }
 
 // mend has nodes run again, in the background, that a lease has left paused or
-// ended. The next lease would do so, too, and would have to wait for it.
+// ended, or running another program. The next lease would do so, too, and would have to wait for it.
 func (c *cluster) mend() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	broken := slices.ContainsFunc(c.nodes, func(n *member) bool {
 		s := n.state()
-		return !s.Up || s.Paused
+		return !s.Up || s.Paused || s.As != ""
 	})
 	if !broken || c.retired || c.mending != nil {
 		return
@@ -436,8 +436,8 @@ func (c *cluster) view(a *Ask, addrs *network.Lease) config.View {
 	return v
 }
 
-// each does something to all nodes at once, and returns the error of the first
-// one, by index, that it failed on. c.acting is held.
+// each does something to all nodes at once, and makes one error of those of the
+// nodes that it failed on. c.acting is held.
 func (c *cluster) each(act func(*member) error) error {
 	errs := make([]error, len(c.nodes))
 	var wg sync.WaitGroup
@@ -445,7 +445,7 @@ func (c *cluster) each(act func(*member) error) error {
 		wg.Go(func() { errs[i] = act(n) })
 	}
 	wg.Wait()
-	return first(errs)
+	return engine.Fold(errs, func(i int) string { return c.nodes[i].name })
 }
 
 // together is each for what only makes sense if it can be done to all nodes:
@@ -462,21 +462,6 @@ func (c *cluster) together(ctx context.Context, act func(context.Context, *membe
 	})
 }
 
-// first is the first error that is a cause: what was given up because another
-// one failed is not.
-func first(errs []error) (err error) {
-	for _, e := range errs {
-		switch {
-		case e == nil:
-		case !errors.Is(e, context.Canceled):
-			return e
-		case err == nil:
-			err = e
-		}
-	}
-	return err
-}
-
 // reset gives an exclusive lease fresh data, in the program's way.
 func (c *cluster) reset(ctx context.Context) error {
 	switch c.ask.Program.Reset.Mode {
@@ -487,7 +472,7 @@ func (c *cluster) reset(ctx context.Context) error {
 			return err
 		}
 		for _, n := range c.nodes { // one after the other: commands may concern all of the cluster
-			if err := program.Reset(ctx, c.k.engine, n.spec); err != nil {
+			if err := program.Reset(ctx, c.k.engine, n.spec()); err != nil {
 				return err
 			}
 		}
@@ -507,7 +492,8 @@ func (c *cluster) reset(ctx context.Context) error {
 	return err
 }
 
-// restore has all nodes run that a lease has left paused or ended.
+// restore has all nodes run that a lease has left paused or ended, and run the
+// cluster's program.
 func (c *cluster) restore(ctx context.Context) error {
 	return c.together(ctx, func(ctx context.Context, n *member) error { return n.restore(ctx) })
 }

@@ -357,6 +357,77 @@ func TestMended(t *testing.T) {
 	})
 }
 
+// TestRestartAs has nodes run another program, for as long as the lease lasts.
+func TestRestartAs(t *testing.T) {
+	for _, reset := range []string{"restart", "none"} {
+		t.Run(reset, func(t *testing.T) {
+			bothWays(t, func(t *testing.T, o Owner, k *Keeper) {
+				a := testAsk(t, 2)
+				a.Program.Reset.Mode = reset
+				l := mustLease(t, o, a)
+				next := testAsk(t, 2)
+				as := func(p *config.Program) (State, error) {
+					next.Program = p
+					s, _, err := l.RestartAs(t.Context(), 0, next)
+					return s, err
+				}
+				n := l.Info().Nodes[0]
+				mustTalk(t, n, "put kept")
+				wider, other := testProgram(), testProgram()
+				wider.Name, wider.Ports = "wider", []string{"main", "more"}
+				other.Name, other.Ports = "other", []string{"else"}
+				for p, want := range map[*config.Program]string{
+					wider: "the ports more, for which", other: "does not have the ports main of kv", nil: "no program",
+				} {
+					if _, err := as(p); err == nil || !strings.Contains(err.Error(), want) {
+						t.Errorf("got %v, want %q", err, want)
+					}
+				}
+				if s, err := l.State(t.Context(), 0); err != nil || s.PID != n.PID || s.As != "" || !s.Up {
+					t.Errorf("after what cannot be: %+v, %v", s, err)
+				}
+				version := testProgram()
+				version.Name, version.Env["DIST_TEST_VERSION"] = "next", "2"
+				if s, err := as(version); err != nil || !s.Up || s.PID == n.PID || s.As != "next" {
+					t.Fatalf("RestartAs() = %+v, %v", s, err)
+				}
+				if v, data := mustTalk(t, n, "version"), mustTalk(t, n, "get"); v != "2" || data != "kept" {
+					t.Errorf("it is version %q with data %q", v, data)
+				}
+				act(t, l, 0, Kill)
+				if s := act(t, l, 0, Restart); s.As != "next" || mustTalk(t, n, "version") != "2" {
+					t.Errorf("restarted: %+v", s)
+				}
+				mustRelease(t, l)
+				if _, _, err := l.RestartAs(t.Context(), 0, next); err == nil {
+					t.Error("RestartAs() after Release")
+				}
+				eventually(t, func() string { // in the background, whoever comes next
+					for _, n := range k.Clusters()[0].Nodes {
+						if !n.Up || n.As != "" {
+							return fmt.Sprintf("%+v", n)
+						}
+					}
+					return ""
+				})
+				l = mustLease(t, o, a)
+				n = l.Info().Nodes[0]
+				want := map[string]string{"restart": "", "none": "kept"}[reset]
+				if v, data := mustTalk(t, n, "version"), mustTalk(t, n, "get"); v != "" || data != want || !l.Info().Reused || n.As != "" {
+					t.Errorf("the next lease: version %q with data %q; want %q: %+v", v, data, want, l.Info())
+				}
+				// Those who share the cluster do not change it for each other.
+				mustRelease(t, l)
+				a.Shared = true
+				l = mustLease(t, o, a)
+				if _, err := as(version); err == nil || !strings.Contains(err.Error(), "must not say shared") {
+					t.Errorf("while shared: %v", err)
+				}
+			})
+		})
+	}
+}
+
 // TestActs does to nodes all that can be done.
 func TestActs(t *testing.T) {
 	bothWays(t, func(t *testing.T, o Owner, k *Keeper) {
@@ -425,14 +496,12 @@ func TestUnnoticed(t *testing.T) {
 		a := testAsk(t, 1)
 		a.Program.Reset.Mode = "none"
 		for round := range 3 {
+			mustRelease(t, mustLease(t, o, a)) // nothing happens in it
 			for _, see := range []bool{false, true} {
 				l := mustLease(t, o, a)
 				talk(l.Info().Nodes[0], "exit 4")
 				gone := func() string {
 					s, err := l.State(t.Context(), 0)
-					if !see {
-						s = k.Clusters()[0].Nodes[0].State
-					}
 					if err != nil || s.Up {
 						return fmt.Sprintf("the state is %+v, %v", s, err)
 					}
@@ -514,10 +583,8 @@ func TestStartFails(t *testing.T) {
 	bothWays(t, func(t *testing.T, o Owner, k *Keeper) {
 		broken := filepath.Join(t.TempDir(), "broken")
 		a := testAsk(t, 3)
-		// The first node alone fails, and the others never become ready.
-		a.Program.Args = append(a.Program.Args, "{{.Index}}")
 		a.Program.Env["DIST_TEST_BROKEN"] = broken
-		if err := os.WriteFile(broken, nil, 0o600); err != nil {
+		if err := os.WriteFile(broken, []byte("node-2"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		begin := time.Now()
@@ -659,6 +726,36 @@ func TestDownLast(t *testing.T) {
 		t.Errorf("left: %v", left)
 	}
 	e.Close()
+}
+
+// TestIdleLeased: an owner does not end as long as somebody has a cluster.
+func TestIdleLeased(t *testing.T) {
+	home(t)
+	e := process.New()
+	defer e.Close()
+	k := New(e)
+	s, err := Listen(k, Options{Kind: "dist up", Open: true, Idle: 100 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := mustLease(t, k, testAsk(t, 1)) // before it begins to wait
+	served := make(chan string, 1)
+	go func() {
+		reason, err := s.Serve(t.Context())
+		if err != nil {
+			t.Error(err)
+		}
+		served <- reason
+	}()
+	select {
+	case reason := <-served:
+		t.Fatalf("it ended: %s", reason)
+	case <-time.After(500 * time.Millisecond): // that nothing happens has no other sign
+	}
+	mustRelease(t, l)
+	if reason := <-served; !strings.HasPrefix(reason, "nobody has had a cluster") {
+		t.Errorf("Serve() = %q", reason)
+	}
 }
 
 // TestClose ends a Keeper under everybody's hands.

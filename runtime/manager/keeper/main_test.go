@@ -54,9 +54,13 @@ func testProgram() *config.Program {
 // runProgram is what nodes run. It keeps one value in a file, and does what it
 // is told to, one command a connection.
 func runProgram(addr, dir string) {
-	if _, err := os.Stat(os.Getenv("DIST_TEST_BROKEN")); err == nil {
-		fmt.Println("broken on purpose")
-		os.Exit(3)
+	// One node is broken, and the others wait for it.
+	if b, err := os.ReadFile(os.Getenv("DIST_TEST_BROKEN")); err == nil {
+		if string(b) == filepath.Base(dir) {
+			fmt.Println("broken on purpose")
+			os.Exit(3)
+		}
+		time.Sleep(time.Hour)
 	}
 	terms := make(chan os.Signal, 1)
 	signal.Notify(terms, syscall.SIGTERM)
@@ -94,6 +98,8 @@ func runProgram(addr, dir string) {
 				if err := os.WriteFile(data, []byte(arg), 0o600); err != nil {
 					fmt.Fprint(c, err)
 				}
+			case "version":
+				fmt.Fprint(c, os.Getenv("DIST_TEST_VERSION"))
 			case "pid":
 				fmt.Fprint(c, os.Getpid())
 			case "exit":

@@ -237,6 +237,26 @@ func TestSharedByHelper(t *testing.T) {
 }
 
 //dist:nodes=3 program=etcd shared
+func TestSharedInBranch(t *testing.T) {
+	c := dist.Require(t)
+	clustertest.Chaos(c, false)
+	perhaps(c, false)
+	if !testing.Short() {
+		clustertest.Storm(t, c) // want `TestSharedInBranch kills a node in clustertest.Storm \(clustertest/clustertest.go:\d+\) of a cluster that it shares`
+	}
+}
+
+func perhaps(c *dist.Cluster, kill bool) {
+	if kill {
+		disturb(c)
+	} else if c.Size() > 1 {
+		return
+	} else {
+		c.Node(0).Kill()
+	}
+}
+
+//dist:nodes=3 program=etcd shared
 func TestSharedByMethod(t *testing.T) {
 	b := clustertest.Breaker{C: dist.Require(t)}
 	t.Run("", func(t *testing.T) {

@@ -47,3 +47,26 @@ func (b *Breaker) Break() error { return b.C.Isolate(b.C.Node(0)) } // want Brea
 
 // Ask disturbs nobody.
 func Ask(c *dist.Cluster) bool { return c.Node(0).Running() }
+
+// Chaos disturbs a cluster if it is told to.
+func Chaos(c *dist.Cluster, on bool) {
+	if on {
+		Crash(c)
+		c.Node(1).Pause()
+	}
+	switch later := func() { crash(c) }; {
+	case on:
+		later()
+	}
+}
+
+// Storm does so for certain.
+func Storm(t *testing.T, c *dist.Cluster) { // want Storm:"kills a node"
+	t.Cleanup(func() {
+		for i := range c.Nodes() {
+			if err := c.Node(i).Kill(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}

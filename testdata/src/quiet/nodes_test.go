@@ -140,3 +140,70 @@ func TestLocal(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestReplicaAlone runs on its own what others run on nodes.
+func TestReplicaAlone(t *testing.T) {
+	id, err := startReplica(t.Context(), Config{ID: "alone"})
+	if err != nil || id != "alone" || !opened["alone"] || applied.Load() > 0 {
+		t.Fatal(id, err)
+	}
+}
+
+// now is what some tests set, none of them for nodes.
+var now = time.Now
+
+func clock(ctx context.Context, _ struct{}) (time.Time, error) {
+	cleanup, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if err := ctx.Err(); err != nil {
+		return time.Time{}, errors.Join(err, cleanup.Err())
+	}
+	return now(), nil
+}
+
+func TestFakeClock(t *testing.T) {
+	defer func(was func() time.Time) { now = was }(now)
+	now = func() time.Time { return time.Unix(0, 0) }
+	if at, err := clock(t.Context(), struct{}{}); err != nil || at.Unix() != 0 {
+		t.Error(at, err)
+	}
+}
+
+func TestClock(t *testing.T) {
+	c := dist.Require(t, dist.Nodes(2), dist.Reuse())
+	for _, n := range c.Nodes() {
+		t.Run("", func(t *testing.T) {
+			t.Parallel()
+			if at, err := dist.Call(t.Context(), n, clock, struct{}{}); err != nil || at.After(now().Add(time.Hour)) {
+				t.Error(at, err)
+			}
+		})
+	}
+	others := c.Nodes()[1:]
+	for i := range 3 {
+		if i < len(others) {
+			others[i].Kill()
+		}
+	}
+}
+
+// Counting what nodes do, in a process that counts, too.
+var calls atomic.Int64
+
+func count(_ context.Context, n int64) (int64, error) { return calls.Add(n), nil }
+
+func TestCount(t *testing.T) {
+	c := dist.Require(t, dist.Nodes(3))
+	var total int64
+	for _, n := range c.Nodes() {
+		got, err := dist.Call(t.Context(), n, count, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		total += got
+		calls.Add(1)
+	}
+	if total != calls.Load() {
+		t.Errorf("%d calls, counted %d", total, calls.Load())
+	}
+}

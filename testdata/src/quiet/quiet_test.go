@@ -49,7 +49,7 @@ type harness struct {
 	log []string
 }
 
-func newHarness(t testing.TB, opts ...dist.Option) *harness { // want newHarness:"requires" newHarness:"stops a node"
+func newHarness(t testing.TB, opts ...dist.Option) *harness { // want newHarness:"requires"
 	t.Helper()
 	h := &harness{t: t, c: dist.Require(t, opts...)}
 	peers := make(map[string]string)
@@ -65,7 +65,7 @@ func newHarness(t testing.TB, opts ...dist.Option) *harness { // want newHarness
 	return h
 }
 
-func (h *harness) stop() { // want stop:"stops a node"
+func (h *harness) stop() {
 	for _, n := range h.c.Nodes() {
 		if n.Running() {
 			n.Stop(context.Background())

@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/distkit/dist/config"
+	"github.com/distkit/dist/runtime/engine/process"
+	"github.com/distkit/dist/runtime/manager/keeper"
+)
+
+// A kept is a program's cluster that is up, as dist up has it.
+type kept struct {
+	temp   string
+	engine *process.Engine
+	server *keeper.Server
+	served sync.WaitGroup
+	ask    keeper.Ask
+	info   keeper.Info
+}
+
+// newKept starts a cluster of the program that a directory of this module, or of
+// the one below it, configures, the last by name.
+func newKept(ctx context.Context, dir string) (_ *kept, err error) {
+	root, err := goList(ctx, ".", "{{.Module.Dir}}", "github.com/distkit/dist/bench")
+	if err != nil {
+		return nil, err
+	}
+	c, err := config.Load(filepath.Join(root, dir))
+	if err != nil {
+		return nil, err
+	}
+	names := slices.Sorted(maps.Keys(c.Programs))
+	if len(names) == 0 {
+		return nil, errMissing{fmt.Errorf("no program is configured in %s", dir)}
+	}
+	p := c.Programs[names[len(names)-1]]
+	k := &kept{engine: process.New()}
+	env := os.Environ() // with the go command's cache
+	if k.temp, err = os.MkdirTemp("", "dist-bench-"); err != nil {
+		return nil, err
+	}
+	// A registry of its own; builds stay where they are found again.
+	if cache, err := os.UserCacheDir(); err == nil {
+		if err := os.MkdirAll(filepath.Join(cache, "dist", "build"), 0o700); err != nil {
+			return nil, err
+		}
+		if err := os.Mkdir(filepath.Join(k.temp, "dist"), 0o700); err != nil {
+			return nil, err
+		}
+		if err := os.Symlink(filepath.Join(cache, "dist", "build"), filepath.Join(k.temp, "dist", "build")); err != nil {
+			return nil, err
+		}
+	}
+	os.Setenv("XDG_CACHE_HOME", k.temp)
+	os.Setenv("HOME", k.temp) // macOS has its cache there
+	defer func() {
+		if err != nil {
+			k.remove()
+		}
+	}()
+	keep := keeper.New(k.engine)
+	if k.server, err = keeper.Listen(keep, keeper.Options{Kind: "bench", Open: true}); err != nil {
+		return nil, err
+	}
+	k.served.Go(func() { k.server.Serve(context.WithoutCancel(ctx)) })
+	k.ask = keeper.Ask{
+		Who: "bench", Program: p, Dir: filepath.Dir(c.File), Nodes: 3, Shared: true, Env: env,
+		Network: c.Network, Start: time.Minute, Ready: time.Minute, Grace: c.Grace(p.Stop),
+	}
+	k.info, err = keep.Up(ctx, k.ask)
+	return k, err
+}
+
+func (k *kept) remove() {
+	if k.server != nil {
+		k.server.Close()
+		k.served.Wait()
+	}
+	k.engine.Close()
+	os.RemoveAll(k.temp)
+}
+
+// leaseKept is a shared lease by a test binary that asks for the first time:
+// from the registry to a cluster that is ready. Whether its program would still
+// be built the same way is not looked at.
+func leaseKept(ctx context.Context, k *kept, _ int) (s sample, err error) {
+	begin := time.Now()
+	records, _, err := keeper.Records()
+	if err != nil {
+		return s, err
+	}
+	if len(records) != 1 {
+		return s, fmt.Errorf("%d owners in the registry, want 1", len(records))
+	}
+	c, err := keeper.Dial(ctx, records[0])
+	if err != nil {
+		return s, err
+	}
+	defer c.Close()
+	up, err := c.Clusters(ctx)
+	if err != nil {
+		return s, err
+	}
+	a := k.ask
+	a.Cluster = up[0].ID
+	l, err := c.Lease(ctx, a)
+	if err != nil {
+		return s, err
+	}
+	s.ours = float64(time.Since(begin))
+	s.p95 = s.ours
+	if _, err := l.Release(ctx); err != nil {
+		return s, err
+	}
+
+	// The least that has to be known: that every node is there.
+	begin = time.Now()
+	errs := make([]error, len(k.info.Nodes))
+	var wg sync.WaitGroup
+	for i, n := range k.info.Nodes {
+		wg.Go(func() {
+			c, err := net.Dial("tcp", n.Addr[k.ask.Program.Ports[0]])
+			if err == nil {
+				c.Close()
+			}
+			errs[i] = err
+		})
+	}
+	wg.Wait()
+	s.floor = float64(time.Since(begin))
+	return s, errors.Join(errs...)
+}

@@ -1,0 +1,175 @@
+package artifacts
+
+import (
+	"cmp"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Runs beyond these are removed, the oldest first.
+const (
+	MaxRuns  = 20
+	MaxBytes = 100 << 20 // over all runs
+)
+
+// recent is how old a run must be to be removed: its files have just been told
+// of, and may be one of many packages' that have failed together.
+const recent = time.Hour
+
+// A Store has the files of one run. The zero Store keeps nothing. It is safe
+// for concurrent use.
+type Store struct {
+	mu   sync.Mutex
+	base string
+	name string // of the run
+	dir  string // "": not made yet
+}
+
+// Base is the directory below which runs have theirs: dir or, where that is "",
+// one in the user's cache directory.
+func Base(dir string) (string, error) {
+	if dir != "" {
+		return dir, nil
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("find a place for artifacts: %w; set dir in [artifacts] of distributed.toml", err)
+	}
+	return filepath.Join(cache, "dist", "artifacts"), nil
+}
+
+// Of sets where the files go that are yet to be written: below base, in a
+// directory that is named after the package. It makes nothing.
+func (s *Store) Of(base, pkg string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.base != base {
+		s.base, s.name, s.dir = base, cmp.Or(fileName(pkg), "tests"), ""
+	}
+}
+
+// Write adds a file to the run and returns its name. One that is there by that
+// name is kept: the new one gets a number.
+func (s *Store) Write(name string, data []byte) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.base == "" {
+		return "", fmt.Errorf("keep %s: nobody has said where", name)
+	}
+	if err := s.open(); err != nil {
+		return "", fmt.Errorf("keep %s: %w", name, err)
+	}
+	name = fileName(name)
+	ext := filepath.Ext(name)
+	for n := 1; ; n++ {
+		file := filepath.Join(s.dir, name)
+		if n > 1 {
+			file = filepath.Join(s.dir, fmt.Sprintf("%s-%d%s", strings.TrimSuffix(name, ext), n, ext))
+		}
+		f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		if os.IsExist(err) {
+			continue
+		}
+		if err == nil {
+			_, err = f.Write(data)
+			err = cmp.Or(err, f.Close())
+		}
+		if err != nil {
+			return "", fmt.Errorf("keep %s: %w", name, err)
+		}
+		return file, nil
+	}
+}
+
+// open makes the run's directory if it is not there (it may have been removed
+// by hand), and removes old ones.
+func (s *Store) open() error {
+	if s.dir != "" {
+		if _, err := os.Stat(s.dir); err == nil {
+			return nil
+		}
+	}
+	if err := os.MkdirAll(s.base, 0o700); err != nil {
+		return err
+	}
+	Prune(s.base)
+	dir, err := os.MkdirTemp(s.base, time.Now().Format(stamp)+"-"+s.name+"-")
+	if err != nil {
+		return err
+	}
+	s.dir = dir
+	return nil
+}
+
+// stamp begins the names of runs' directories, so that they sort by age.
+const stamp = "dist-20060102-150405"
+
+var runName = regexp.MustCompile(`^dist-\d{8}-\d{6}-`)
+
+// fileName makes a file's name of a test's or package's.
+func fileName(name string) string {
+	name = strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '.', r == '-', r == '_':
+			return r
+		}
+		return '_'
+	}, name)
+	const most = 100 // of the 255 bytes a name may have
+	if len(name) > most {
+		ext := filepath.Ext(name)
+		if len(ext) > 10 {
+			ext = ""
+		}
+		name = name[:most-len(ext)] + ext
+	}
+	return strings.TrimLeft(name, ".")
+}
+
+// Prune removes the oldest runs in a directory that are too many or too large.
+// What is not named as a run's is left alone, and so is what is recent.
+func Prune(base string) {
+	entries, err := os.ReadDir(base)
+	if err != nil {
+		return
+	}
+	type run struct {
+		dir  string
+		at   time.Time
+		size int64
+	}
+	var runs []run
+	for _, e := range entries {
+		if !e.IsDir() || !runName.MatchString(e.Name()) {
+			continue
+		}
+		r := run{dir: filepath.Join(base, e.Name())}
+		if info, err := e.Info(); err == nil {
+			r.at = info.ModTime()
+		}
+		filepath.WalkDir(r.dir, func(_ string, d fs.DirEntry, err error) error {
+			if err == nil && d.Type().IsRegular() {
+				if info, err := d.Info(); err == nil {
+					r.size += info.Size()
+				}
+			}
+			return nil
+		})
+		runs = append(runs, r)
+	}
+	slices.SortFunc(runs, func(a, b run) int { return b.at.Compare(a.at) }) // newest first
+	var size int64
+	for i, r := range runs {
+		size += r.size
+		if (i >= MaxRuns-1 || size > MaxBytes) && time.Since(r.at) > recent {
+			os.RemoveAll(r.dir)
+		}
+	}
+}
