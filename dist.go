@@ -103,10 +103,39 @@ func (c *Cluster) Reused() bool { return c.held.Reused() }
 // that do not when ctx ends.
 func (c *Cluster) WaitHealthy(ctx context.Context) error { return c.held.WaitHealthy(ctx) }
 
+// Join has the test take part in the barriers of these names: from now on nodes
+// wait there for the test, which arrives by [Cluster.Barrier]. It is to be called
+// before the functions that arrive there.
+func (c *Cluster) Join(names ...string) error { return c.held.Join(names...) }
+
+// Barrier waits at a barrier of the nodes, which arrive by Barrier of [Self].
+//
+// The test takes part only if it has said so by [Cluster.Join]: then nobody goes
+// on before all nodes and the test are there. Otherwise it waits alongside: its
+// first Barrier of a name returns when all nodes have met there for the first
+// time, or have before; its second one when they have met twice; and no node
+// ever waits for it.
+//
+// If ctx ends first the error is a *BarrierError that wraps ctx's error and says
+// who is there, who is missing and where those are. A node that has ended, or
+// ends, fails the barrier at once for all who wait: a *BarrierError that says
+// how it ended. See docs/faults.md.
+func (c *Cluster) Barrier(ctx context.Context, name string) error {
+	return c.held.Barrier(ctx, name)
+}
+
+// A BarrierError says that a barrier was not passed: who was there, and who was
+// missing. errors.As finds it on nodes and in the test; what a node function
+// returns arrives as a *RemoteError with all of its text.
+type BarrierError = runtime.BarrierError
+
+// Missing is one who is not at a barrier, with where it is.
+type Missing = runtime.Missing
+
 // A Node is one process of a test's cluster, or its successor after Restart. It
 // is safe for concurrent use.
 //
-// Kill, Stop, Restart, Pause and Resume return their error and also mark the
+// Kill, Stop, Restart, RestartAs, Pause and Resume return their error and also mark the
 // test as failed: a fault that did not happen would let a test pass for
 // nothing. They may be called from any goroutine.
 type Node struct {
@@ -174,6 +203,17 @@ func (n *Node) Stop(ctx context.Context) error {
 func (n *Node) Restart(ctx context.Context) error {
 	n.held.T().Helper()
 	return n.fault("restarted", func() error { return n.node.Restart(ctx) })
+}
+
+// RestartAs is Restart with another program of the configuration, a [program.NAME]
+// that has the same ports: an upgrade, or a downgrade, of this node. It runs
+// that program until the test ends, through further restarts, or until it is
+// restarted as another. Before anybody else has the cluster it is its own
+// program's again. A program that is not there, or has other ports, is an error, and the
+// node is left as it is; so is one that runs the test binary.
+func (n *Node) RestartAs(ctx context.Context, program string) error {
+	n.held.T().Helper()
+	return n.fault("restarted as "+program, func() error { return n.node.RestartAs(ctx, program) })
 }
 
 // Pause stops the node and all in its process group by SIGSTOP, and returns

@@ -15,6 +15,12 @@ func init() {
 		Config:  "distributed.toml",
 		OwnMain: true,
 		Tests: []requirement.Test{
+			{Name: "TestBarrier", Requirement: requirement.Requirement{Nodes: 3}},
+			{Name: "TestBarrierWithTheTest", Requirement: requirement.Requirement{Nodes: 3}},
+			{Name: "TestBarrierEndsWithContext", Requirement: requirement.Requirement{Nodes: 5}},
+			{Name: "TestBarrierWithoutNode", Requirement: requirement.Requirement{Nodes: 3}},
+			{Name: "TestBarrierNodeEndsThere", Requirement: requirement.Requirement{Nodes: 2}},
+			{Name: "TestBarrierAfterLease", Requirement: requirement.Requirement{Nodes: 2}},
 			{Name: "TestSelf", Requirement: requirement.Requirement{Nodes: 3, Ports: []string{"tcp", "udp"}}},
 			{Name: "TestOutcomes", Requirement: requirement.Requirement{Nodes: 2, Ports: []string{"tcp"}}},
 			{Name: "TestContextEndsOnTheNode", Requirement: requirement.Requirement{Nodes: 1}},
@@ -29,7 +35,7 @@ func init() {
 			{Name: "TestNodesRunCommands", Requirement: requirement.Requirement{Nodes: 1}},
 			{Name: "BenchmarkCall", Requirement: requirement.Requirement{Nodes: 2}},
 		},
-		Digest: "9f3c34815a878b68",
+		Digest: "7cdca276694874eb",
 	})
 	runtime.Func("github.com/distkit/dist_test.atEnd", atEnd)                                 // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist_test.block", block)                                 // undefined? run: go generate
@@ -37,11 +43,17 @@ func init() {
 	runtime.Func("github.com/distkit/dist_test.echo", echo)                                   // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist_test.fail", fail)                                   // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist_test.howBlockEnded", howBlockEnded)                 // undefined? run: go generate
+	runtime.Func("github.com/distkit/dist_test.howOftenMet", howOftenMet)                     // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist_test.identify", identify)                           // undefined? run: go generate
+	runtime.Func("github.com/distkit/dist_test.idle", idle)                                   // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist_test.leak", leak)                                   // undefined? run: go generate
+	runtime.Func("github.com/distkit/dist_test.meet", meet)                                   // undefined? run: go generate
+	runtime.Func("github.com/distkit/dist_test.miss", miss)                                   // undefined? run: go generate
+	runtime.Func("github.com/distkit/dist_test.missText", missText)                           // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist_test.nested", nested)                               // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist_test.read", read)                                   // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist_test.serveName", serveName)                         // undefined? run: go generate
+	runtime.Func("github.com/distkit/dist_test.waitOn", waitOn)                               // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist_test.write", write)                                 // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist_test.zero[int]", zero[int])                         // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist_test.zero[map[string]bool]", zero[map[string]bool]) // undefined? run: go generate

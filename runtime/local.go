@@ -13,12 +13,14 @@ import (
 
 	"github.com/distkit/dist/runtime/diagnostics"
 	"github.com/distkit/dist/runtime/manager"
+	"github.com/distkit/dist/runtime/wire"
 )
 
 // Local is a node as the functions that run on it see it. It lasts for one
 // lease. It is safe for concurrent use.
 type Local struct {
 	id     manager.Identity
+	conn   *wire.Conn // to the test side
 	ctx    context.Context
 	cancel context.CancelFunc
 
@@ -40,8 +42,8 @@ func Self(ctx context.Context) *Local {
 	return l
 }
 
-func newLocal(id manager.Identity) *Local {
-	l := &Local{id: id}
+func newLocal(id manager.Identity, c *wire.Conn) *Local {
+	l := &Local{id: id, conn: c}
 	l.ctx, l.cancel = context.WithCancel(context.WithValue(context.Background(), localKey{}, l))
 	return l
 }

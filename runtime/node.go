@@ -24,7 +24,7 @@ import (
 func leadNodesLife(c *process.Child) {
 	parseFlags()
 	n := &nodeSide{}
-	err := c.Serve(n.handle, func(*wire.Conn) {})
+	err := c.Serve(n.handle, func(c *wire.Conn) { n.conn = c })
 	if n.stopped.Load() {
 		os.Exit(0) // writes coverage; the race detector may turn it into 66
 	}
@@ -50,6 +50,7 @@ func parseFlags() {
 
 // nodeSide is what a node has to say to the test side.
 type nodeSide struct {
+	conn    *wire.Conn // to the test side
 	mu      sync.Mutex
 	local   *Local    // of the current lease
 	base    *baseline // nil if the node cannot be kept
@@ -103,7 +104,7 @@ func (n *nodeSide) assign(id manager.Identity) {
 		// What was found clean at the end of a lease still is what it was at its
 		// beginning.
 	}
-	n.local = newLocal(id)
+	n.local = newLocal(id, n.conn)
 }
 
 func (n *nodeSide) call(ctx context.Context, name string, body []byte) ([]byte, error) {

@@ -112,6 +112,9 @@ func (n *attachedNode) Stop(context.Context) error { return n.refuse("stop") }
 // Restart implements Node.
 func (n *attachedNode) Restart(context.Context) error { return n.refuse("restart") }
 
+// RestartAs implements Node.
+func (n *attachedNode) RestartAs(context.Context, string) error { return n.refuse("restart") }
+
 // Pause implements Node.
 func (n *attachedNode) Pause() error { return n.refuse("pause") }
 

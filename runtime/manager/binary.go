@@ -30,11 +30,14 @@ type binaryCluster struct {
 	nodes []*binaryNode
 	addrs *network.Lease
 	dir   string // of the nodes' directories: there as soon as one is asked for
+
+	barriers *barriers
 }
 
 // release implements cluster. Nodes retire gracefully, all at once, unless they
 // are to be reused and are provably clean.
 func (c *binaryCluster) release(ctx context.Context, keep bool, wantLogs func(problems bool) bool) Report {
+	c.barriers.end()
 	keep = keep && reusable(c.request.Requirement, c.request.Config)
 	stays := make([]bool, len(c.nodes))
 	var wg sync.WaitGroup
@@ -75,7 +78,7 @@ func (c *binaryCluster) release(ctx context.Context, keep bool, wantLogs func(pr
 	for i, n := range c.nodes {
 		if stays[i] {
 			os.Truncate(n.Log(), 0) // the next test's begins here
-			c.m.pool.keep(n.cur, n.env)
+			c.m.pool.keep(n.cur, n.inbox, n.env)
 		} else {
 			os.Remove(n.Log())
 		}
@@ -117,6 +120,7 @@ type binaryNode struct {
 	mu       sync.Mutex
 	log      string
 	cur      engine.Node // the process, also when it has ended
+	inbox    *inbox      // of the process
 	past     []engine.Node
 	asked    string // why the process is expected to have ended: "killed by the test"; "": it is not
 	told     bool   // the test has been told that it ended
@@ -199,7 +203,8 @@ func (n *binaryNode) adopt(ctx context.Context, c *candidate) error {
 	if n.cur != nil {
 		n.past = append(n.past, n.cur)
 	}
-	n.cur, n.used, n.env = c.node, c.used, c.env
+	n.cur, n.inbox, n.used, n.env = c.node, c.inbox, c.used, c.env
+	n.inbox.node.Store(n)
 	n.asked, n.told, n.paused = "", false, false
 	return nil
 }
@@ -505,9 +510,10 @@ func (n *binaryNode) Restart(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	pool := &n.c.m.pool
-	p, err := pool.engine.Start(ctx, engine.Spec{Env: pool.env(), Log: n.Log()})
+	in := newInbox()
+	p, err := pool.engine.Start(ctx, engine.Spec{Env: pool.env(), Log: n.Log(), Handler: in.handle})
 	if err == nil {
-		if err = n.adopt(ctx, there(p)); err != nil {
+		if err = n.adopt(ctx, there(p, in)); err != nil {
 			p.Kill()
 		}
 	}
@@ -521,6 +527,11 @@ func (n *binaryNode) Restart(ctx context.Context) error {
 		return diagnostics.Diagnose(f)
 	}
 	return nil
+}
+
+// RestartAs implements Node.
+func (n *binaryNode) RestartAs(_ context.Context, program string) error {
+	return fmt.Errorf("restart %s as %s: it runs the test binary, and is told what to do by calls: nodes of a program can be restarted as another (program= in the directive, or dist.Program)", n.name, program)
 }
 
 // ping returns nil if the node answers before ctx ends.

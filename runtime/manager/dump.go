@@ -128,21 +128,29 @@ const (
 	moduleFrame  = "github.com/distkit/dist/runtime"
 )
 
+// called is the part of a goroutine's stack that is the test's: of a function
+// that the test side has called, or of a cleanup.
+func (g *goroutine) called() (frames []frame, cleanup, ok bool) {
+	end := slices.IndexFunc(g.frames, func(f frame) bool { return f.function == servingFrame || f.function == cleanupFrame })
+	if end < 0 {
+		return nil, false, false
+	}
+	frames = g.frames[:end]
+	if i := slices.IndexFunc(frames, func(f frame) bool { return strings.HasPrefix(f.function, wrapperFrame) }); i >= 0 {
+		frames = frames[:i]
+	}
+	// Without any it is between two of our own lines.
+	return frames, g.frames[end].function == cleanupFrame, len(frames) > 0
+}
+
 // runningCalls finds the goroutines that run what the test side has called, or a
 // cleanup, and says where each is.
 func runningCalls(stacks string) []string {
 	var lines []string
 	for _, g := range parseStacks(stacks) {
-		end := slices.IndexFunc(g.frames, func(f frame) bool { return f.function == servingFrame || f.function == cleanupFrame })
-		if end < 0 {
+		frames, cleanup, ok := g.called()
+		if !ok {
 			continue
-		}
-		frames := g.frames[:end]
-		if i := slices.IndexFunc(frames, func(f frame) bool { return strings.HasPrefix(f.function, wrapperFrame) }); i >= 0 {
-			frames = frames[:i]
-		}
-		if len(frames) == 0 {
-			continue // between two of our own lines
 		}
 		called := frames[len(frames)-1]
 		at := called
@@ -153,7 +161,7 @@ func runningCalls(stacks string) []string {
 			}
 		}
 		what := shortName(called.function)
-		if g.frames[end].function == cleanupFrame {
+		if cleanup {
 			what = "a cleanup"
 		}
 		line := fmt.Sprintf("%s is at %s [%s]", what, at.position, g.state)
@@ -346,9 +354,10 @@ func (n *binaryNode) noteHung(err error) {
 func (n *programNode) Dump(context.Context, time.Duration) Dump {
 	s := n.state()
 	d := Dump{Node: n.Name(), PID: s.PID, Log: engine.Tail(n.Log(), shownLines)}
-	d.Silent = "runs " + n.c.info.Program + " (" + filepath.Base(n.Log()) + ")"
+	program := cmp.Or(s.As, n.c.info.Program)
+	d.Silent = "runs " + program + " (" + filepath.Base(n.Log()) + ")"
 	if !s.Up {
-		d.Silent = "has ended; it ran " + n.c.info.Program
+		d.Silent = "has ended; it ran " + program
 	}
 	return d
 }

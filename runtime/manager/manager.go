@@ -481,6 +481,7 @@ func (m *Manager) startOnce(ctx context.Context, r Request, d Decision, size int
 		request: r, Decision: d,
 	}
 	cluster = &binaryCluster{Lease: l, m: m, addrs: addrs, dir: filepath.Join(root, l.ID)}
+	cluster.barriers = newBarriers(func() []*binaryNode { return cluster.nodes })
 	l.cluster = cluster
 	for i := range size {
 		n := newNode(cluster, i)

@@ -43,6 +43,8 @@ type Node interface {
 	// Restart starts the node again, with its name, addresses and directory. A
 	// node that runs is stopped first. It returns when the node is ready.
 	Restart(ctx context.Context) error
+	// RestartAs is Restart as another program of the configuration.
+	RestartAs(ctx context.Context, program string) error
 	// Pause stops the node's process group by SIGSTOP, and returns when it has
 	// stopped.
 	Pause() error

@@ -17,6 +17,7 @@ import (
 // A candidate is a node that nobody has yet: starting, ready, or failed.
 type candidate struct {
 	env     uint64        // fingerprint of the environment it was started with
+	inbox   *inbox        // what it asks goes there
 	used    bool          // served an earlier lease, and was found clean
 	spawned chan struct{} // closed when process is set, or ready is closed without it
 	process engine.Node   // started, but it may not have answered yet
@@ -29,10 +30,10 @@ type candidate struct {
 }
 
 // there is the candidate of a node that has answered.
-func there(n engine.Node) *candidate {
+func there(n engine.Node, i *inbox) *candidate {
 	done := make(chan struct{})
 	close(done)
-	return &candidate{spawned: done, process: n, ready: done, node: n, stop: func() {}, settled: done}
+	return &candidate{inbox: i, spawned: done, process: n, ready: done, node: n, stop: func() {}, settled: done}
 }
 
 func (c *candidate) isReady() bool {
@@ -96,11 +97,11 @@ func fingerprint(env []string) uint64 {
 // start begins the start of one node in the background.
 func (p *pool) start(env []string, print uint64, timeout time.Duration) *candidate {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
-	c := &candidate{env: print, spawned: make(chan struct{}), ready: make(chan struct{}), stop: cancel, settled: make(chan struct{})}
+	c := &candidate{env: print, inbox: newInbox(), spawned: make(chan struct{}), ready: make(chan struct{}), stop: cancel, settled: make(chan struct{})}
 	p.going.Go(func() {
 		defer cancel()
 		defer close(c.settled)
-		c.node, c.err = p.engine.Start(ctx, engine.Spec{Env: env, Spawned: func(n engine.Node) {
+		c.node, c.err = p.engine.Start(ctx, engine.Spec{Env: env, Handler: c.inbox.handle, Spawned: func(n engine.Node) {
 			c.process = n
 			close(c.spawned)
 		}})
@@ -295,8 +296,9 @@ func (p *pool) countClean() int {
 }
 
 // keep takes back a used node that is clean.
-func (p *pool) keep(n engine.Node, print uint64) {
-	c := there(n)
+func (p *pool) keep(n engine.Node, i *inbox, print uint64) {
+	i.node.Store(nil)
+	c := there(n, i)
 	c.env, c.used = print, true
 	p.mu.Lock()
 	defer p.mu.Unlock()

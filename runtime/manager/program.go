@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -282,6 +283,30 @@ func (n *programNode) Stop(ctx context.Context) error { return n.act(ctx, keeper
 
 // Restart implements Node.
 func (n *programNode) Restart(ctx context.Context) error { return n.act(ctx, keeper.Restart) }
+
+// RestartAs implements Node.
+func (n *programNode) RestartAs(ctx context.Context, name string) error {
+	op := fmt.Sprintf("restart %s as %s", n.Name(), name)
+	if n.c.Ended() {
+		return fmt.Errorf("%s: %w", op, n.c.endedError())
+	}
+	r := n.c.request
+	p := r.Config.Programs[name]
+	if p == nil {
+		return fmt.Errorf("%s: %s has no [program.%s]; it has %s", op, r.Config.File, name, strings.Join(slices.Sorted(maps.Keys(r.Config.Programs)), ", "))
+	}
+	_, inputs, err := n.c.held.RestartAs(ctx, n.index, keeper.Ask{
+		Program: p, Dir: filepath.Dir(r.Config.File), Ready: r.Config.ReadyTimeout(p.Ready), Grace: r.Config.Grace(p.Stop),
+	})
+	program.Touch(inputs)
+	if e := (*engine.Error)(nil); errors.As(err, &e) {
+		return diagnose(diagnostics.Failure{Err: err}, op)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	return nil
+}
 
 // Pause implements Node.
 func (n *programNode) Pause() error { return n.act(context.Background(), keeper.Pause) }

@@ -11,6 +11,12 @@ const (
 	MethodFunc   = "fn:"         // followed by a registered function's name
 )
 
+// What a node asks of the test side.
+const (
+	MethodBarrier      = "dist.barrier"       // BarrierRequest → BarrierAnswer, when the wait is over
+	MethodBarrierLeave = "dist.barrier.leave" // BarrierRequest → nothing: do not wait any longer
+)
+
 // An Identity is who a node is for the time of a lease. A process that reads
 // its first one is slower than one that has done it before, so that spares are
 // made to rehearse it.

@@ -24,6 +24,13 @@ func init() {
 			{Name: "TestShared2", Requirement: requirement.Requirement{Nodes: 2, Program: "kv", Shared: true}},
 			{Name: "TestSharedFault", Requirement: requirement.Requirement{Nodes: 2, Program: "kv", Shared: true}},
 			{Name: "TestFaults", Requirement: requirement.Requirement{Nodes: 2, Program: "kv"}},
+			{Name: "TestUpgrade1", Requirement: requirement.Requirement{Nodes: 3, Program: "kv"}},
+			{Name: "TestUpgrade2", Requirement: requirement.Requirement{Nodes: 3, Program: "kv"}},
+			{Name: "TestUpgradeKept1", Requirement: requirement.Requirement{Nodes: 3, Program: "kept"}},
+			{Name: "TestUpgradeKept2", Requirement: requirement.Requirement{Nodes: 3, Program: "kept"}},
+			{Name: "TestUpgradeErrors", Requirement: requirement.Requirement{Nodes: 1, Program: "kv"}},
+			{Name: "TestUpgradeErrorsAfter", Requirement: requirement.Requirement{Nodes: 1, Program: "kv"}},
+			{Name: "TestUpgradeTests", Requirement: requirement.Requirement{Nodes: 1}},
 			{Name: "TestCall", Requirement: requirement.Requirement{Nodes: 1, Program: "kv"}},
 			{Name: "TestMixed", Requirement: requirement.Requirement{Nodes: 2}},
 			{Name: "TestBroken", Requirement: requirement.Requirement{Nodes: 1, Program: "broken"}},
@@ -38,7 +45,7 @@ func init() {
 			{Name: "TestFlakyOptional", Requirement: requirement.Requirement{Nodes: 1, Program: "flaky", Optional: true}},
 			{Name: "TestReducible", Requirement: requirement.Requirement{Nodes: 3, Min: 2, Program: "kv"}},
 		},
-		Digest: "5bed5d56797864b9",
+		Digest: "bf66a03247ed5cee",
 	})
 	runtime.Func("github.com/distkit/dist/testdata/programs.hello", hello) // undefined? run: go generate
 }

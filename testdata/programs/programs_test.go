@@ -156,6 +156,114 @@ func TestFaults(t *testing.T) {
 	}
 }
 
+// The next two are the same test: each has nodes of the first version to begin
+// with.
+//
+//dist:nodes=3 program=kv
+func TestUpgrade1(t *testing.T) { upgrade(t, "none") }
+
+//dist:nodes=3 program=kv
+func TestUpgrade2(t *testing.T) { upgrade(t, "none") }
+
+// Where data are kept, the second test finds what the first has left.
+
+//dist:nodes=3 program=kept
+func TestUpgradeKept1(t *testing.T) { upgrade(t, "none") }
+
+//dist:nodes=3 program=kept
+func TestUpgradeKept2(t *testing.T) { upgrade(t, "green") }
+
+func upgrade(t *testing.T, before string) {
+	c, ctx := dist.Require(t), t.Context()
+	version := func(n *dist.Node, want string) {
+		t.Helper()
+		if v := ask(t, n, "version"); v != want {
+			t.Errorf("%s answers %s; want %s", n.Name(), v, want)
+		}
+	}
+	const first, second = "what?", "2" // the first version does not know
+	for _, n := range c.Nodes() {
+		version(n, first)
+		if v := ask(t, n, "get colour"); v != before {
+			t.Errorf("%s has colour %s; want %s", n.Name(), v, before)
+		}
+		ask(t, n, "set colour green")
+	}
+	for i, n := range c.Nodes() {
+		addr, pid, dir := n.Addr("kv"), n.PID(), n.Dir()
+		if i == 1 {
+			n.Kill()
+		}
+		if i == 2 {
+			n.Pause()
+		}
+		if err := n.RestartAs(ctx, "kv2"); err != nil {
+			t.Fatal(err)
+		}
+		if n.Addr("kv") != addr || n.PID() == pid || n.Dir() != dir || !n.Running() {
+			t.Errorf("%s: %s, pid %d, %s; was %s, pid %d, %s", n.Name(), n.Addr("kv"), n.PID(), n.Dir(), addr, pid, dir)
+		}
+		for j, other := range c.Nodes() {
+			if j <= i {
+				version(other, second)
+			} else {
+				version(other, first)
+			}
+		}
+		if v := ask(t, n, "get colour"); v != "green" {
+			t.Errorf("%s has colour %s after its upgrade; want green", n.Name(), v)
+		}
+	}
+	if err := c.WaitHealthy(ctx); err != nil {
+		t.Error(err)
+	}
+	n := c.Node(0)
+	n.Restart(ctx)
+	version(n, second)
+	n.Stop(ctx)
+	if b, err := os.ReadFile(n.Log()); !strings.Contains(string(b), n.Name()+" ends, version 2") {
+		t.Errorf("it was not asked to stop: log %q, %v", b, err)
+	}
+	n.Restart(ctx)
+	version(n, second)
+	if before == "none" {
+		n.RestartAs(ctx, "kv") // a downgrade
+		version(n, first)
+	}
+}
+
+//dist:nodes=1 program=kv
+func TestUpgradeErrors(t *testing.T) {
+	n := dist.Require(t).Node(0)
+	pid := n.PID()
+	for _, program := range []string{"kv3", "wider"} {
+		if err := n.RestartAs(t.Context(), program); err == nil || n.PID() != pid || ask(t, n, "who") != "node-1" {
+			t.Errorf("as %s: %v; pid %d, was %d", program, err, n.PID(), pid)
+		} else {
+			fmt.Println(err)
+		}
+	}
+	if err := n.RestartAs(t.Context(), "broken"); err == nil || n.Running() {
+		t.Errorf("as broken: %v; running: %t", err, n.Running())
+	}
+	n.Restart(t.Context())
+	if err := n.RestartAs(t.Context(), "kv"); err != nil || !n.Running() {
+		t.Errorf("as kv again: %v", err)
+	} else {
+		fmt.Println("kv again")
+	}
+}
+
+//dist:nodes=1 program=kv
+func TestUpgradeErrorsAfter(t *testing.T) {
+	if who := ask(t, dist.Require(t).Node(0), "who"); who == "node-1" {
+		fmt.Println("the next test has kv")
+	}
+}
+
+//dist:nodes=1
+func TestUpgradeTests(t *testing.T) { dist.Require(t).Node(0).RestartAs(t.Context(), "kv") }
+
 func hello(context.Context, struct{}) (struct{}, error) { return struct{}{}, nil }
 
 //dist:nodes=1 program=kv

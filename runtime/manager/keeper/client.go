@@ -280,6 +280,19 @@ func (r *remote) Act(ctx context.Context, node int, a Action) (State, error) {
 	return r.ask(ctx, methodAct, string(a)+" "+r.node(node), nodeRequest{Lease: r.id, Node: node, Action: a})
 }
 
+// RestartAs implements Lease.
+func (r *remote) RestartAs(ctx context.Context, node int, a Ask) (State, []string, error) {
+	if err := r.check(); err != nil {
+		return State{}, nil, err
+	}
+	in := restartRequest{Lease: r.id, Node: node, Ask: Ask{Program: a.Program, Dir: a.Dir, Ready: a.Ready, Grace: a.Grace}}
+	answer, err := call[restartAnswer](ctx, r.c.conn, methodRestartAs, in)
+	if err != nil {
+		return State{}, nil, r.c.lost("restart "+r.node(node), err)
+	}
+	return answer.State, answer.Inputs, answer.Fault.err()
+}
+
 func (r *remote) ask(ctx context.Context, method, op string, in nodeRequest) (State, error) {
 	if err := r.check(); err != nil {
 		return State{}, err

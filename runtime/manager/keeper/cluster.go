@@ -226,13 +226,13 @@ func (c *cluster) leave(l *lease) {
 }
 
 // mend has nodes run again, in the background, that a lease has left paused or
-// ended. The next lease would do so, too, and would have to wait for it.
+// ended, or running another program. The next lease would do so, too, and would have to wait for it.
 func (c *cluster) mend() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	broken := slices.ContainsFunc(c.nodes, func(n *member) bool {
 		s := n.state()
-		return !s.Up || s.Paused
+		return !s.Up || s.Paused || s.As != ""
 	})
 	if !broken || c.retired || c.mending != nil {
 		return
@@ -472,7 +472,7 @@ func (c *cluster) reset(ctx context.Context) error {
 			return err
 		}
 		for _, n := range c.nodes { // one after the other: commands may concern all of the cluster
-			if err := program.Reset(ctx, c.k.engine, n.spec); err != nil {
+			if err := program.Reset(ctx, c.k.engine, n.spec()); err != nil {
 				return err
 			}
 		}
@@ -492,7 +492,8 @@ func (c *cluster) reset(ctx context.Context) error {
 	return err
 }
 
-// restore has all nodes run that a lease has left paused or ended.
+// restore has all nodes run that a lease has left paused or ended, and run the
+// cluster's program.
 func (c *cluster) restore(ctx context.Context) error {
 	return c.together(ctx, func(ctx context.Context, n *member) error { return n.restore(ctx) })
 }

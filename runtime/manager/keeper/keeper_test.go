@@ -357,6 +357,77 @@ func TestMended(t *testing.T) {
 	})
 }
 
+// TestRestartAs has nodes run another program, for as long as the lease lasts.
+func TestRestartAs(t *testing.T) {
+	for _, reset := range []string{"restart", "none"} {
+		t.Run(reset, func(t *testing.T) {
+			bothWays(t, func(t *testing.T, o Owner, k *Keeper) {
+				a := testAsk(t, 2)
+				a.Program.Reset.Mode = reset
+				l := mustLease(t, o, a)
+				next := testAsk(t, 2)
+				as := func(p *config.Program) (State, error) {
+					next.Program = p
+					s, _, err := l.RestartAs(t.Context(), 0, next)
+					return s, err
+				}
+				n := l.Info().Nodes[0]
+				mustTalk(t, n, "put kept")
+				wider, other := testProgram(), testProgram()
+				wider.Name, wider.Ports = "wider", []string{"main", "more"}
+				other.Name, other.Ports = "other", []string{"else"}
+				for p, want := range map[*config.Program]string{
+					wider: "the ports more, for which", other: "does not have the ports main of kv", nil: "no program",
+				} {
+					if _, err := as(p); err == nil || !strings.Contains(err.Error(), want) {
+						t.Errorf("got %v, want %q", err, want)
+					}
+				}
+				if s, err := l.State(t.Context(), 0); err != nil || s.PID != n.PID || s.As != "" || !s.Up {
+					t.Errorf("after what cannot be: %+v, %v", s, err)
+				}
+				version := testProgram()
+				version.Name, version.Env["DIST_TEST_VERSION"] = "next", "2"
+				if s, err := as(version); err != nil || !s.Up || s.PID == n.PID || s.As != "next" {
+					t.Fatalf("RestartAs() = %+v, %v", s, err)
+				}
+				if v, data := mustTalk(t, n, "version"), mustTalk(t, n, "get"); v != "2" || data != "kept" {
+					t.Errorf("it is version %q with data %q", v, data)
+				}
+				act(t, l, 0, Kill)
+				if s := act(t, l, 0, Restart); s.As != "next" || mustTalk(t, n, "version") != "2" {
+					t.Errorf("restarted: %+v", s)
+				}
+				mustRelease(t, l)
+				if _, _, err := l.RestartAs(t.Context(), 0, next); err == nil {
+					t.Error("RestartAs() after Release")
+				}
+				eventually(t, func() string { // in the background, whoever comes next
+					for _, n := range k.Clusters()[0].Nodes {
+						if !n.Up || n.As != "" {
+							return fmt.Sprintf("%+v", n)
+						}
+					}
+					return ""
+				})
+				l = mustLease(t, o, a)
+				n = l.Info().Nodes[0]
+				want := map[string]string{"restart": "", "none": "kept"}[reset]
+				if v, data := mustTalk(t, n, "version"), mustTalk(t, n, "get"); v != "" || data != want || !l.Info().Reused || n.As != "" {
+					t.Errorf("the next lease: version %q with data %q; want %q: %+v", v, data, want, l.Info())
+				}
+				// Those who share the cluster do not change it for each other.
+				mustRelease(t, l)
+				a.Shared = true
+				l = mustLease(t, o, a)
+				if _, err := as(version); err == nil || !strings.Contains(err.Error(), "must not say shared") {
+					t.Errorf("while shared: %v", err)
+				}
+			})
+		})
+	}
+}
+
 // TestActs does to nodes all that can be done.
 func TestActs(t *testing.T) {
 	bothWays(t, func(t *testing.T, o Owner, k *Keeper) {

@@ -2,6 +2,7 @@ package keeper
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -84,6 +85,26 @@ func (l *lease) Act(ctx context.Context, node int, a Action) (State, error) {
 	return l.nodes[node].state(), err
 }
 
+// RestartAs implements Lease.
+func (l *lease) RestartAs(ctx context.Context, node int, a Ask) (State, []string, error) {
+	release, err := l.hold(node)
+	if err != nil {
+		return State{}, nil, err
+	}
+	defer release()
+	if l.shared {
+		return State{}, nil, errors.New("other tests may have the node at the same time: a test that has its nodes restarted must not say shared")
+	}
+	if a.Program == nil {
+		return State{}, nil, errors.New("no program to restart the node as")
+	}
+	ctx, cancel := l.c.within(ctx)
+	defer cancel()
+	a.Flags, a.Env = l.c.ask.Flags, l.c.ask.Env
+	inputs, err := l.nodes[node].restartAs(ctx, &a)
+	return l.nodes[node].state(), inputs, err
+}
+
 // Health implements Lease.
 func (l *lease) Health(ctx context.Context) ([]error, error) {
 	release, err := l.hold(0)
@@ -121,7 +142,7 @@ func (l *lease) Release(ctx context.Context) (Report, error) {
 	r := Report{Logs: make(map[string][]string)}
 	for i, n := range l.nodes {
 		r.Problems = append(r.Problems, n.settle(l.who, l.marks[i])...)
-		if tail := engine.Tail(n.spec.Log, tailLines); len(tail) > 0 {
+		if tail := engine.Tail(n.own.Log, tailLines); len(tail) > 0 {
 			r.Logs[n.name] = tail
 		}
 	}

@@ -98,6 +98,8 @@ func runProgram(addr, dir string) {
 				if err := os.WriteFile(data, []byte(arg), 0o600); err != nil {
 					fmt.Fprint(c, err)
 				}
+			case "version":
+				fmt.Fprint(c, os.Getenv("DIST_TEST_VERSION"))
 			case "pid":
 				fmt.Fprint(c, os.Getpid())
 			case "exit":

@@ -26,7 +26,7 @@ const tailLines = 40
 // and log while processes come and go.
 type member struct {
 	c    *cluster
-	spec program.Spec
+	own  program.Spec // of the cluster's program
 	name string
 	dir  string
 
@@ -37,8 +37,9 @@ type member struct {
 	mu       sync.Mutex
 	cur      engine.Node // the process, also when it has ended; nil before the first
 	past     []engine.Node
-	asked    string // why the process is expected to have ended; "": it is not
-	told     bool   // somebody has been told that it ended
+	asked    string        // why the process is expected to have ended; "": it is not
+	as       *program.Spec // of another program that it has been restarted as; nil: it is own
+	told     bool          // somebody has been told that it ended
 	paused   bool
 	problems []Problem // of the lease that there is
 }
@@ -48,11 +49,21 @@ func newMember(c *cluster, a *Ask, exe *program.Executable, v config.View, index
 	n := v.Nodes[index]
 	return &member{
 		c: c, name: n.Name, dir: n.Dir,
-		spec: program.Spec{
+		own: program.Spec{
 			Program: a.Program, Executable: exe, View: v, Env: a.Env,
 			Log: filepath.Join(c.dir, n.Name+".log"), Ready: a.Ready, Grace: a.Grace,
 		},
 	}
+}
+
+// spec is what the node runs now.
+func (n *member) spec() program.Spec {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.as != nil {
+		return *n.as
+	}
+	return n.own
 }
 
 // running reports whether there is a process, and which.
@@ -85,7 +96,7 @@ func (n *member) startLocked(ctx context.Context) error {
 			Err: errRetired,
 		}}
 	}
-	p, err := program.Start(ctx, n.c.k.engine, n.spec)
+	p, err := program.Start(ctx, n.c.k.engine, n.spec())
 	if err != nil {
 		if e, ok := errors.AsType[*engine.Error](err); ok && e.Node == "" {
 			e.Node = n.name
@@ -129,12 +140,17 @@ const discardGrace = 500 * time.Millisecond
 func (n *member) discard(ctx context.Context) error {
 	n.acting.Lock()
 	defer n.acting.Unlock()
+	defer func() { // what it has been restarted as goes with its data
+		n.mu.Lock()
+		n.as = nil
+		n.mu.Unlock()
+	}()
 	p, running := n.expect("stopped: its cluster begins anew")
 	if !running {
 		return nil
 	}
 	n.resumeLocked()
-	spec := n.spec
+	spec := n.spec()
 	if !slices.Contains(n.c.ask.Flags.Args, "-cover") && (spec.Grace <= 0 || spec.Grace > discardGrace) {
 		spec.Grace = discardGrace
 	}
@@ -156,11 +172,11 @@ func (n *member) stopLocked(ctx context.Context, reason string) error {
 		return nil
 	}
 	n.resumeLocked()
-	killed, err := program.Stop(ctx, n.spec, p)
+	killed, err := program.Stop(ctx, n.spec(), p)
 	if err == nil && killed && ctx.Err() == nil {
 		n.problem(diagnostics.Failure{
-			Phase: diagnostics.PhaseStop, Code: diagnostics.ProgramStop, Op: "stop " + n.name, Name: n.spec.Program.Name,
-			Limit: n.spec.Grace, PID: p.PID(),
+			Phase: diagnostics.PhaseStop, Code: diagnostics.ProgramStop, Op: "stop " + n.name, Name: n.spec().Program.Name,
+			Limit: n.spec().Grace, PID: p.PID(),
 		}, false)
 	}
 	return err
@@ -186,10 +202,77 @@ func (n *member) restart(ctx context.Context, reason string) error {
 	return n.startLocked(ctx)
 }
 
-// restore makes a node run that does not, for whatever reason.
+// restartAs is restart as another program. What cannot be done is found out
+// before the node is stopped.
+func (n *member) restartAs(ctx context.Context, a *Ask) ([]string, error) {
+	if err := n.admits(a.Program); err != nil {
+		return nil, err
+	}
+	exe, err := n.c.k.build(ctx, a)
+	if err != nil {
+		return nil, err
+	}
+	n.acting.Lock()
+	defer n.acting.Unlock()
+	if err := n.stopLocked(ctx, "restarted by the test as "+a.Program.Name); err != nil {
+		return nil, err
+	}
+	as := n.own
+	as.Program, as.Executable, as.Ready, as.Grace = a.Program, exe, a.Ready, a.Grace
+	n.mu.Lock()
+	n.as = &as
+	n.mu.Unlock()
+	return exe.Inputs, n.startLocked(ctx)
+}
+
+// admits says why a program cannot take the place of the node's.
+func (n *member) admits(p *config.Program) error {
+	var missing, more []string
+	for _, port := range n.own.Program.Ports {
+		if !slices.Contains(p.Ports, port) {
+			missing = append(missing, port)
+		}
+	}
+	for _, port := range p.Ports {
+		if !slices.Contains(n.own.Program.Ports, port) {
+			more = append(more, port)
+		}
+	}
+	switch {
+	case len(missing) > 0:
+		return fmt.Errorf("program %s does not have the ports %s of %s, under which the node is known: add them to ports in [program.%s]", p.Name, strings.Join(missing, ", "), n.own.Program.Name, p.Name)
+	case len(more) > 0:
+		return fmt.Errorf("program %s has the ports %s, for which a node of %s has no addresses: add them to ports in [program.%s], too", p.Name, strings.Join(more, ", "), n.own.Program.Name, n.own.Program.Name)
+	}
+	return nil
+}
+
+// revert has the node run its cluster's program again, where it runs another;
+// n.acting is held. Nothing runs when it returns, if it did anything.
+func (n *member) revert(ctx context.Context) error {
+	n.mu.Lock()
+	other := n.as != nil
+	n.mu.Unlock()
+	if !other {
+		return nil
+	}
+	if err := n.stopLocked(ctx, "stopped: its cluster runs "+n.own.Program.Name); err != nil {
+		return err
+	}
+	n.mu.Lock()
+	n.as = nil
+	n.mu.Unlock()
+	return nil
+}
+
+// restore makes a node run that does not, for whatever reason, and run what is
+// its cluster's.
 func (n *member) restore(ctx context.Context) error {
 	n.acting.Lock()
 	defer n.acting.Unlock()
+	if err := n.revert(ctx); err != nil {
+		return err
+	}
 	if p, running := n.running(); running {
 		err := n.resumeLocked()
 		if !errors.Is(err, os.ErrProcessDone) {
@@ -217,7 +300,7 @@ func (n *member) health(ctx context.Context) error {
 	case paused:
 		return fmt.Errorf("%s is paused", n.name)
 	}
-	return program.Healthy(ctx, n.c.k.engine, n.spec, p)
+	return program.Healthy(ctx, n.c.k.engine, n.spec(), p)
 }
 
 // act is what the holder of a lease wants done.
@@ -268,6 +351,9 @@ func (n *member) state() State {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	s := State{}
+	if n.as != nil {
+		s.As = n.as.Program.Name
+	}
 	if n.cur == nil {
 		s.Reason = "it has not been started"
 		return s
@@ -296,7 +382,7 @@ func (n *member) notice() State {
 }
 
 func (n *member) info() NodeInfo {
-	return NodeInfo{Name: n.name, Addr: n.spec.View.Nodes[n.spec.View.Index].Addr, Dir: n.dir, Log: n.spec.Log, State: n.state()}
+	return NodeInfo{Name: n.name, Addr: n.own.View.Nodes[n.own.View.Index].Addr, Dir: n.dir, Log: n.own.Log, State: n.state()}
 }
 
 // ended hands over the processes that have ended, for their leftovers to be
@@ -317,15 +403,15 @@ func (n *member) clear() error {
 	if err := fresh(n.dir); err != nil {
 		return prepareError("empty the directory of "+n.name, n.dir, err)
 	}
-	if err := os.Truncate(n.spec.Log, 0); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return prepareError("empty the log of "+n.name, n.spec.Log, err)
+	if err := os.Truncate(n.own.Log, 0); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return prepareError("empty the log of "+n.name, n.own.Log, err)
 	}
 	return nil
 }
 
 func (n *member) remove() {
 	removeAll(n.dir)
-	os.Remove(n.spec.Log)
+	os.Remove(n.own.Log)
 }
 
 // removeAll tries more than once: a process that is just dying may still write.
@@ -355,12 +441,12 @@ func (n *member) witness(ctx context.Context) {
 	n.mu.Lock()
 	paused := n.paused
 	n.mu.Unlock()
-	if !running || paused || len(n.spec.Program.Ready.Exec) > 0 { // a command is too much for a look
+	if !running || paused || len(n.spec().Program.Ready.Exec) > 0 { // a command is too much for a look
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
 	defer cancel()
-	if err := program.Healthy(ctx, n.c.k.engine, n.spec, p); errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET) {
+	if err := program.Healthy(ctx, n.c.k.engine, n.spec(), p); errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET) {
 		select {
 		case <-p.Done():
 		case <-ctx.Done():
@@ -382,7 +468,7 @@ func (n *member) settle(who string, mark int64) []Problem {
 		}, exit.Code != 0)
 	}
 	if slices.Contains(n.c.ask.Flags.Args, "-race") {
-		if report := raceReport(n.spec.Log, mark); report != nil {
+		if report := raceReport(n.own.Log, mark); report != nil {
 			n.problem(diagnostics.Failure{Phase: diagnostics.PhaseCall, Code: diagnostics.NodeRace, Op: "end the lease of " + n.name + " by " + who, Log: report}, true)
 		}
 	}
@@ -396,7 +482,7 @@ func (n *member) settle(who string, mark int64) []Problem {
 func (n *member) problem(f diagnostics.Failure, fails bool) {
 	f.Node = n.name
 	if f.Log == nil {
-		f.Log = engine.Tail(n.spec.Log, tailLines)
+		f.Log = engine.Tail(n.own.Log, tailLines)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
 	defer cancel()
@@ -409,7 +495,7 @@ func (n *member) problem(f diagnostics.Failure, fails bool) {
 
 // size is how long the log is.
 func (n *member) size() int64 {
-	info, err := os.Stat(n.spec.Log)
+	info, err := os.Stat(n.own.Log)
 	if err != nil {
 		return 0
 	}

@@ -34,6 +34,10 @@ type Lease interface {
 	State(ctx context.Context, node int) (State, error)
 	// Act does something to a node and returns when it is done.
 	Act(ctx context.Context, node int, a Action) (State, error)
+	// RestartAs has a node run another program from now on, until the lease ends:
+	// it is Restart with the Program of an Ask, of which only that and Dir, Ready
+	// and Grace are looked at. It returns what the program is made of, too.
+	RestartAs(ctx context.Context, node int, a Ask) (State, []string, error)
 	// Health tries every node once and returns what is wrong by node, nil where
 	// nothing is.
 	Health(ctx context.Context) ([]error, error)
@@ -128,6 +132,7 @@ type State struct {
 	Up     bool   `json:"up"`               // the process exists, paused or not
 	Paused bool   `json:"paused,omitempty"` // by Pause
 	Reason string `json:"reason,omitempty"` // why it is not up: "killed by the test", "exit status 2"
+	As     string `json:"as,omitempty"`     // the program it has been restarted as; "": its cluster's
 }
 
 // An Action is something that is done to a node.

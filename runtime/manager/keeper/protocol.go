@@ -70,14 +70,15 @@ func readHello(r io.Reader, v any) error {
 
 // Methods that a client calls.
 const (
-	methodLease    = "lease"
-	methodWithdraw = "withdraw"
-	methodState    = "state"
-	methodAct      = "act"
-	methodHealth   = "health"
-	methodRelease  = "release"
-	methodClusters = "clusters"
-	methodDown     = "down"
+	methodLease     = "lease"
+	methodWithdraw  = "withdraw"
+	methodState     = "state"
+	methodAct       = "act"
+	methodHealth    = "health"
+	methodRestartAs = "restart as"
+	methodRelease   = "release"
+	methodClusters  = "clusters"
+	methodDown      = "down"
 )
 
 // methodWaiting is called by the server.
@@ -93,6 +94,11 @@ type (
 		Lease  uint64
 		Node   int
 		Action Action
+	}
+	restartRequest struct {
+		Lease uint64
+		Node  int
+		Ask   Ask
 	}
 	downRequest struct {
 		Clusters []string // all if nil
@@ -113,6 +119,11 @@ type (
 	stateAnswer struct {
 		State State
 		Fault *fault
+	}
+	restartAnswer struct {
+		State  State
+		Inputs []string
+		Fault  *fault
 	}
 	healthAnswer struct {
 		Nodes []string // "": healthy

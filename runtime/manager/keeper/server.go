@@ -306,6 +306,15 @@ func (p *peer) handle(ctx context.Context, method string, body []byte) ([]byte, 
 			a.Fault = faultOf(err)
 			return a
 		})
+	case methodRestartAs:
+		return reply(body, func(r restartRequest) (a restartAnswer) {
+			l, err := p.held(r.Lease)
+			if err == nil {
+				a.State, a.Inputs, err = l.RestartAs(ctx, r.Node, r.Ask)
+			}
+			a.Fault = faultOf(err)
+			return a
+		})
 	case methodHealth:
 		return reply(body, func(r nodeRequest) (a healthAnswer) {
 			l, err := p.held(r.Lease)
