@@ -41,7 +41,7 @@ func TestPrograms(t *testing.T) {
 			want: []string{`DIST-NODE-EXIT-UNNOTICED`, `exit status 3`, `node-2 \| .*asked to exit`}},
 		{name: "fault while sharing", args: []string{"-test.run=SharedFault"}, status: 1,
 			want: []string{`kill node-1: other tests may have the node at the same time`}},
-		{name: "upgrades", args: []string{"-test.run=Upgrade[12]|UpgradeKept", "-test.v"},
+		{name: "upgrades", args: []string{"-test.run=Upgrade[12]|UpgradeKept|UpgradeTakenBack", "-test.v"},
 			want: []string{`node-2 restarted as kv2 in`, `(?s)Upgrade1.*(kv-\S+): started.*Upgrade2.*kv-\S+: reused`, `(?s)UpgradeKept1.*kept-\S+: started.*UpgradeKept2.*kept-\S+: reused`}},
 		{name: "what cannot be upgraded", args: []string{"-test.run=UpgradeErrors"}, status: 1,
 			want: []string{`restart node-1 as kv3: .*distributed\.toml has no \[program\.kv3\]; it has broken, kept, kv, kv2, wider`,

@@ -6,6 +6,7 @@ package programs
 
 import (
 	"github.com/distkit/dist"
+	"github.com/distkit/dist/nemesis"
 	"github.com/distkit/dist/requirement"
 	"github.com/distkit/dist/runtime"
 	"os"
@@ -28,6 +29,7 @@ func init() {
 			{Name: "TestUpgrade2", Requirement: requirement.Requirement{Nodes: 3, Program: "kv"}},
 			{Name: "TestUpgradeKept1", Requirement: requirement.Requirement{Nodes: 3, Program: "kept"}},
 			{Name: "TestUpgradeKept2", Requirement: requirement.Requirement{Nodes: 3, Program: "kept"}},
+			{Name: "TestUpgradeTakenBack", Requirement: requirement.Requirement{Nodes: 3, Program: "kv"}},
 			{Name: "TestUpgradeErrors", Requirement: requirement.Requirement{Nodes: 1, Program: "kv"}},
 			{Name: "TestUpgradeErrorsAfter", Requirement: requirement.Requirement{Nodes: 1, Program: "kv"}},
 			{Name: "TestUpgradeTests", Requirement: requirement.Requirement{Nodes: 1}},
@@ -42,9 +44,10 @@ func init() {
 			{Name: "TestDir", Requirement: requirement.Requirement{Nodes: 1, Program: "kv"}},
 			{Name: "TestHang", Requirement: requirement.Requirement{Nodes: 3, Program: "kv"}},
 		},
-		Digest: "715bfc5610c7fee4",
+		Digest: "dc6b709683a358ef",
 	})
-	runtime.Func("github.com/distkit/dist/testdata/programs.hello", hello) // undefined? run: go generate
+	runtime.Func("github.com/distkit/dist/nemesis.Minority", nemesis.Minority) // undefined? run: go generate
+	runtime.Func("github.com/distkit/dist/testdata/programs.hello", hello)     // undefined? run: go generate
 }
 
 // TestMain decides which life this process leads. Nodes are this test binary run

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/distkit/dist"
+	"github.com/distkit/dist/nemesis"
 )
 
 // ask sends one line to a node and returns the line that comes back.
@@ -229,6 +230,34 @@ func upgrade(t *testing.T, before string) {
 	if before == "none" {
 		n.RestartAs(ctx, "kv") // a downgrade
 		version(n, first)
+	}
+}
+
+// TestUpgradeTakenBack has a schedule of upgrades that are taken back.
+//
+//dist:nodes=3 program=kv
+func TestUpgradeTakenBack(t *testing.T) {
+	c := dist.Require(t)
+	versions := func() (new int) {
+		for _, n := range c.Nodes() {
+			if ask(t, n, "version") == "2" {
+				new++
+			}
+		}
+		return new
+	}
+	err := nemesis.Run(t, c, nemesis.Options{
+		Rounds: 4,
+		During: func(context.Context) error {
+			if n := versions(); n != 1 {
+				t.Errorf("%d of 3 nodes are of the second version, not 1", n)
+			}
+			return nil
+		},
+		After: c.WaitHealthy,
+	}, nemesis.RestartAs("kv2", "kv", nemesis.Minority))
+	if n := versions(); n != 0 || err != nil {
+		t.Errorf("%d nodes are of the second version; %v", n, err)
 	}
 }
 
