@@ -6,7 +6,6 @@ package nemesis_test
 
 import (
 	"github.com/distkit/dist"
-	"github.com/distkit/dist/nemesis"
 	"github.com/distkit/dist/requirement"
 	"github.com/distkit/dist/runtime"
 	"os"
@@ -24,14 +23,10 @@ func init() {
 			{Name: "TestNoSuchVictims", Requirement: requirement.Requirement{Nodes: 2}},
 			{Name: "TestOnPurpose", Requirement: requirement.Requirement{Nodes: 3}},
 		},
-		Digest: "3d1acfb90a1e0031",
+		Digest: "3dbbac429b00de5c",
 	})
-	runtime.Func("github.com/distkit/dist/nemesis.All", nemesis.All)           // undefined? run: go generate
-	runtime.Func("github.com/distkit/dist/nemesis.Any", nemesis.Any)           // undefined? run: go generate
-	runtime.Func("github.com/distkit/dist/nemesis.Majority", nemesis.Majority) // undefined? run: go generate
-	runtime.Func("github.com/distkit/dist/nemesis.Minority", nemesis.Minority) // undefined? run: go generate
-	runtime.Func("github.com/distkit/dist/nemesis_test.start", start)          // undefined? run: go generate
-	runtime.Func("github.com/distkit/dist/nemesis_test.started", started)      // undefined? run: go generate
+	runtime.Func("github.com/distkit/dist/nemesis_test.start", start)     // undefined? run: go generate
+	runtime.Func("github.com/distkit/dist/nemesis_test.started", started) // undefined? run: go generate
 }
 
 // TestMain decides which life this process leads. Nodes are this test binary run

@@ -11,15 +11,15 @@ import (
 )
 
 // Victims chooses the nodes that a fault is done to, among those of Scene.Free.
-type Victims func(ctx context.Context, s *Scene) ([]*dist.Node, error)
+type Victims func(s *Scene) ([]*dist.Node, error)
 
 // Any is one node.
-func Any(_ context.Context, s *Scene) ([]*dist.Node, error) { return s.some(1) }
+func Any(s *Scene) ([]*dist.Node, error) { return s.some(1) }
 
 // Minority is one node or more, but so few that a majority of the cluster is
 // left, with what else is done in the same round. A cluster needs three nodes to
 // have one.
-func Minority(_ context.Context, s *Scene) ([]*dist.Node, error) {
+func Minority(s *Scene) ([]*dist.Node, error) {
 	size := s.Cluster.Size()
 	most := (size-1)/2 - (size - len(s.Free()))
 	if most < 1 {
@@ -30,7 +30,7 @@ func Minority(_ context.Context, s *Scene) ([]*dist.Node, error) {
 
 // Majority is as many nodes as it takes for a majority not to be left, or more,
 // but not all.
-func Majority(_ context.Context, s *Scene) ([]*dist.Node, error) {
+func Majority(s *Scene) ([]*dist.Node, error) {
 	size := s.Cluster.Size()
 	least := size/2 + 1
 	if least >= size || len(s.Free()) < least {
@@ -40,14 +40,14 @@ func Majority(_ context.Context, s *Scene) ([]*dist.Node, error) {
 }
 
 // All are all nodes.
-func All(_ context.Context, s *Scene) ([]*dist.Node, error) { return s.some(len(s.Free())) }
+func All(s *Scene) ([]*dist.Node, error) { return s.some(len(s.Free())) }
 
 // Who is the node that a function names: the one that leads, say; nobody, if the
 // same round has something else for it. A schedule is then repeated in that it
 // asks in the same rounds.
 func Who(f func(ctx context.Context) (*dist.Node, error)) Victims {
-	return func(ctx context.Context, s *Scene) ([]*dist.Node, error) {
-		n, err := f(ctx)
+	return func(s *Scene) ([]*dist.Node, error) {
+		n, err := f(s.Context)
 		if err != nil {
 			return nil, err
 		}
@@ -114,15 +114,15 @@ func restart(ctx context.Context, s *Scene, n *dist.Node) error { return s.Resta
 
 // Nothing leaves the cluster alone for a round.
 func Nothing() Fault {
-	return FaultFunc(func(context.Context, *Scene) (Strike, error) {
+	return FaultFunc(func(*Scene) (Strike, error) {
 		return Strike{Name: "nothing", Do: func(context.Context) error { return nil }}, nil
 	})
 }
 
 // on is a fault that is done to each of some nodes, at the same time.
 func on(what string, v Victims, do, undo func(context.Context, *Scene, *dist.Node) error) Fault {
-	return FaultFunc(func(ctx context.Context, s *Scene) (Strike, error) {
-		nodes, err := v(ctx, s)
+	return FaultFunc(func(s *Scene) (Strike, error) {
+		nodes, err := v(s)
 		if err != nil {
 			return Strike{}, fmt.Errorf("%s: %w", what, err)
 		}
@@ -154,11 +154,11 @@ func on(what string, v Victims, do, undo func(context.Context, *Scene, *dist.Nod
 // Together does several faults in one round, in order, to nodes of their own
 // each, and undoes them in the opposite order.
 func Together(faults ...Fault) Fault {
-	return FaultFunc(func(ctx context.Context, s *Scene) (Strike, error) {
+	return FaultFunc(func(s *Scene) (Strike, error) {
 		var names []string
 		var strikes []Strike
 		for _, f := range faults {
-			strike, err := f.Plan(ctx, s)
+			strike, err := f.Plan(s)
 			if err != nil {
 				return Strike{}, err
 			}

@@ -26,14 +26,14 @@ const undoTime = 30 * time.Second
 type Fault interface {
 	// Plan chooses what is to be done in a round. Of what it goes by, only Rand
 	// should be chance: it is what makes schedules repeatable. An error ends the Run.
-	Plan(ctx context.Context, s *Scene) (Strike, error)
+	Plan(s *Scene) (Strike, error)
 }
 
 // FaultFunc is a function as a Fault.
-type FaultFunc func(ctx context.Context, s *Scene) (Strike, error)
+type FaultFunc func(s *Scene) (Strike, error)
 
 // Plan implements Fault.
-func (f FaultFunc) Plan(ctx context.Context, s *Scene) (Strike, error) { return f(ctx, s) }
+func (f FaultFunc) Plan(s *Scene) (Strike, error) { return f(s) }
 
 // A Strike is a fault for one round.
 type Strike struct {
@@ -45,7 +45,11 @@ type Strike struct {
 }
 
 // A Scene is what a Fault goes by.
+//
+// The context is a field rather than an argument: a function of a context and one
+// more argument is what nodes run, and distgen would take it for that.
 type Scene struct {
+	Context context.Context // ends with the schedule
 	Cluster *dist.Cluster
 	Rand    *rand.Rand
 	// Restart restarts a node, and has Options.Started called for it.
@@ -212,8 +216,8 @@ func (s *schedule) round(ctx context.Context, round int) (err error) {
 	r := s.chance(round)
 	lasting, pause := s.length(r), s.length(r)
 	fault := s.faults[r.IntN(len(s.faults))]
-	scene := &Scene{Cluster: s.c, Rand: r, Restart: s.restart}
-	strike, err := fault.Plan(ctx, scene)
+	scene := &Scene{Context: ctx, Cluster: s.c, Rand: r, Restart: s.restart}
+	strike, err := fault.Plan(scene)
 	if err != nil {
 		return err
 	}

@@ -140,8 +140,8 @@ func TestFaults(t *testing.T) {
 
 // plan is a fault's choice alone: nothing is done.
 func plan(f nemesis.Fault, plans *[]string) nemesis.Fault {
-	return nemesis.FaultFunc(func(ctx context.Context, s *nemesis.Scene) (nemesis.Strike, error) {
-		strike, err := f.Plan(ctx, s)
+	return nemesis.FaultFunc(func(s *nemesis.Scene) (nemesis.Strike, error) {
+		strike, err := f.Plan(s)
 		strike.Do, strike.Undo = func(context.Context) error { return nil }, nil
 		*plans = append(*plans, strike.Name)
 		return strike, err
@@ -208,7 +208,7 @@ func TestUndone(t *testing.T) {
 	}
 	whole("During fails")
 
-	fails := nemesis.FaultFunc(func(context.Context, *nemesis.Scene) (nemesis.Strike, error) {
+	fails := nemesis.FaultFunc(func(*nemesis.Scene) (nemesis.Strike, error) {
 		return nemesis.Strike{Name: "fail", Do: func(context.Context) error { return enough }}, nil
 	})
 	if err := nemesis.Run(t, c, nemesis.Options{Started: startAgain}, nemesis.Together(both, fails)); !errors.Is(err, enough) {

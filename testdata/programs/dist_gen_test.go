@@ -6,7 +6,6 @@ package programs
 
 import (
 	"github.com/distkit/dist"
-	"github.com/distkit/dist/nemesis"
 	"github.com/distkit/dist/requirement"
 	"github.com/distkit/dist/runtime"
 	"os"
@@ -44,10 +43,9 @@ func init() {
 			{Name: "TestDir", Requirement: requirement.Requirement{Nodes: 1, Program: "kv"}},
 			{Name: "TestHang", Requirement: requirement.Requirement{Nodes: 3, Program: "kv"}},
 		},
-		Digest: "dc6b709683a358ef",
+		Digest: "94125998f45ad5c9",
 	})
-	runtime.Func("github.com/distkit/dist/nemesis.Minority", nemesis.Minority) // undefined? run: go generate
-	runtime.Func("github.com/distkit/dist/testdata/programs.hello", hello)     // undefined? run: go generate
+	runtime.Func("github.com/distkit/dist/testdata/programs.hello", hello) // undefined? run: go generate
 }
 
 // TestMain decides which life this process leads. Nodes are this test binary run
