@@ -274,8 +274,10 @@ func Call[In, Out any](ctx context.Context, n *Node, fn func(context.Context, In
 }
 
 // CallAll runs fn on every node of a cluster at once, and returns the results
-// by index. Its error joins those of the nodes that failed, each with the
-// node's name; the results of the others are there all the same.
+// by index. Its error has those of all nodes that failed, each with the node's
+// name: first that of a node that is gone, if there is one, then what the others
+// may have failed with because of it. Results of the others are there all the
+// same.
 func CallAll[In, Out any](ctx context.Context, c *Cluster, fn func(context.Context, In) (Out, error), in In) ([]Out, error) {
 	f, err := runtime.Lookup(fn)
 	if err != nil {

@@ -17,13 +17,18 @@ import (
 var (
 	suite    = &binary{dir: "testdata/suite"}
 	programs = &binary{dir: "testdata/programs"}
+	failing  = &binary{dir: "testdata/failures"}
+	ownMain  = &binary{dir: "testdata/failures/ownmain"}
+	server   = &binary{dir: "testdata/failures/server", program: true}
+	owner    = &binary{dir: "testdata/failures/owner", program: true}
 )
 
 type binary struct {
-	dir  string
-	once sync.Once
-	file string
-	err  error
+	dir     string
+	program bool // not a test binary
+	once    sync.Once
+	file    string
+	err     error
 }
 
 // path builds the binary if nobody has yet.
@@ -33,8 +38,15 @@ func (b *binary) path() (string, error) {
 		if dir, b.err = os.MkdirTemp("", "dist suite "); b.err != nil { // a path with spaces
 			return
 		}
+		if b.err = os.Chmod(dir, 0o755); b.err != nil { // other users run it, too
+			return
+		}
 		b.file = filepath.Join(dir, filepath.Base(b.dir)+".test")
 		args := []string{"test", "-c", "-o", b.file}
+		if b.program {
+			b.file = filepath.Join(dir, filepath.Base(b.dir))
+			args = []string{"build", "-o", b.file}
+		}
 		if manager.RaceEnabled {
 			args = append(args, "-race")
 		}
@@ -58,6 +70,10 @@ func (m withBinaries) Run() int {
 	code := m.M.Run()
 	suite.remove()
 	programs.remove()
+	failing.remove()
+	ownMain.remove()
+	server.remove()
+	owner.remove()
 	return code
 }
 

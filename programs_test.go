@@ -36,7 +36,7 @@ func TestPrograms(t *testing.T) {
 		{name: "never kept", args: []string{"-test.run=Fresh", "-test.v"}, env: "DIST_CLUSTER_REUSE=never",
 			want: []string{`(?s)Fresh1.*: started.*Fresh2.*: started`, `!: reused`}},
 		{name: "broken", args: []string{"-test.run=Broken"}, status: 1,
-			want: []string{`cannot have a cluster of broken for TestBroken: node-1 `, `exit status 1`, `no-such-host\.invalid`, `!timeout`}},
+			want: []string{`cannot have a cluster of broken for TestBroken: `, `DIST-ADDR-RESOLVE`, `exit status 1`, `no-such-host\.invalid`, `!timeout`}},
 		{name: "dies", args: []string{"-test.run=Dies"}, status: 1,
 			want: []string{`DIST-NODE-EXIT-UNNOTICED`, `exit status 3`, `node-2 \| .*asked to exit`}},
 		{name: "fault while sharing", args: []string{"-test.run=SharedFault"}, status: 1,
@@ -65,6 +65,39 @@ func TestPrograms(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			newRunOf(t, programs, test.env, test.args...).check(t, test.status, test.want...)
+		})
+	}
+}
+
+// TestProgramFallbacks has a program fail for real at its first starts.
+func TestProgramFallbacks(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name   string
+		env    string
+		flaky  string // starts that fail
+		args   []string
+		status int
+		want   []string
+	}{
+		{name: "tried again", flaky: "2", args: []string{"-test.run=TestFlaky$", "-test.v"}, want: []string{
+			`(?s)cluster flaky-.*(a start had failed: .*\[DIST-NODE-EXIT-EARLY\], tried again after \d+ms.*){2}PASS: TestFlaky`}},
+		{name: "too often", flaky: "9", args: []string{"-test.run=TestFlaky$"}, status: 1, want: []string{
+			`DIST-NODE-EXIT-EARLY`, `is one of the first 9 starts`, `instead: +tried 4 times, \d+ms, \d+ms, \d+m?s apart`}},
+		{name: "not at all", flaky: "1", env: "DIST_FALLBACK_RETRIES=0", args: []string{"-test.run=TestFlaky$"}, status: 1, want: []string{
+			`DIST-NODE-EXIT-EARLY`, `!tried`}},
+		{name: "skipped by the test", flaky: "9", env: "DIST_FALLBACK_RETRIES=1", args: []string{"-test.run=TestFlakyOptional", "-test.v"}, want: []string{
+			`SKIP: TestFlakyOptional`, `tried 2 times, \d+ms apart; skipped, because the test is optional`}},
+		{name: "skipped by the configuration", flaky: "9", env: "DIST_FALLBACK_RETRIES=1 DIST_FALLBACK_UNAVAILABLE=skip", args: []string{"-test.run=TestFlaky$", "-test.v"}, want: []string{
+			`SKIP: TestFlaky`, `skipped, because DIST_FALLBACK_UNAVAILABLE=skip`}},
+		{name: "not skipped in CI", flaky: "9", env: "DIST_FALLBACK_RETRIES=1 DIST_FALLBACK_UNAVAILABLE=skip CI=true", args: []string{"-test.run=TestFlaky$", "-test.v"}, status: 1, want: []string{
+			`FAIL: TestFlaky`}},
+		{name: "reduced", env: "DIST_CLUSTER_MAX_NODES=2", args: []string{"-test.run=TestReducible", "-test.v"}, want: []string{`2 of 3 nodes`}},
+		{name: "not reduced", env: "DIST_CLUSTER_MAX_NODES=2 DIST_FALLBACK_REDUCE=false", args: []string{"-test.run=TestReducible"}, status: 1, want: []string{`DIST-SIZE-MAX-NODES`}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			newRunOf(t, programs, "PROGRAMS_FLAKY="+t.TempDir()+":"+test.flaky+" "+test.env, test.args...).check(t, test.status, test.want...)
 		})
 	}
 }

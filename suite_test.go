@@ -79,8 +79,11 @@ func (r *run) clean(t *testing.T) {
 	for _, dir := range []string{r.tmp, filepath.Join(r.cache, "dist", "runs")} {
 		for deadline := time.Now().Add(10 * time.Second); ; {
 			left, _ := filepath.Glob(filepath.Join(dir, "*"))
-			// The go command's own.
-			left = slices.DeleteFunc(left, func(s string) bool { return strings.HasPrefix(filepath.Base(s), "go-build") })
+			left = slices.DeleteFunc(left, func(s string) bool {
+				name := filepath.Base(s)
+				return strings.HasPrefix(name, "go-build") || // the go command's own
+					strings.HasPrefix(name, "dist-runs-") || strings.HasPrefix(name, "dist-allowance-") // where the next run looks, too
+			})
 			if len(left) == 0 {
 				break
 			}
@@ -180,6 +183,77 @@ func TestSuite(t *testing.T) {
 		newRun(t, "", "-test.run=^TestRace$").check(t, 1, `DIST-NODE-RACE`, `WARNING: DATA RACE`, `suite.race`)
 		newRun(t, "", "-test.run=RaceThenKill").check(t, 1, `DIST-NODE-RACE`, `suite.race`)
 	})
+}
+
+// The test binary itself fails to start as a node, some of the time.
+func TestFallbacks(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name   string
+		flaky  string
+		env    string
+		args   []string
+		status int
+		want   []string
+	}{
+		{"tried again", "first:2", "", []string{"-test.run=TestThree", "-test.v"}, 0, []string{
+			`(?s)cluster \S+: started .*a start had failed: .*\[DIST-NODE-EXIT-EARLY\], tried again after \d+ms.*PASS: TestThree`}},
+		{"too often", "first:1000", "", []string{"-test.run=TestThree"}, 1, []string{
+			`node-1, like 2 others, exited before it answered \(exit status 9\)   \[DIST-NODE-EXIT-EARLY\]`, `the same on node-2, node-3`, `!try 1`,
+			`is one of those that fail`, `instead: +tried 4 times, \d+ms, \d+ms, \d+m?s apart`}},
+		{"reduced", "after:3", "DIST_FALLBACK_RETRIES=1", []string{"-test.run=TestPartOfFour", "-test.v"}, 0, []string{
+			`3 of 4 nodes: .*\[DIST-NODE-EXIT-EARLY\]; the test bears 2`, `a start had failed`}},
+		{"not reduced", "after:3", "DIST_FALLBACK_RETRIES=0 DIST_FALLBACK_REDUCE=false", []string{"-test.run=TestPartOfFour", "-test.v"}, 1, []string{
+			`node-\d exited before it answered`, `!tried`}},
+		{"not below min", "after:1", "DIST_FALLBACK_RETRIES=0", []string{"-test.run=TestPartOfFour", "-test.v"}, 1, []string{
+			`like 2 others, exited`}},
+		{"optional", "first:1000", "DIST_FALLBACK_RETRIES=1", []string{"-test.run=TestOptional", "-test.v"}, 0, []string{
+			`SKIP: TestOptional`, `tried 2 times, \d+ms apart; skipped, because the test is optional`}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			env := "SUITE_FLAKY=" + t.TempDir() + ":" + test.flaky + " " + test.env
+			newRun(t, env, test.args...).check(t, test.status, test.want...)
+		})
+	}
+}
+
+// What keeps many tests from having a cluster is told whole by one of them.
+func TestToldOnce(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name, env string
+		args      []string
+		status    int
+		whole     int // how many tests tell all
+		short     int
+	}{
+		{"failed", "DIST_CLUSTER_MAX_NODES=1", []string{"-test.run=Parallel.$|TestTwo", "-test.parallel=4"}, 1, 1, 3},
+		{"again and again", "DIST_CLUSTER_MAX_NODES=1", []string{"-test.run=TestTwo", "-test.count=5"}, 1, 1, 4},
+		{"skipped", "DIST_CLUSTER_MODE=off", []string{"-test.run=Parallel.$|TestTwo|Three", "-test.v"}, 0, 1, 4},
+		{"some skipped", "DIST_CLUSTER_MAX_NODES=2", []string{"-test.run=TooLarge|Optional", "-test.count=2", "-test.v"}, 1, 1, 3},
+		{"bad configuration", "DIST_CLUSTER_MAX_NODES=many", []string{"-test.run=" + good}, 1, 1, 4},
+	} {
+		out := newRun(t, test.env, test.args...).check(t, test.status)
+		whole, short := strings.Count(out, "remedy: "), strings.Count(out, "told in full by Test")
+		if whole != test.whole || short != test.short {
+			t.Errorf("%s: %d tell all, %d refer to them, want %d and %d\n%s", test.name, whole, short, test.whole, test.short, out)
+		}
+	}
+}
+
+// Three nodes that fail for one cause are one diagnosis, and so are a node that
+// crashes and two that lose their connection to it.
+func TestOneCause(t *testing.T) {
+	t.Parallel()
+	out := newRun(t, "", "-test.run=TestOneCrash").check(t, 1,
+		`dist: cannot call suite.meet on node-1: node-1 panicked`,
+		`cause: +the first of them`,
+		`followed: call suite.meet on node-2: .*(EOF|reset)`,
+	)
+	if n := strings.Count(out, "DIST-NODE-"); n != 1 {
+		t.Errorf("%d diagnoses\n%s", n, out)
+	}
 }
 
 // Before -timeout ends the test binary the nodes are asked what they do.

@@ -2,47 +2,48 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"io"
-	"net/http"
+	"maps"
+	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/distkit/dist/config"
 	"github.com/distkit/dist/runtime/engine/process"
 	"github.com/distkit/dist/runtime/manager/keeper"
-	"github.com/distkit/dist/runtime/program"
 )
 
-// A kept is a cluster of etcd servers that is up, as dist up has it, and a test
-// binary's way to it.
+// A kept is a program's cluster that is up, as dist up has it.
 type kept struct {
 	temp   string
 	engine *process.Engine
 	server *keeper.Server
 	served sync.WaitGroup
-	finder *keeper.Finder
 	ask    keeper.Ask
 	info   keeper.Info
 }
 
-// newKept starts the cluster of examples/etcd.
-func newKept(ctx context.Context) (_ *kept, err error) {
+// newKept starts a cluster of the program that a directory of this module, or of
+// the one below it, configures, the last by name.
+func newKept(ctx context.Context, dir string) (_ *kept, err error) {
 	root, err := goList(ctx, ".", "{{.Module.Dir}}", "github.com/distkit/dist/bench")
 	if err != nil {
 		return nil, err
 	}
-	c, err := config.Load(filepath.Join(root, "examples", "etcd"))
+	c, err := config.Load(filepath.Join(root, dir))
 	if err != nil {
 		return nil, err
 	}
-	p := c.Programs["etcd"]
-	if p == nil {
-		return nil, errMissing{fmt.Errorf("no program etcd in %s", filepath.Join(root, "examples", "etcd"))}
+	names := slices.Sorted(maps.Keys(c.Programs))
+	if len(names) == 0 {
+		return nil, errMissing{fmt.Errorf("no program is configured in %s", dir)}
 	}
-	k := &kept{engine: process.New(), finder: &keeper.Finder{}}
+	p := c.Programs[names[len(names)-1]]
+	k := &kept{engine: process.New()}
 	env := os.Environ() // with the go command's cache
 	if k.temp, err = os.MkdirTemp("", "dist-bench-"); err != nil {
 		return nil, err
@@ -80,7 +81,6 @@ func newKept(ctx context.Context) (_ *kept, err error) {
 }
 
 func (k *kept) remove() {
-	k.finder.Close()
 	if k.server != nil {
 		k.server.Close()
 		k.served.Wait()
@@ -89,66 +89,53 @@ func (k *kept) remove() {
 	os.RemoveAll(k.temp)
 }
 
-// leaseKept is a shared lease by a process that has asked for one before, from
-// the question who has such a cluster, less the look whether its program would
-// still be built the same way.
+// leaseKept is a shared lease by a test binary that asks for the first time:
+// from the registry to a cluster that is ready. Whether its program would still
+// be built the same way is not looked at.
 func leaseKept(ctx context.Context, k *kept, _ int) (s sample, err error) {
 	begin := time.Now()
-	found, err := k.finder.Find(ctx, k.ask)
+	records, _, err := keeper.Records()
 	if err != nil {
 		return s, err
 	}
-	if found.Owner == nil {
-		return s, fmt.Errorf("the cluster that is up is not used: %q", found.Passed)
+	if len(records) != 1 {
+		return s, fmt.Errorf("%d owners in the registry, want 1", len(records))
 	}
-	l, err := found.Owner.Lease(ctx, found.Ask)
+	c, err := keeper.Dial(ctx, records[0])
 	if err != nil {
 		return s, err
 	}
-	total := time.Since(begin)
+	defer c.Close()
+	up, err := c.Clusters(ctx)
+	if err != nil {
+		return s, err
+	}
+	a := k.ask
+	a.Cluster = up[0].ID
+	l, err := c.Lease(ctx, a)
+	if err != nil {
+		return s, err
+	}
+	s.ours = float64(time.Since(begin))
+	s.p95 = s.ours
 	if _, err := l.Release(ctx); err != nil {
 		return s, err
 	}
-	begin = time.Now()
-	if _, err := program.Build(ctx, k.ask.Program, program.Options{Dir: k.ask.Dir, Env: k.ask.Env}); err != nil {
-		return s, err
-	}
-	s.ours = float64(total - time.Since(begin))
-	s.p95 = s.ours
 
-	// The least that has to be known: that every node is healthy.
+	// The least that has to be known: that every node is there.
 	begin = time.Now()
 	errs := make([]error, len(k.info.Nodes))
 	var wg sync.WaitGroup
 	for i, n := range k.info.Nodes {
-		wg.Go(func() { errs[i] = get(ctx, "http://"+n.Addr["client"]+"/livez") })
+		wg.Go(func() {
+			c, err := net.Dial("tcp", n.Addr[k.ask.Program.Ports[0]])
+			if err == nil {
+				c.Close()
+			}
+			errs[i] = err
+		})
 	}
 	wg.Wait()
 	s.floor = float64(time.Since(begin))
-	for _, err := range errs {
-		if err != nil {
-			return s, err
-		}
-	}
-	return s, nil
-}
-
-func get(ctx context.Context, url string) error {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return err
-	}
-	r.Close = true
-	answer, err := http.DefaultClient.Do(r)
-	if err != nil {
-		return err
-	}
-	defer answer.Body.Close()
-	if _, err := io.Copy(io.Discard, answer.Body); err != nil {
-		return err
-	}
-	if answer.StatusCode != http.StatusOK {
-		return fmt.Errorf("GET %s: %s", url, answer.Status)
-	}
-	return nil
+	return s, errors.Join(errs...)
 }

@@ -75,10 +75,11 @@ var lines = slices.Concat([]line{
 	},
 	{
 		name: "lease_kept", unit: "ms", goal: goal{value: 20 * time.Millisecond},
-		doc:    "a shared lease of 3 etcd servers that are up, of another process, less the look whether they would be built the same way",
-		floor:  "GET /livez of each of them, at once",
+		doc:    "a shared lease of 3 etcd servers that another process has up, by one that asks for the first time",
+		floor:  "a connection to each of them, at once",
 		inKept: leaseKept,
 	},
+	diagnose(1), diagnose(3),
 	{
 		name: "stop_3", unit: "ms",
 		doc:     "the end of a lease of 3 nodes, from the end of its test",
@@ -126,30 +127,43 @@ func one(j suite.Job) func(context.Context, *binary, int) (sample, error) {
 	}
 }
 
-// start measures in two processes, one for each: both times everything is done
+// freshly measures in two processes, one for each: both times everything is done
 // for the first time.
+func freshly(ours, floor string, nodes int) func(context.Context, *binary, int) (sample, error) {
+	return func(ctx context.Context, b *binary, round int) (s sample, err error) {
+		for i := range 2 {
+			kind, to := ours, &s.ours
+			if (i+round)%2 == 1 {
+				kind, to = floor, &s.floor
+			}
+			got, err := b.do(ctx, suite.Job{Kind: kind, Nodes: nodes})
+			if err != nil {
+				return s, err
+			}
+			*to = got.Ours + got.Floor // one of which is 0
+		}
+		return s, nil
+	}
+}
+
 func start(n int) line {
 	l := line{
 		name: fmt.Sprintf("start_%d", n), unit: "ms",
-		doc:   fmt.Sprintf("from the test process's TestMain until %d node(s) have answered a call", n),
-		floor: fmt.Sprintf("start %d bare process(es) of the same binary, until their TestMain has written a byte", n),
-		measure: func(ctx context.Context, b *binary, round int) (s sample, err error) {
-			for i := range 2 {
-				kind, to := suite.Start, &s.ours
-				if (i+round)%2 == 1 {
-					kind, to = suite.StartBare, &s.floor
-				}
-				got, err := b.do(ctx, suite.Job{Kind: kind, Nodes: n})
-				if err != nil {
-					return s, err
-				}
-				*to = got.Ours + got.Floor // one of which is 0
-			}
-			return s, nil
-		},
+		doc:     fmt.Sprintf("from the test process's TestMain until %d node(s) have answered a call", n),
+		floor:   fmt.Sprintf("start %d bare process(es) of the same binary, until their TestMain has written a byte", n),
+		measure: freshly(suite.Start, suite.StartBare, n),
 	}
 	if n == 3 {
 		l.goal.ratio = 1.5
 	}
 	return l
+}
+
+func diagnose(n int) line {
+	return line{
+		name: fmt.Sprintf("diagnose_%d", n), unit: "ms",
+		doc:     fmt.Sprintf("from the test process's TestMain until the message is there why %d node(s) that exit at once do not start", n),
+		floor:   fmt.Sprintf("start %d bare process(es) of the same binary that exit at once, until reaped", n),
+		measure: freshly(suite.Diagnose, suite.ExitBare, n),
+	}
 }

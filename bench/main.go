@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"regexp"
 )
 
@@ -39,6 +40,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	pattern := flags.String("run", "", "measure only the lines that match this `regexp`")
 	rounds := flags.Int("rounds", 25, "measure each line `n` times, in turns with its floor")
 	pkg := flags.String("package", "", "measure in the test binary of the package in this `directory` (default: the raft example, or a stand-in for it)")
+	prog := flags.String("program", filepath.Join("examples", "etcd"), "keep the cluster of the program that the distributed.toml in this `directory` configures")
 	race := flags.Bool("race", false, "build the test binary with the race detector")
 	if err := flags.Parse(args); err != nil {
 		if err == flag.ErrHelp {
@@ -48,7 +50,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	re, err := regexp.Compile(*pattern)
 	if err != nil || flags.NArg() > 0 || *rounds < 1 {
-		fmt.Fprintln(stderr, "usage: bench [-json] [-run regexp] [-rounds n] [-package dir] [-race]")
+		fmt.Fprintln(stderr, "usage: bench [-json] [-run regexp] [-rounds n] [-package dir] [-program dir] [-race]")
 		return errUsage
 	}
 	var selected []line
@@ -60,7 +62,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if len(selected) == 0 {
 		return fmt.Errorf("no line matches %q", *pattern)
 	}
-	in := place{pkg: *pkg, race: *race}
+	in := place{pkg: *pkg, race: *race, program: *prog}
 	defer in.remove()
 
 	var results []result
@@ -100,7 +102,8 @@ type place struct {
 	race    bool
 	binary  *binary
 	tree    *tree
-	missing error // why there is no tree
+	missing error  // why there is no tree
+	program string // directory whose program is kept
 	kept    *kept
 }
 
@@ -120,7 +123,7 @@ func (p *place) measure(ctx context.Context, l line, rounds int) ([]sample, erro
 	once := func(round int) (sample, error) { return l.inTree(ctx, p.tree, round) }
 	if l.inKept != nil {
 		if p.kept == nil {
-			k, err := newKept(ctx)
+			k, err := newKept(ctx, p.program)
 			if err != nil {
 				return nil, err
 			}

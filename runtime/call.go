@@ -40,11 +40,12 @@ func Call[In, Out any](ctx context.Context, n manager.Node, f *Function, in In) 
 
 // CallAll runs a function of the table on several nodes at once.
 func CallAll[In, Out any](ctx context.Context, nodes []manager.Node, f *Function, in In) ([]Out, error) {
-	outs, errs := make([]Out, len(nodes)), make([]error, len(nodes))
+	outs, errs, names := make([]Out, len(nodes)), make([]error, len(nodes)), make([]string, len(nodes))
 	var wg sync.WaitGroup
 	for i, n := range nodes {
+		names[i] = n.Name()
 		wg.Go(func() { outs[i], errs[i] = Call[In, Out](ctx, n, f, in) })
 	}
 	wg.Wait()
-	return outs, errors.Join(errs...)
+	return outs, foldCalls(names, errs)
 }

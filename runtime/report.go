@@ -2,11 +2,13 @@ package runtime
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"sync"
 	"time"
 
+	"github.com/distkit/dist/runtime/diagnostics"
 	"github.com/distkit/dist/runtime/manager"
 )
 
@@ -47,7 +49,11 @@ type TestReport struct {
 	Reused  bool          `json:"reused,omitempty"`
 	Wait    time.Duration `json:"wait,omitempty"` // nanoseconds
 	Reason  string        `json:"reason"`
-	Code    string        `json:"code,omitempty"` // of the diagnosis
+	Tried   []string      `json:"tried,omitempty"` // starts that failed before, and why
+	Code    string        `json:"code,omitempty"`  // of the diagnosis
+
+	// Whole, whatever the test itself has said: there it is told once for all.
+	Diagnosis *diagnostics.Diagnosis `json:"diagnosis,omitempty"`
 }
 
 // report collects a Report. A nil report collects nothing.
@@ -122,17 +128,24 @@ func (r *report) add(t TestReport) {
 }
 
 func (r *report) leased(h *Held) {
-	r.add(TestReport{Test: h.Test(), Outcome: "leased", Nodes: h.Size(), Reused: h.Reused(), Wait: h.Wait, Reason: h.Decision.Reason})
+	var tried []string
+	for _, t := range h.Tried {
+		tried = append(tried, t.String())
+	}
+	r.add(TestReport{Test: h.Test(), Outcome: "leased", Nodes: h.Size(), Reused: h.Reused(), Wait: h.Wait, Reason: h.Decision.Reason, Tried: tried})
 }
 
 func (r *report) skipped(test string, u *manager.Unavailable) {
-	r.add(TestReport{Test: test, Outcome: "skipped", Reason: u.Decision.Reason, Code: string(u.Diagnosis.Code)})
+	r.add(TestReport{Test: test, Outcome: "skipped", Reason: u.Decision.Reason, Code: string(u.Diagnosis.Code), Diagnosis: u.Diagnosis})
 }
 
 func (r *report) failed(test string, err error) {
 	t := TestReport{Test: test, Outcome: "failed", Reason: err.Error()}
+	if d, ok := errors.AsType[*diagnostics.Diagnosis](err); ok {
+		t.Diagnosis, t.Code = d, string(d.Code)
+	}
 	if u, ok := err.(*manager.Unavailable); ok {
-		t.Reason, t.Code = u.Decision.Reason, string(u.Diagnosis.Code)
+		t.Reason = u.Decision.Reason
 	}
 	r.add(t)
 }

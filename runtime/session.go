@@ -37,6 +37,7 @@ type session struct {
 	start    time.Time        // of this process, nearly
 
 	artifacts artifacts.Store
+	told      told
 
 	config    *config.Config // as last read
 	configErr error
@@ -248,10 +249,10 @@ func Require(t testing.TB, options requirement.Requirement) *Held {
 		var u *manager.Unavailable
 		if errors.As(err, &u) && u.Skip() {
 			s.report.skipped(t.Name(), u)
-			t.Skip(err.Error())
+			t.Skip(s.told.text(t.Name(), true, err))
 		}
 		s.report.failed(t.Name(), err)
-		t.Fatal(err.Error())
+		t.Fatal(s.told.text(t.Name(), false, err))
 	}
 	return h
 }
@@ -354,6 +355,9 @@ func (s *session) require(t testing.TB, options requirement.Requirement, at stri
 	s.report.leased(h)
 	if _, isB := t.(*testing.B); !isB || testing.Verbose() { // what a benchmark logs is always printed
 		t.Logf("dist: cluster %s: %s in %v (%s)", lease.ID, describeNodes(lease), lease.Wait.Round(10*time.Microsecond), lease.Decision.Reason)
+		for _, try := range lease.Tried {
+			t.Logf("dist: a start had failed: %v", try)
+		}
 	}
 	return h, nil
 }
@@ -492,7 +496,7 @@ func (s *session) release(h *Held) {
 	// tests end.
 	keep := testing.CoverMode() == ""
 	r := m.Release(ctx, h.Lease, keep, func(problems bool) bool { return problems || t.Failed() })
-	for _, p := range r.Problems {
+	for _, p := range foldProblems(r.Problems) {
 		if p.Fails {
 			t.Errorf("%v", p.Diagnosis)
 		} else {

@@ -20,15 +20,18 @@ type Job struct {
 	Calls   int    `json:",omitempty"` // by each caller
 }
 
-// What processes of the test binary do. Start, StartBare, Calls, Leases, Stops
-// and Hold measure or hold a cluster, from inside the test; Bare and Frames are
-// what is measured against.
+// What processes of the test binary do. Start, Calls, Leases, Stops, Diagnose
+// and Hold measure or hold a cluster, from inside the test; StartBare and
+// ExitBare measure floors; the others are what these start.
 const (
 	Start     = "start"      // from package initialisation until all nodes have answered a call
 	StartBare = "start-bare" // until as many bare processes have written a byte
 	Calls     = "calls"      // round trips of calls, and of frames
 	Leases    = "leases"     // dist.Require, and as many calls as there are nodes
 	Stops     = "stops"      // the end of a lease, and of as many bare processes
+	Diagnose  = "diagnose"   // from package initialisation until it is told that the nodes, which exit, do not start
+	ExitBare  = "exit-bare"  // until as many bare processes, which exit, are reaped
+	Exit      = "exit"       // exit
 	Hold      = "hold"       // have a cluster, print its process ids, and wait
 	Bare      = "bare"       // write a byte, and exit when the standard input ends
 	Frames    = "frames"     // answer frames on descriptor 3

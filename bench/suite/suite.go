@@ -34,14 +34,30 @@ func echo(_ context.Context, b []byte) ([]byte, error) { return b, nil }
 func Init() {
 	begin = time.Now()
 	value, ok := os.LookupEnv(Env)
-	if !ok || process.Inherited() != nil {
+	if !ok {
 		return
 	}
 	if err := json.Unmarshal([]byte(value), &job); err != nil {
 		fmt.Fprintf(os.Stderr, "%s=%s: %v\n", Env, value, err)
 		os.Exit(2)
 	}
+	if process.Inherited() != nil {
+		if job.Kind == Diagnose {
+			os.Exit(exitStatus)
+		}
+		return
+	}
 	switch job.Kind {
+	case Exit:
+		os.Exit(exitStatus)
+	case ExitBare:
+		lead(func() error {
+			s, err := exitBare(job.Nodes)
+			if err == nil {
+				emit(s)
+			}
+			return err
+		})
 	case Bare:
 		bare() // does not return
 	case Frames:
@@ -90,6 +106,8 @@ func Run(t *testing.T) {
 		c := dist.Require(t)
 		callAll(t, c)
 		emit(Sample{Ours: since(begin)})
+	case Diagnose:
+		diagnose(t)
 	case Calls:
 		calls(t)
 	case Leases:

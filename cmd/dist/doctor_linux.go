@@ -4,7 +4,10 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"strings"
 	"syscall"
+
+	"github.com/distkit/dist/runtime/diagnostics"
 )
 
 // checkNamespaces tries whether an unprivileged process may have a network of
@@ -20,7 +23,11 @@ func checkNamespaces(ctx context.Context, c *check) *check {
 		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Geteuid(), Size: 1}},
 	}
 	if err := cmd.Run(); err != nil {
-		return c.info("this user may have no network of its own (%v): faults are made by links", err)
+		why := []string{err.Error()}
+		for _, s := range diagnostics.NamespaceSwitches() {
+			why = append(why, s.Name+" is "+s.Value+" ("+s.Remedy+")")
+		}
+		return c.info("this user may have no network of its own (%s): faults are made by links", strings.Join(why, "; "))
 	}
 	return c.info("this user may have networks of its own")
 }

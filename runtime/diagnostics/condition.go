@@ -23,6 +23,9 @@ const (
 	noMemory            condition = "no memory"
 	addressInUse        condition = "address in use"
 	addressNotAvailable condition = "address not available"
+	addressForbidden    condition = "address forbidden"
+	unreachable         condition = "unreachable"
+	nameUnknown         condition = "name unknown"
 	noSpace             condition = "no space"
 	readOnly            condition = "read-only"
 )

@@ -18,6 +18,7 @@ var systemErrors = []systemError{
 	{syscall.ENOMEM, noMemory},
 	{syscall.EADDRINUSE, addressInUse},
 	{syscall.EADDRNOTAVAIL, addressNotAvailable},
+	{syscall.ENETUNREACH, unreachable},
 	{syscall.ENOSPC, noSpace},
 	{syscall.EDQUOT, noSpace},
 	{syscall.EROFS, readOnly},

@@ -6,9 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/netip"
 	"os/exec"
+	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -34,7 +37,7 @@ func Diagnose(f Failure) *Diagnosis {
 	if r == nil {
 		r = find(Unknown)
 	}
-	known := known(&f, log)
+	known := known(&f, r, log)
 
 	problem := r.problem
 	if problem == "" {
@@ -42,10 +45,18 @@ func Diagnose(f Failure) *Diagnosis {
 	}
 	// A problem whose facts are not known falls back on the title, which has
 	// none.
+	node := known["node"]
+	switch n := len(f.Alike); {
+	case n == 1:
+		known["node"] += ", like " + f.Alike[0] + ","
+	case n > 1:
+		known["node"] += fmt.Sprintf(", like %d others,", n)
+	}
 	symptom, ok := expand(problem, known)
 	if !ok {
 		symptom = r.title
 	}
+	known["node"] = node
 	d := &Diagnosis{
 		Code:       r.code,
 		Title:      r.title,
@@ -56,13 +67,15 @@ func Diagnose(f Failure) *Diagnosis {
 		RetryAfter: r.retry,
 		Reduce:     r.reduce,
 		Skip:       r.skip,
+		Phase:      f.Phase,
 		Err:        f.Err,
 	}
+	typed := commandWords(known)
 	for _, rem := range r.remedies {
 		if !rem.suits(f.goos()) {
 			continue
 		}
-		if text, ok := expand(rem.text, known); ok {
+		if text, ok := expand(rem.text, typed); ok {
 			d.Remedies = append(d.Remedies, text)
 		}
 	}
@@ -87,6 +100,12 @@ func classify(f *Failure, log *logTail) Code {
 	}
 	switch f.Phase {
 	case PhaseConfig:
+		switch conditionOf(f.Err) {
+		case tooManyFiles:
+			return LimitFiles
+		case tooManyFilesSystem:
+			return LimitFilesSystem
+		}
 		if errors.Is(f.Err, fs.ErrNotExist) {
 			return ConfigMissing
 		}
@@ -155,6 +174,9 @@ func classifySize(f *Failure) Code {
 
 // classifyExit is for a process that has ended.
 func classifyExit(f *Failure, log *logTail) Code {
+	if log.recursion != "" {
+		return NodeRecursion
+	}
 	// A panic during shutdown still exits 2, a race 66, whatever the phase.
 	if f.Exit.Code == 66 && log.race != "" {
 		return NodeRace
@@ -213,12 +235,16 @@ func classifySystem(f *Failure, c condition) Code {
 		return AddrInUse
 	case addressNotAvailable:
 		return AddrUnavailable
+	case addressForbidden:
+		return AddrPermission
+	case nameUnknown:
+		return AddrResolve
 	case noSpace:
 		return DirFull
 	case readOnly:
 		return DirReadOnly
 	case tryAgain:
-		if f.Phase == PhaseExec {
+		if f.Phase == PhaseExec || f.Exit != nil {
 			if l := limit(f, "pids.max"); l != nil && l.full() {
 				return LimitPIDs
 			}
@@ -350,10 +376,17 @@ var defaultOp = map[Phase]string{
 	PhaseStop:      "end the lease",
 }
 
+// startPhases are the phases of a start, for people.
+var startPhases = map[Phase]string{
+	PhasePrepare:   "prepare, before a process is started",
+	PhaseExec:      "exec, the starting of the process",
+	PhaseHandshake: "handshake, from the start of the process to its first answer",
+}
+
 // known collects the facts of a failure under the names that templates use.
 // A name that is not in the result is not known; names that begin with "if-"
 // are conditions: known, and empty, where they hold.
-func known(f *Failure, log *logTail) map[string]string {
+func known(f *Failure, r *row, log *logTail) map[string]string {
 	m := map[string]string{"node": "a node", "platform": f.goos() + "/" + runtime.GOARCH}
 	set := func(name, value string) {
 		if value != "" {
@@ -399,7 +432,7 @@ func known(f *Failure, log *logTail) map[string]string {
 	}
 	if f.Exit != nil {
 		m["exit"] = f.Exit.String()
-		set("signal", f.Exit.Signal)
+		set("signal", signalName(f.Exit.Signal))
 		if f.Exit.Signal == "" && f.Exit.killed() {
 			m["signal"] = "SIGKILL (137 is 128+9)"
 		}
@@ -414,10 +447,34 @@ func known(f *Failure, log *logTail) map[string]string {
 			m["host"] = ap.Addr().String()
 			m["port"] = strconv.Itoa(int(ap.Port()))
 			when("lowport", ap.Port() < 1024)
+			when("unreachable", ap.Addr().IsLoopback() && conditionOf(f.Err) == unreachable)
 		} else if _, port, ok := strings.Cut(a, ":"); ok {
 			set("port", port)
 		}
 	}
+
+	set("hostname", log.hostname)
+	set("resolve", log.resolve)
+	when("localhost", log.hostname == "localhost")
+	when("hosts", log.hostname != "" && !strings.Contains(log.hostname, "."))
+	set("recursion", log.recursion)
+	set("blocked", log.blocked)
+	when("waits", log.waits)
+	when("spoke", log.last != "")
+	early := f.Phase == PhaseHandshake
+	when("program", early && f.Path != "")
+	when("binary", early && f.Path == "")
+	if l := f.Facts.Listening; l != nil && f.Address != "" {
+		listens := slices.Contains(l, f.Address)
+		when("elsewhere", len(l) > 0 && !listens)
+		when("answers", listens)
+	}
+	if f.Phase == PhaseLimits {
+		when("configured", strings.Contains(f.Source, "max_nodes_on_machine"))
+		when("files-bound", strings.Contains(f.Source, "ulimit -n"))
+		when("procs-bound", strings.Contains(f.Source, "ulimit -u"))
+	}
+	when("built", strings.Contains(f.Path, filepath.Join("dist", "build")+string(filepath.Separator)))
 
 	set("panic", log.panic)
 	set("race", log.race)
@@ -437,7 +494,7 @@ func known(f *Failure, log *logTail) map[string]string {
 		when("directory", x.Directory)
 		when("noexecbit", !x.Directory && !x.Missing && !x.Exec)
 	}
-	if f.Facts.Dir == nil && f.Facts.WorkDir != nil && f.Facts.WorkDir.Path != f.Facts.WorkDir.Asked {
+	if r.code == DirMissing && f.Facts.Dir == nil && f.Facts.WorkDir != nil && f.Facts.WorkDir.Path != f.Facts.WorkDir.Asked {
 		f.Facts.Dir = f.Facts.WorkDir
 		m["path"] = f.Facts.WorkDir.Asked
 	}
@@ -469,6 +526,9 @@ func known(f *Failure, log *logTail) map[string]string {
 			m["holder-uid"] = strconv.Itoa(h.UID)
 		}
 		when("self", h.Self)
+		when("leftover", h.Ended)
+		when("running", h.Run != "" && !h.Ended && !h.Self)
+		when("other", h.Run == "" && !h.Self)
 	}
 
 	for name, key := range map[string]string{
@@ -486,11 +546,50 @@ func known(f *Failure, log *logTail) map[string]string {
 		m[key+"-used"], m[key+"-max"] = format(l.Used), format(l.Max)
 		when(key+"-full", l.full())
 	}
+	if l := limit(f, "RLIMIT_NOFILE"); l != nil {
+		when("files-low", l.Max < 256)
+	}
+	if len(f.Facts.Limits) > 0 {
+		when("address-space", !slices.ContainsFunc(f.Facts.Limits, func(l Limit) bool { return l.Name != "RLIMIT_AS" && l.full() }))
+	}
 	if n := f.Facts.OOMKills; n != nil && *n > 0 && f.Exit.killed() {
 		m["oomkills"] = strconv.FormatUint(*n, 10)
 	}
 	if n := newOOMKills(f); n > 0 {
 		m["oomkills-new"] = strconv.FormatUint(n, 10)
+	}
+	return m
+}
+
+// signalName is what a signal is called in manuals, for the usual ones.
+func signalName(text string) string {
+	switch text {
+	case "killed":
+		return "SIGKILL"
+	case "terminated":
+		return "SIGTERM"
+	case "interrupt":
+		return "SIGINT"
+	case "hangup":
+		return "SIGHUP"
+	case "aborted":
+		return "SIGABRT"
+	case "segmentation fault":
+		return "SIGSEGV"
+	case "bus error":
+		return "SIGBUS"
+	}
+	return text
+}
+
+// commandWords are the facts as remedies have them: paths can be copied to a
+// shell.
+func commandWords(known map[string]string) map[string]string {
+	m := maps.Clone(known)
+	for _, name := range []string{"path", "dir", "mount"} {
+		if v, ok := m[name]; ok && strings.ContainsAny(v, " \t\"'\\$`*?[]{}()<>|&;#~!") {
+			m[name] = "'" + strings.ReplaceAll(v, "'", `'\''`) + "'"
+		}
 	}
 	return m
 }
@@ -560,6 +659,9 @@ func evidence(f *Failure, d *Diagnosis, log *logTail) []string {
 	case f.Elapsed > 0:
 		add(durationText(f.Elapsed) + " have passed")
 	}
+	if what, ok := startPhases[f.Phase]; ok {
+		add("phase: " + what)
+	}
 	if f.PID > 0 && f.Facts.Process == nil {
 		add(fmt.Sprintf("pid of %s: %d", cmp.Or(f.Node, "the node"), f.PID))
 	}
@@ -592,6 +694,9 @@ func evidence(f *Failure, d *Diagnosis, log *logTail) []string {
 	if x.Process != nil {
 		add(x.Process.String())
 	}
+	for _, n := range x.Names {
+		add(n)
+	}
 	add(x.Load)
 	if len(x.Descriptors) > 0 {
 		add("open here: " + strings.Join(x.Descriptors, ", "))
@@ -605,6 +710,9 @@ func evidence(f *Failure, d *Diagnosis, log *logTail) []string {
 	}
 	for _, m := range x.Missing {
 		add("not known: " + m)
+	}
+	if len(f.Alike) > 0 {
+		add("the same on " + strings.Join(f.Alike, ", "))
 	}
 	for _, detail := range f.Details {
 		for line := range strings.Lines(detail) {

@@ -71,6 +71,11 @@ func TestDiagnose(t *testing.T) {
 		"==================", "WARNING: DATA RACE", "Write at 0x00c000012 by goroutine 7:", "  example.com/p.f()", "      /src/p.go:10 +0x1",
 		"", "Previous write at 0x00c000012 by goroutine 6:", "==================", "exit status 66",
 	}
+	stacks := []string{
+		"SIGQUIT: quit", "PC=0x1 m=0 sigcode=0", "", "goroutine 0 gp=0x1 m=0 mp=0x1 [idle]:", "runtime.futex()", "\t/go/src/runtime/futex.go:1 +0x1", "",
+		"goroutine 1 gp=0x2 m=nil [chan receive, locked to thread]:", "runtime.gopark(0x1)", "\t/go/src/runtime/proc.go:1 +0x1", "a.b/p.wait(...)", "\t/src/p.go:7 +0x1", "a.b/p.init.0()", "\t/src/p.go:3 +0x1", "",
+		"goroutine 2 gp=0x3 m=nil [force gc (idle)]:", "runtime.gopark(0x1)",
+	}
 	tests := []struct {
 		want  Code
 		f     Failure
@@ -90,6 +95,9 @@ func TestDiagnose(t *testing.T) {
 		{NodeTestMain, Failure{Phase: PhaseHandshake, Exit: &Exit{Code: 1}, OwnTestMain: true}, "before dist.Main"},
 		{NodeHandshakeTimeout, Failure{Phase: PhaseHandshake, Err: context.DeadlineExceeded, Limit: time.Second, Log: []string{"waiting for network", ""}}, "its last words: waiting for network"},
 		{NodeNoChannel, Failure{Phase: PhaseBootstrap, Code: NodeNoChannel}, "the environment says it is a node"},
+		{NodeHandshakeTimeout, Failure{Phase: PhaseHandshake, Err: context.DeadlineExceeded, Limit: time.Second, Log: stacks}, "a.b/p.init.0 had not returned: [chan receive] in a.b/p.wait at /src/p.go:7"},
+		{NodeChannel, Failure{Phase: PhaseHandshake, Code: NodeChannel, Err: errors.New("not a frame: one of unknown kind 9")}, "descriptor 3: not a frame"},
+		{NodeRecursion, Failure{Phase: PhaseHandshake, Exit: &Exit{Code: 1}, Log: []string{"dist: this test binary has been started by itself 9 times over: it stops here"}}, "in every process anew: 9 times over"},
 		{NodeExit, Failure{Phase: PhaseCall, Exit: &Exit{Code: 1}}, "os.Exit, log.Fatal"},
 		{NodeSignal, Failure{Phase: PhaseCall, Exit: &Exit{Code: 137}}, "SIGKILL (137 is 128+9)"},
 		{NodeSignal, Failure{Phase: PhaseCall, Exit: killed, Facts: Facts{OOMKills: &three}}, "the kernel's OOM killer was at work (3 so far), perhaps here too"},
@@ -102,16 +110,25 @@ func TestDiagnose(t *testing.T) {
 		{NodeExitUnnoticed, Failure{Phase: PhaseStop, Exit: &Exit{}}, "between calls"},
 
 		{AddrInUse, Failure{Phase: PhasePrepare, Address: "127.0.0.1:80", Err: syscall.EADDRINUSE, Facts: Facts{Holders: []Holder{{UID: 7, Local: "0.0.0.0:80", State: "LISTEN"}}}}, "a process of another user (uid 7) has 0.0.0.0:80"},
+		{AddrInUse, Failure{Phase: PhaseCall, Address: "127.0.0.1:80", Err: syscall.EADDRINUSE, Facts: Facts{Holders: []Holder{{PID: 7, Command: "p.test", Local: "0.0.0.0:80", State: "LISTEN", Run: "abc", Ended: true}}}}, "pid 7 (p.test), which is left over from a run of distributed tests that was killed, has 0.0.0.0:80"},
 		{AddrExhausted, Failure{Phase: PhasePrepare, Code: AddrExhausted, Source: "20000-20010"}, "all of 20000-20010 is taken"},
 		{AddrUnavailable, Failure{Phase: PhasePrepare, Address: "127.9.9.9:0", Err: syscall.EADDRNOTAVAIL}, "127.9.9.9:0 belongs to no interface"},
 		{AddrPermission, Failure{Phase: PhasePrepare, Address: "127.0.0.1:80", Err: syscall.EACCES}, "port 80 is one of those only an administrator may use"},
 
+		{AddrUnavailable, Failure{Phase: PhaseHandshake, Code: AddrUnavailable, Address: "127.9.9.9:80", Err: syscall.ENETUNREACH}, "the loopback interface is down"},
+		{AddrPermission, Failure{Phase: PhaseHandshake, Exit: &Exit{Code: 1}, Log: []string{"listen tcp 127.0.0.1:81: bind: permission denied"}}, "port 81 is one of those"},
+		{AddrResolve, Failure{Phase: PhaseHandshake, Exit: &Exit{Code: 1}, Log: []string{"listen tcp: lookup localhost on 10.0.0.1:53: no such host"}}, "localhost is in neither /etc/hosts nor the DNS: lookup localhost"},
+		{AddrResolve, Failure{Phase: PhaseHandshake, Exit: &Exit{Code: 1}, Log: []string{"dial tcp: lookup db.internal: no such host"}}, "lookup db.internal: no such host"},
+
+		{LimitFiles, Failure{Phase: PhaseConfig, Err: syscall.EMFILE}, "as many open files as it may have"},
 		{LimitFiles, Failure{Phase: PhaseExec, Err: syscall.EMFILE}, "as many open files as it may have"},
 		{LimitFilesSystem, Failure{Phase: PhaseExec, Err: syscall.ENFILE, Facts: full("system files")}, "the system has 100 of 100 files open"},
 		{LimitProcesses, Failure{Phase: PhaseExec, Err: syscall.EAGAIN, Facts: full("RLIMIT_NPROC")}, "100 of the 100 processes"},
+		{LimitProcesses, Failure{Phase: PhaseHandshake, Exit: &Exit{Code: 2}, Log: []string{"runtime: failed to create new OS thread (have 2 already; errno=11)"}, Facts: full("RLIMIT_NPROC")}, "100 of the 100 processes"},
 		{LimitPIDs, Failure{Phase: PhaseExec, Err: syscall.EAGAIN, Facts: full("pids.max")}, "the control group has 100 of the 100"},
 		{LimitMemory, Failure{Phase: PhaseExec, Err: syscall.ENOMEM, Facts: Facts{Limits: []Limit{{Name: "cgroup memory", Max: 64 << 20, Used: 64 << 20, Unit: "B"}}}}, "the control group has used 64.0 MiB of 64.0 MiB"},
 		{LimitMemory, Failure{Phase: PhaseHandshake, Exit: &Exit{Code: 2}, Log: []string{"fatal error: runtime: out of memory"}}, "no memory to give"},
+		{LimitMemory, Failure{Phase: PhaseHandshake, Exit: &Exit{Code: 2}, Log: []string{"fatal error: failed to reserve page summary memory"}, Facts: Facts{Limits: []Limit{{Name: "memory", Max: 100, Used: 1}}}}, "the process may have no more address space"},
 		{LimitMachine, Failure{Phase: PhaseLimits, Code: LimitMachine, Asked: 5, Allowed: 10, Source: "2 cores, at 5 nodes each", Elapsed: 3 * time.Second, Details: []string{"TestX of p (pid 7) has had 10 nodes for 3s"}}, "after 3s there was still no room for 5 nodes: 10 run at once, by 2 cores"},
 
 		{DirPermission, Failure{Phase: PhasePrepare, Path: "/d", Err: syscall.EACCES}, "permission denied"},
@@ -130,6 +147,7 @@ func TestDiagnose(t *testing.T) {
 		{BootstrapTestMain, Failure{Phase: PhaseBootstrap, OwnTestMain: true}, "must hand over to dist.Main"},
 
 		{SizeMaxNodes, Failure{Phase: PhaseLimits, Asked: 20, Allowed: 16, Source: "max_nodes of distributed.toml"}, "max_nodes of distributed.toml allows 16, the test asks for 20"},
+		{BootstrapTestMain, Failure{Phase: PhaseHandshake, Node: "node-1", Exit: &Exit{Code: 97}, OwnTestMain: true, Log: []string{"dist: this process was started as a node, but its TestMain has run the tests: …"}}, "node-1 ran the tests instead"},
 		{SizeCI, Failure{Phase: PhaseLimits, Asked: 20, Allowed: 8, Source: "ci.max_nodes"}, "ci.max_nodes allows 8"},
 		{SizeMachine, Failure{Phase: PhaseLimits, Asked: 20, Allowed: 4, Source: "512 MiB of memory"}, "512 MiB of memory allows 4 nodes here"},
 
@@ -143,6 +161,7 @@ func TestDiagnose(t *testing.T) {
 		{ClusterUnfit, Failure{Code: ClusterUnfit, Phase: PhaseLimits, Name: "etcd-1", Err: errors.New("too small: 3 nodes, 5 asked for")}, "it is too small: 3 nodes"},
 		{ClusterUnreachable, Failure{Code: ClusterUnreachable, Phase: PhasePrepare, Name: "staging", Err: errors.New("connection refused")}, "connection refused"},
 		{ClusterVersion, Failure{Code: ClusterVersion, Phase: PhasePrepare, Err: errors.New("protocol 2 here, 1 there")}, "protocol 2 here"},
+		{ClusterRefused, Failure{Code: ClusterRefused, Phase: PhasePrepare, Err: errors.New("it hung up on what /c/x.owner says is its secret")}, "it hung up on what /c/x.owner says"},
 		{ProgramBuild, Failure{Code: ProgramBuild, Phase: PhasePrepare, Path: "./cmd/kv", Err: errors.New("cmd/kv/main.go:7:2: undefined: x"), Details: []string{"# example.com/kv", "cmd/kv/main.go:7:2: undefined: x"}}, "cmd/kv/main.go:7:2: undefined: x"},
 		{ProgramNotReady, Failure{Code: ProgramNotReady, Phase: PhaseHandshake, Node: "node-1", Limit: time.Second, Err: errors.New("GET http://127.0.0.1:1/: connection refused")}, "it runs, but is not ready: GET http://127.0.0.1:1/: connection refused"},
 		{ProgramNotReady, Failure{Code: ProgramNotReady, Phase: PhaseHandshake, Node: "node-1", Log: []string{"waiting for peers"}}, "its last words: waiting for peers"},
@@ -193,6 +212,54 @@ func TestDiagnose(t *testing.T) {
 	}
 }
 
+// TestFirstRemedy has the same diagnosis for different causes: what is to be done
+// first depends on what is known.
+func TestFirstRemedy(t *testing.T) {
+	exits := func(log string) Failure {
+		return Failure{Phase: PhaseHandshake, Exit: &Exit{Code: 1}, Log: []string{log}, OS: "linux"}
+	}
+	held := func(self bool) Failure {
+		return Failure{Phase: PhasePrepare, Address: "127.0.0.1:80", Err: syscall.EADDRINUSE, OS: "linux", Facts: Facts{Holders: []Holder{{PID: 7, Command: "x", Local: "127.0.0.1:80", Self: self}}}}
+	}
+	program := func(f Failure) Failure {
+		f.Path, f.Name = "/bin/kv", "kv"
+		return f
+	}
+	unready := func(listens ...string) Failure {
+		return Failure{Phase: PhaseHandshake, Code: ProgramNotReady, Address: "127.1.1.1:80", OS: "linux", Facts: Facts{Listening: append([]string{}, listens...)}}
+	}
+	size := func(source string) Failure {
+		return Failure{Phase: PhaseLimits, Code: SizeMachine, Asked: 5, Allowed: 2, Source: source, OS: "linux"}
+	}
+	files := func(most uint64) Failure {
+		return Failure{Phase: PhaseExec, Err: syscall.EMFILE, OS: "linux", Facts: Facts{Limits: []Limit{{Name: "RLIMIT_NOFILE", Max: most, Used: most}}}}
+	}
+	for _, tt := range []struct {
+		f    Failure
+		want string
+	}{
+		{exits("no licence"), "see to what its last words complain of"},
+		{exits(""), "look for os.Exit"},
+		{program(exits("no licence")), "see to what the program's last words complain of"},
+		{held(true), "close that listener"},
+		{held(false), "if that process is not needed: kill 7"},
+		{unready("127.0.0.1:80"), "have it listen where it is asked, 127.1.1.1:80: {{.Listen"},
+		{unready("127.1.1.1:80"), "see in its answer and its log"},
+		{unready(), "if it is only slow"},
+		{size("the limit of 12 open files (ulimit -n)"), "raise the limit of open files: ulimit -n"},
+		{size("the limit of 12 processes (ulimit -u)"), "raise the limit of processes: ulimit -u"},
+		{size("resources.max_nodes_on_machine"), "raise max_nodes_on_machine"},
+		{size("512 MiB of memory"), "run the test on a larger machine"},
+		{files(64), "raise the limit, which is very low"},
+		{files(4096), "look for what the tests do not close"},
+		{Failure{Phase: PhaseExec, Path: "/a b/it's", Err: syscall.EACCES, OS: "linux"}, `chmod +x '/a b/it'\''s'`},
+	} {
+		if d := Diagnose(tt.f); len(d.Remedies) == 0 || !strings.HasPrefix(d.Remedies[0], tt.want) {
+			t.Errorf("%s: %q; want %q first", d.Code, d.Remedies, tt.want)
+		}
+	}
+}
+
 // looseEnd is a fact that was not filled in.
 var looseEnd = regexp.MustCompile(`\{[a-z-]+\}`)
 
@@ -209,11 +276,13 @@ func TestText(t *testing.T) {
 	want := `dist: cannot start 3 nodes for TestLeader: node-2 exited before it answered (exit status 3)   [DIST-NODE-EXIT-EARLY]
     cause:    it ended by itself; its last words: line 22
     evidence: exit status 3 after 4.1ms
+              phase: handshake, from the start of the process to its first answer
               pid of node-2: 4711
               | … (2 lines before)
               | ` + strings.Join(log[2:22], "\n              | ") + `
-    remedy:   run what happens before any test by itself, without dist: go test -run '^$' .
+    remedy:   see to what its last words complain of, or have the init function that exits not do so on a node
               look for os.Exit, log.Fatal and syscalls in init functions and package variables of the tests and what they import
+              run what happens before any test by itself, without dist: go test -run '^$' .
               for a program, start it by hand with the arguments that distributed.toml gives it
     instead:  tried 3 times (100ms, 200ms, 400ms apart)
     more:     docs/diagnoses.md#dist-node-exit-early`
@@ -234,7 +303,7 @@ func TestJSON(t *testing.T) {
 	}
 	want := map[string]any{
 		"code": "DIST-EXEC-BUSY", "title": "the file is still being written", "problem": "cannot start node-1: /x is still open for writing",
-		"cause": "some process has /x open for writing", "evidence": []any{syscall.ETXTBSY.Error()},
+		"cause": "some process has /x open for writing", "evidence": []any{syscall.ETXTBSY.Error(), "phase: exec, the starting of the process"}, "phase": "exec",
 		"remedies": []any{"write the program under another name and rename it when it is complete"},
 		"retry":    true, "retry_after": "50ms", "retry_after_ns": 5e7, "reduce": false, "skip": false,
 		"error": syscall.ETXTBSY.Error(), "more": "docs/diagnoses.md#dist-exec-busy",

@@ -19,6 +19,7 @@ type Diagnosis struct {
 	Cause      string        `json:"cause"`              // why, as far as the evidence shows
 	Evidence   []string      `json:"evidence,omitempty"` // what was measured, one fact a line; lines of a log begin with "| "
 	Remedies   []string      `json:"remedies,omitempty"` // what to do, most likely first
+	Phase      Phase         `json:"phase,omitempty"`    // where in the life of a cluster it failed
 	Fallback   string        `json:"fallback,omitempty"` // what was done instead
 	Retry      bool          `json:"retry"`              // the cause can pass by itself
 	RetryAfter time.Duration `json:"-"`                  // when a retry makes sense; see MarshalJSON
@@ -100,6 +101,7 @@ type Failure struct {
 	Code    Code          // decides the diagnosis, where the caller knows it; "": found from the rest
 	Op      string        // what was being done: "start 3 nodes for TestLeader"
 	Node    string        // "node-2", where one node is concerned
+	Alike   []string      // other nodes that failed for the same cause
 	Err     error         // what the system, or the layer below, said
 	Exit    *Exit         // the node's process has ended
 	Path    string        // the file or directory concerned

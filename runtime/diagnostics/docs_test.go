@@ -42,6 +42,10 @@ diagnosis, then the cause, the evidence, what to do, and what was done instead.
 %s
 ` + "```" + `
 
+Several nodes that fail for one cause are one message, and what keeps many tests of a package from having a cluster is
+told whole by the first: the others name the code, the cause and that test. [When something goes wrong](failures.md) says
+what else is told, what is kept, and where.
+
 Below is every diagnosis by its code. Words in capitals in a cause or a remedy (PATH, ADDRESS, …) stand for what the message fills in.
 A remedy that is for one operating system is shown only there.
 
@@ -55,6 +59,7 @@ As JSON (in reports, and wherever ` + "`-json`" + ` is given) a diagnosis is an 
 | ` + "`cause`" + ` | why, as far as the evidence shows |
 | ` + "`evidence`" + ` | what was measured: strings, one fact each; lines of a node's log begin with ` + "`| `" + ` |
 | ` + "`remedies`" + ` | what to do, most likely first: strings |
+| ` + "`phase`" + ` | where in the life of a cluster: ` + "`configuration`, `bootstrap`, `limits`, `prepare`, `exec`, `handshake`, `call`, `stop`" + ` |
 | ` + "`fallback`" + ` | what was done instead, if anything was |
 | ` + "`retry`" + ` | whether the cause can pass by itself |
 | ` + "`retry_after`" + `, ` + "`retry_after_ns`" + ` | when a retry makes sense: as text (` + "`100ms`" + `) and in nanoseconds; absent if it does not |

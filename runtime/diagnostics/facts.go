@@ -17,10 +17,21 @@ type Facts struct {
 	WorkDir     *Directory  // the same for Failure.Dir
 	User        string      // who this process is: "uid 1000"
 	Process     *Process    // the node's process, where it still runs
+	Names       []string    // what local names are, and the loopback interfaces: "localhost is 127.0.0.1"
+	Listening   []string    // the addresses that the node's process listens on; nil if unknown
 	Load        string      // how busy the machine is: "load average 7.9 on 2 processors"
 	OOMKills    *uint64     // as the function OOMKills
 	Missing     []string    // what could not be learnt, and why
 }
+
+// EnvRun is in the environment of nodes, and so of what they start: the id of
+// their run, a slash, and the node's own.
+const EnvRun = "DIST_RUN_ID"
+
+// RunEnded reports whether a run of this user's has ended without having cleaned
+// up. What starts nodes sets it: it knows where runs are entered. Where it is nil
+// nothing is said of that.
+var RunEnded func(run string) bool
 
 // A Holder is a process with a socket on an address somebody else wants.
 type Holder struct {
@@ -31,6 +42,8 @@ type Holder struct {
 	Local   string    // the socket's own address: "0.0.0.0:7000"
 	State   string    // "LISTEN", "TIME_WAIT", …
 	Self    bool      // it is this very process
+	Run     string    // the id of the run of distributed tests that it comes from, "" if from none (Linux)
+	Ended   bool      // that run has: the process is left over from it
 }
 
 // A Limit is one bound the system sets, and how much of it is used.
@@ -123,6 +136,12 @@ func (h Holder) String() string {
 	}
 	if !h.Started.IsZero() {
 		fmt.Fprintf(&b, ", started %s", h.Started.Format(time.DateTime))
+	}
+	switch {
+	case h.Run != "" && h.Ended:
+		fmt.Fprintf(&b, ", left over from run %s, which has ended", h.Run)
+	case h.Run != "":
+		fmt.Fprintf(&b, ", of run %s", h.Run)
 	}
 	return b.String()
 }

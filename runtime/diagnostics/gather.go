@@ -158,6 +158,13 @@ func probes(f *Failure) []probe {
 		})
 	}
 
+	if code == AddrUnavailable || code == AddrPermission || asksForName(f, log) {
+		add("the local names", func(ctx context.Context) (func(*Facts), error) {
+			names, err := localNames(ctx)
+			return func(facts *Facts) { facts.Names = names }, err
+		})
+	}
+
 	switch code {
 	case LimitFiles:
 		limits("the limit of open files", fileLimits)

@@ -21,6 +21,11 @@ type logTail struct {
 	ranTests   bool   // it ran tests instead of becoming a node
 	condition  condition
 	address    string // the address that condition is about
+	hostname   string // the name that does not resolve
+	resolve    string // what was said about it
+	recursion  string // it was started by itself, and that by itself: how often
+	blocked    string // where its main goroutine was when it was asked to tell: "[select] in example.com/p.wait"
+	waits      bool   // that is in package initialization, waiting for something
 	last       string // the last line that says something
 }
 
@@ -29,6 +34,9 @@ const (
 	maxTail  = 20 // lines of an ordinary log
 	maxStack = 30 // lines of a goroutine or a race report
 	maxWidth = 400
+
+	lastWords   = 20 // lines in which a condition counts
+	beforePanic = 5  // and above a panic: the C library's and the runtime's own words
 )
 
 // readLog never fails: what it does not recognize it leaves as lines.
@@ -46,6 +54,8 @@ func readLog(lines []string) *logTail {
 			l.last = strings.TrimSpace(line)
 		}
 		switch {
+		case l.panicFrom < 0 && strings.HasPrefix(line, "SIGQUIT: "):
+			l.readStacks(i)
 		case l.panicFrom < 0 && isPanic(line):
 			l.readPanic(i)
 		case l.raceFrom < 0 && strings.HasPrefix(line, "WARNING: DATA RACE"):
@@ -56,31 +66,72 @@ func readLog(lines []string) *logTail {
 		if _, name, ok := strings.Cut(line, "flag provided but not defined: "); ok {
 			l.flag = strings.TrimSpace(name)
 		}
-		for text, c := range wordings {
-			if strings.Contains(line, text) {
-				l.condition, l.address = c, addressIn(line)
-			}
+		if strings.Contains(line, ranTests) {
+			l.ranTests = true
+		}
+		if _, n, ok := strings.Cut(line, startedItself); ok {
+			l.recursion, _, _ = strings.Cut(strings.TrimSpace(n), ":")
 		}
 	}
+	l.readConditions()
 	return l
 }
 
+// readConditions looks for what the system answered, in the words that were the
+// last, or that came with the panic: earlier ones may have been got over.
+func (l *logTail) readConditions() {
+	from := max(0, len(l.lines)-lastWords)
+	if l.panicFrom >= 0 {
+		from = min(from, max(0, l.panicFrom-beforePanic))
+	}
+	for i, line := range l.lines[from:] {
+		if l.panicFrom >= 0 && from+i >= l.panicTo {
+			break
+		}
+		if m := lookup.FindStringSubmatch(line); m != nil {
+			l.condition, l.hostname, l.resolve = nameUnknown, m[1], strings.TrimSpace(m[0])
+		}
+		for _, w := range wordings {
+			if strings.Contains(line, w.text) {
+				l.condition, l.address = w.is, addressIn(line)
+				break
+			}
+		}
+	}
+}
+
+// What dist itself says in a node's log, and is looked for there.
+const (
+	ranTests      = "but its TestMain has run the tests"
+	startedItself = "this test binary has been started by itself "
+)
+
+// lookup is how package net says that a name does not resolve.
+var lookup = regexp.MustCompile(`lookup ([\w.-]+)(?: on \S+)?: (?:no such host|server misbehaving|Temporary failure in name resolution|dial udp|read udp|i/o timeout).*`)
+
 // wordings are how programs, Go's and others', put into words what the system
-// answered them.
-var wordings = map[string]condition{
-	"address already in use":           addressInUse,
-	"Address already in use":           addressInUse,
-	"Only one usage of each socket":    addressInUse,
-	"can't assign requested address":   addressNotAvailable,
-	"cannot assign requested address":  addressNotAvailable,
-	"no space left on device":          noSpace,
-	"No space left on device":          noSpace,
-	"too many open files in system":    tooManyFilesSystem,
-	"cannot allocate memory":           noMemory,
-	"Cannot allocate memory":           noMemory,
-	"runtime: cannot allocate memory":  noMemory,
-	"fatal error: out of memory":       noMemory,
-	"fatal error: runtime: out of mem": noMemory,
+// answered them. The first one that a line has counts.
+var wordings = []struct {
+	text string
+	is   condition
+}{
+	{"address already in use", addressInUse},
+	{"Address already in use", addressInUse},
+	{"Only one usage of each socket", addressInUse},
+	{"can't assign requested address", addressNotAvailable},
+	{"cannot assign requested address", addressNotAvailable},
+	{"bind: permission denied", addressForbidden},
+	{"no space left on device", noSpace},
+	{"No space left on device", noSpace},
+	{"too many open files in system", tooManyFilesSystem},
+	{"failed to create new OS thread", tryAgain},
+	{"pthread_create failed: Resource temporarily unavailable", tryAgain},
+	{"fork: Resource temporarily unavailable", tryAgain},
+	{"cannot allocate memory", noMemory},
+	{"Cannot allocate memory", noMemory},
+	{"fatal error: out of memory", noMemory},
+	{"fatal error: runtime: out of mem", noMemory},
+	{"failed to reserve page summary memory", noMemory},
 }
 
 // hostPort finds "127.0.0.1:80", "[::1]:80" and ":80" in a sentence.
@@ -98,7 +149,7 @@ func addressIn(text string) string {
 
 func isPanic(line string) bool {
 	return strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ") ||
-		strings.HasPrefix(line, "SIGSEGV: ") || strings.HasPrefix(line, "SIGQUIT: ") || strings.HasPrefix(line, "SIGABRT: ")
+		strings.HasPrefix(line, "SIGSEGV: ") || strings.HasPrefix(line, "SIGABRT: ")
 }
 
 // readPanic reads the panic that begins on line i: its message, and its first
@@ -124,6 +175,48 @@ func (l *logTail) readPanic(i int) {
 	}
 	l.panicTo = end
 }
+
+// readStacks reads what the Go runtime prints of all goroutines when it is asked
+// to, from line i on: the one that matters is the first, in which packages are
+// initialized and TestMain runs.
+func (l *logTail) readStacks(i int) {
+	for k := i + 1; k < len(l.lines); k++ {
+		if !strings.HasPrefix(l.lines[k], "goroutine 1 ") {
+			continue
+		}
+		_, state, _ := strings.Cut(l.lines[k], "[")
+		state, _, _ = strings.Cut(state, "]")
+		state, _, _ = strings.Cut(state, ",") // how long
+		l.panicFrom, l.panicTo = k, len(l.lines)
+		for j := k + 1; j < len(l.lines); j++ {
+			line := l.lines[j]
+			if strings.TrimSpace(line) == "" {
+				l.panicTo = j
+				return
+			}
+			if strings.HasPrefix(line, "\t") || strings.HasPrefix(line, "created by ") {
+				continue
+			}
+			l.readFrame(line)
+			fn := line
+			if n := strings.LastIndexByte(line, '('); n > 0 {
+				fn = line[:n]
+			}
+			if l.blocked == "" && strings.ContainsAny(strings.Split(fn, "/")[0], ".") && !standard.MatchString(fn) {
+				l.blocked = fmt.Sprintf("[%s] in %s", state, fn)
+				if j+1 < len(l.lines) {
+					pos, _, _ := strings.Cut(strings.TrimSpace(l.lines[j+1]), " +0x")
+					l.blocked += " at " + pos
+				}
+			}
+			l.waits = l.initFunc != "" && state != "running" && state != "runnable" && state != "sleep"
+		}
+		return
+	}
+}
+
+// standard are functions of the packages that only wait for others'.
+var standard = regexp.MustCompile(`^(runtime|time|sync|syscall|os|net|io|bufio|internal|golang\.org/x/sys)[./]`)
 
 // initFrame is how the compiler names init functions (init.0, init.1, …) and
 // the one that initializes package variables.

@@ -153,10 +153,14 @@ func (k kernel) holders(ctx context.Context, network, address string) ([]Holder,
 			for _, i := range k.socketsOf(pid, byLink) {
 				seen[i] = true
 				s := found[i]
-				hs = append(hs, Holder{
+				h := Holder{
 					PID: pid, Command: k.command(pid), Started: k.started(pid), UID: s.uid,
 					Local: s.local.String(), State: s.state, Self: pid == os.Getpid(),
-				})
+				}
+				if h.Run = k.run(pid); h.Run != "" && !h.Self && RunEnded != nil {
+					h.Ended = RunEnded(h.Run)
+				}
+				hs = append(hs, h)
 			}
 		}
 	}
@@ -248,6 +252,22 @@ func parseHexAddr(text string) (netip.AddrPort, bool) {
 }
 
 // Processes.
+
+// run is the id of the run of distributed tests that a process comes from. It
+// can be read of this user's processes alone.
+func (k kernel) run(pid int) string {
+	text, err := k.read(fmt.Sprintf("/proc/%d/environ", pid))
+	if err != nil {
+		return ""
+	}
+	for v := range strings.SplitSeq(text, "\x00") {
+		if id, ok := strings.CutPrefix(v, EnvRun+"="); ok {
+			run, _, _ := strings.Cut(id, "/")
+			return run
+		}
+	}
+	return ""
+}
 
 // command is the command line of a process, cut to what is readable, or its
 // name in brackets if it has none.

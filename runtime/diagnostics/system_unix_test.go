@@ -216,7 +216,7 @@ func TestKilled(t *testing.T) {
 	cmd.Wait()
 	f := Failure{Phase: PhaseCall, Node: "node-1", Exit: exitStatus(cmd.ProcessState), OOMBefore: before}
 	measure(t, &f)
-	d := check(t, f, NodeSignal, "it got killed, which dist did not send")
+	d := check(t, f, NodeSignal, "it got SIGKILL, which dist did not send")
 	if !strings.Contains(d.Problem, "node-1 was ended from outside (signal: killed)") {
 		t.Error(d.Problem)
 	}

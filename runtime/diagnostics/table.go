@@ -27,6 +27,8 @@ const (
 	NodeTestMain         Code = "DIST-NODE-TESTMAIN"
 	NodeHandshakeTimeout Code = "DIST-NODE-HANDSHAKE-TIMEOUT"
 	NodeNoChannel        Code = "DIST-NODE-NO-CHANNEL"
+	NodeChannel          Code = "DIST-NODE-CHANNEL"
+	NodeRecursion        Code = "DIST-NODE-RECURSION"
 	NodeExit             Code = "DIST-NODE-EXIT"
 	NodeSignal           Code = "DIST-NODE-SIGNAL"
 	NodeOutOfMemory      Code = "DIST-NODE-OUT-OF-MEMORY"
@@ -39,6 +41,7 @@ const (
 	AddrExhausted   Code = "DIST-ADDR-EXHAUSTED"
 	AddrUnavailable Code = "DIST-ADDR-UNAVAILABLE"
 	AddrPermission  Code = "DIST-ADDR-PERMISSION"
+	AddrResolve     Code = "DIST-ADDR-RESOLVE"
 
 	LimitFiles       Code = "DIST-LIMIT-FILES"
 	LimitFilesSystem Code = "DIST-LIMIT-FILES-SYSTEM"
@@ -75,6 +78,7 @@ const (
 	ClusterUnfit       Code = "DIST-CLUSTER-UNFIT"
 	ClusterUnreachable Code = "DIST-CLUSTER-UNREACHABLE"
 	ClusterVersion     Code = "DIST-CLUSTER-VERSION"
+	ClusterRefused     Code = "DIST-CLUSTER-REFUSED"
 
 	ProgramBuild     Code = "DIST-PROGRAM-BUILD"
 	ProgramNotReady  Code = "DIST-PROGRAM-NOT-READY"
@@ -171,6 +175,7 @@ var table = []*row{
 		evidence: "the system's error, whether the file exists",
 		remedies: []remedy{
 			{"", "check the name: for a program, `command` in [program.NAME] of distributed.toml; a bare name is looked up in PATH"},
+			{"", "put the file there, if it is the name that is right: install the program, or build it again"},
 			{"unix", "if the file lay in the temporary directory, keep cleaners away from it, or build elsewhere: GOTMPDIR=DIR go test ./..."},
 			{"windows", "if a virus scanner removed the file, exempt the directory that GOTMPDIR names"},
 		},
@@ -211,9 +216,10 @@ var table = []*row{
 		title:    "the file lies on a file system mounted noexec",
 		problem:  "{path} may not be executed",
 		causes:   []string{"{mount} is mounted noexec: nothing on it can be started"},
-		explain:  "Some hardened systems mount /tmp or home directories with the option noexec. `go test` builds test binaries under GOTMPDIR (by default TMPDIR, or /tmp) and could not run them either, so this concerns programs, and test binaries that were moved.",
+		explain:  "Some hardened systems mount /tmp or home directories with the option noexec. `go test` builds test binaries under GOTMPDIR (by default TMPDIR, or /tmp) and could not run them either, so this concerns programs, and test binaries that were moved. What dist builds from the `package` of a program is in the user's cache directory.",
 		evidence: "the mount flags of the file system that the file is on",
 		remedies: []remedy{
+			{"", "have programs built in another place: XDG_CACHE_HOME=DIR go test ./...{if-built}"},
 			{"", "put the file elsewhere, or build elsewhere: GOTMPDIR=$HOME/tmp go test ./..."},
 			{"unix", "as root: mount -o remount,exec {mount}"},
 		},
@@ -266,8 +272,10 @@ var table = []*row{
 		explain:  "The process was started and ended before it was ready. For a node of the test binary, that is within package initialization, flag parsing or TestMain; for a program, its own log says why.",
 		evidence: "exit status or signal, how long it lived, the last lines of its log",
 		remedies: always(
-			"run what happens before any test by itself, without dist: go test -run '^$' .",
+			"see to what the program's last words complain of, or start it by hand as dist did: the command is in the evidence{if-program}",
+			"see to what its last words complain of, or have the init function that exits not do so on a node{if-spoke}{if-binary}",
 			"look for os.Exit, log.Fatal and syscalls in init functions and package variables of the tests and what they import",
+			"run what happens before any test by itself, without dist: go test -run '^$' .",
 			"for a program, start it by hand with the arguments that distributed.toml gives it",
 		),
 		retry: 100 * time.Millisecond,
@@ -279,8 +287,9 @@ var table = []*row{
 		explain:  "Nodes run the test binary again, and with it every init function and package variable. One of them panicked: often because it wants something that only one process can have (a port, a lock file, a registration), or that an environment variable or the working directory provides.",
 		evidence: "the panic and its first goroutine, in the node's log",
 		remedies: always(
-			"run the test binary's init code by itself: go test -run '^$' .",
+			"correct {initfunc}; if it takes what only one process can have, take that in the test, or in the function that the node runs",
 			"if init takes something that only one process can have, take it in the test, or in the function that the node runs",
+			"run the test binary's init code by itself: go test -run '^$' .",
 		),
 	}, {
 		code:     NodeFlags,
@@ -290,6 +299,7 @@ var table = []*row{
 		explain:  "Something parsed the command line before the test binary became a node: an init function or a TestMain that calls flag.Parse, or a program whose `args` do not fit its version.",
 		evidence: "exit status 2 and the flag package's message in the node's log",
 		remedies: always(
+			"take {flag} out of `args` in [program.{name}] of distributed.toml, or use a version of the program that has it{if-program}",
 			"do not call flag.Parse in an init function; in a TestMain of your own, do it in the Run method that you pass to dist.Main",
 			"for a program, compare `args` in distributed.toml with its -help",
 		),
@@ -306,15 +316,23 @@ var table = []*row{
 			"go vet -vettool=$(which distvet) . reports such a TestMain, with the fix",
 		),
 	}, {
-		code:     NodeHandshakeTimeout,
-		title:    "a node did not answer in time",
-		problem:  "{node} did not answer within {limit}",
-		causes:   []string{"it is stopped: by SIGSTOP or a debugger{if-stopped}", "it runs, but something before its first answer blocks or is slow; its last words: {lastlog}", "it runs, but something before its first answer (package init, TestMain, the program's own start) blocks or is slow"},
+		code:    NodeHandshakeTimeout,
+		title:   "a node did not answer in time",
+		problem: "{node} did not answer within {limit}",
+		causes: []string{
+			"it is stopped: by SIGSTOP, a debugger, or because it wanted to read from the terminal{if-stopped}",
+			"{initfunc} had not returned: {blocked}",
+			"something before its first answer had not returned: {blocked}",
+			"it runs, but something before its first answer blocks or is slow; its last words: {lastlog}",
+			"it runs, but something before its first answer (package init, TestMain, the program's own start) blocks or is slow",
+		},
 		explain:  "The process is alive but has not reported ready. Usually an init function waits for something (a network, a lock that the test process holds, standard input), a program takes longer than `ready.timeout`, or the machine is so busy that nothing gets on.",
-		evidence: "how long was waited, the last lines of the node's log; on Linux what its process does, the load and memory of the machine",
+		evidence: "how long was waited, the stacks of the node's goroutines and the last lines of its log; on Linux what its process does, the load and memory of the machine",
 		remedies: always(
+			"keep the node from being stopped: no SIGSTOP in an init function, no debugger that waits{if-stopped}",
+			"if it waits for what a node does not have, leave that to the test: {initfunc} runs on every node{if-waits}",
+			"give it longer: DIST_CLUSTER_START_TIMEOUT=1m, start_timeout in [cluster] of distributed.toml, or timeout=1m in the directive",
 			"run what happens before any test by itself and see whether it ends: go test -run '^$' -timeout 30s .",
-			"give it longer: start_timeout in [cluster] of distributed.toml, DIST_CLUSTER_START_TIMEOUT=1m, or timeout=1m in the directive",
 			"for a program, check that `ready` in distributed.toml describes what it really answers",
 		),
 		retry:  time.Second,
@@ -329,6 +347,27 @@ var table = []*row{
 		remedies: always(
 			"if you start the test binary yourself, do not hand it an environment copied from a node's first moments",
 			"if `go test -exec` or another wrapper starts it, let descriptors above 2 through",
+		),
+	}, {
+		code:     NodeChannel,
+		title:    "something else than the node's control channel was written to it",
+		problem:  "what {node} sent makes no sense",
+		causes:   []string{"something on the node wrote to its control channel, which is descriptor 3: {err}", "something on the node wrote to its control channel, which is descriptor 3"},
+		explain:  "A node and its test process talk over descriptor 3 of the node. Code that takes that number for something else, because it was so when it ran alone (a socket handed over by a supervisor, a pipe of its own), writes into the middle of it.",
+		evidence: "what could not be read, the last lines of the node's log",
+		remedies: always(
+			"look for code that uses a descriptor by its number, os.NewFile(3, …) or a LISTEN_FDS protocol, in init functions and what they import, and keep it from running on nodes",
+			"see what the node does with its descriptors: strace -f -e trace=write go test ./...",
+		),
+	}, {
+		code:     NodeRecursion,
+		title:    "the test binary starts itself again and again",
+		problem:  "{node} started this test binary again, and that itself again",
+		causes:   []string{"code that runs before TestMain, or instead of dist.Main, starts os.Args[0] or os.Executable(), in every process anew: {recursion}", "code that runs before TestMain, or instead of dist.Main, starts os.Args[0] or os.Executable(), in every process anew"},
+		explain:  "A package that runs its test binary again as a helper process must tell the two apart before it does so, or every process starts one more. After a few generations dist stops the binary.",
+		evidence: "how many of them have started each other, the last lines of the node's log",
+		remedies: always(
+			"have the code that starts the test binary again not run in what it has started, nor on nodes: set a variable in the child's environment and look for it first",
 		),
 	}, {
 		code:     NodeExit,
@@ -363,6 +402,7 @@ var table = []*row{
 		explain:  "Memory was used up, that of the machine or of the control group (container, CI job) that the test runs in, and the kernel's OOM killer ended the node. Fewer nodes, or ones that start with less, may fit.",
 		evidence: "SIGKILL, and the kernel's count of memory kills having grown since the node started",
 		remedies: []remedy{
+			{"linux", "give the container or CI job more memory than the {cgroup-memory-max} of its control group"},
 			{"", "ask for fewer nodes, or let fewer tests run at once: go test -p 1 -parallel 1 ./..."},
 			{"", "do without the race detector (each node takes five to ten times the memory), or set GOMEMLIMIT"},
 			{"linux", "raise the memory limit of the container or CI job; see what it is: cat /sys/fs/cgroup/memory.max"},
@@ -376,7 +416,7 @@ var table = []*row{
 		causes:   []string{"{panic}", "a goroutine of the node panicked"},
 		explain:  "A goroutine on the node panicked, or the Go runtime gave up (deadlock, concurrent map writes, stack overflow), and that ended the whole process. (A panic of the called function itself is caught and returned by Call; this is one in another goroutine.)",
 		evidence: "the panic and its first goroutine, in the node's log",
-		remedies: always("read the first goroutine below: its topmost line outside the runtime is where it happened", "see the whole log of the node: -v, or keep = \"always\" in [artifacts] of distributed.toml"),
+		remedies: always("read the first goroutine in the evidence: its topmost line outside the runtime is where it happened", "see the whole log of the node: -v, or keep = \"always\" in [artifacts] of distributed.toml"),
 	}, {
 		code:     NodeRace,
 		title:    "the race detector stopped a node",
@@ -384,7 +424,7 @@ var table = []*row{
 		causes:   []string{"{race}", "the race detector reported a data race on the node"},
 		explain:  "The tests run with -race, and nodes with them. A node that saw a data race ends with status 66, and the test that used it fails, as it would if the race had been in the test process.",
 		evidence: "exit status 66, and the detector's report in the node's log",
-		remedies: always("read the report below: it names both accesses and where their goroutines were started", "stop at the first race, with its stacks intact: GORACE=halt_on_error=1 go test -race ./..."),
+		remedies: always("read the report in the evidence: it names both accesses and where their goroutines were started", "stop at the first race, with its stacks intact: GORACE=halt_on_error=1 go test -race ./..."),
 	}, {
 		code:    NodeHung,
 		title:   "a node does not answer",
@@ -412,7 +452,7 @@ var table = []*row{
 		evidence: "exit status or signal, the last lines of the node's log",
 		remedies: always(
 			"if the node is meant to end, end it from the test: Node.Stop or Node.Kill",
-			"otherwise find out why it ended: its log is below; end the test with Cluster.WaitHealthy to notice in time",
+			"otherwise find out why it ended: its log is in the evidence; end the test with Cluster.WaitHealthy to notice in time",
 		),
 	},
 
@@ -424,15 +464,20 @@ var table = []*row{
 		problem: "{address} is in use",
 		causes: []string{
 			"this very process (pid {pid}) listens on {holding} and did not close it{if-self}",
+			"pid {pid} ({command}), which is left over from a run of distributed tests that was killed, has {holding}{if-leftover}",
+			"pid {pid} ({command}), which a run of distributed tests has started, has {holding}{if-running}",
 			"pid {pid} ({command}) has {holding}",
 			"a process of another user (uid {holder-uid}) has {holding}",
 			"another process has {address}; it could not be found out which",
 			"another process has the address",
 		},
 		explain:  "Another socket is bound to the address that a node was to listen on. A listener on the wildcard address (0.0.0.0 or ::) takes its port on every loopback address too. dist's own nodes never collide with each other; this is a program outside, or a port fixed by hand.",
-		evidence: "who holds the address: PID, command and start time (Linux, from /proc)",
+		evidence: "who holds the address: PID, command, start time, and the run of distributed tests that it comes from (Linux, from /proc)",
 		remedies: []remedy{
-			{"unix", "if that process is not needed: kill {pid}"},
+			{"linux", "end what killed runs have left behind: dist clean (only what provably is such; the next run does the same){if-leftover}"},
+			{"linux", "let that run end first, or give each its own addresses: name a port in the directive (ports=NAME){if-running}"},
+			{"", "close that listener, or have it in the test, or in the function that the node runs: what init functions and package variables take is taken once by every node, too{if-self}"},
+			{"unix", "if that process is not needed: kill {pid}{if-other}"},
 			{"linux", "find the holder (as root, other users' too): ss -ltnp 'sport = :{port}'"},
 			{"darwin", "find the holder: lsof -nP -iTCP:{port} -sTCP:LISTEN"},
 			{"windows", "find the holder: netstat -ano | findstr :{port}"},
@@ -460,10 +505,11 @@ var table = []*row{
 		code:     AddrUnavailable,
 		title:    "this machine does not have the address",
 		problem:  "{address} is not an address of this machine",
-		causes:   []string{"{address} belongs to no interface here", "{err}"},
+		causes:   []string{"the loopback interface is down, or has lost its addresses{if-unreachable}", "{address} belongs to no interface here", "{err}"},
 		explain:  "Nodes get loopback addresses of their own where every address in 127.0.0.0/8 works, as it does on Linux. Elsewhere only 127.0.0.1 does, unless others were added by hand.",
-		evidence: "the system's error",
+		evidence: "the system's error, the loopback interfaces, and what localhost and this host's name are",
 		remedies: []remedy{
+			{"linux", "as root, bring the loopback interface up: ip link set lo up{if-unreachable}"},
 			{"", "use distinct ports on 127.0.0.1 instead: addresses = \"ports\" in [network] of distributed.toml, or DIST_NETWORK_ADDRESSES=ports"},
 			{"linux", "see that the loopback interface is up and has 127.0.0.1/8: ip address show lo"},
 			{"darwin", "or add the address, as root: ifconfig lo0 alias {host} up"},
@@ -476,10 +522,24 @@ var table = []*row{
 		explain:  "Ports below 1024 need privileges on most systems; Windows reserves ranges of ports; security policies can forbid any.",
 		evidence: "the system's error, the port",
 		remedies: []remedy{
+			{"", "give the program a port that anybody may use: {{.Listen \"PORT\"}} in its `args`, and PORT in its `ports`{if-program}"},
 			{"", "name a port in the directive (ports=NAME) and listen on Local.ListenAddr(NAME) instead of a fixed number"},
 			{"linux", "or allow low ports: sysctl net.ipv4.ip_unprivileged_port_start=80"},
 			{"windows", "see which ports are reserved: netsh int ipv4 show excludedportrange tcp"},
 		},
+	}, {
+		code:     AddrResolve,
+		title:    "a host name does not resolve",
+		problem:  "{hostname} has no address",
+		causes:   []string{"{hostname} is in neither /etc/hosts nor the DNS: {resolve}{if-hosts}", "{resolve}", "{err}"},
+		explain:  "A node looks for the address of a host name and is told that there is none. dist's own addresses are numbers and need no names; this is one in the `args` or the configuration of a program, or in the tests. Slim containers are known for a /etc/hosts without localhost.",
+		evidence: "the node's words, the line of /etc/hosts that is missing",
+		remedies: []remedy{
+			{"unix", "add it to /etc/hosts: 127.0.0.1 localhost{if-localhost}"},
+			{"", "use a number instead of the name: {{.Listen \"PORT\"}} and {{.Addr \"PORT\"}} in `args`, Local.ListenAddr(PORT) in tests"},
+			{"unix", "see what it resolves to: getent hosts {hostname}"},
+		},
+		retry: time.Second,
 	},
 
 	// LIMIT
@@ -495,6 +555,7 @@ var table = []*row{
 		explain:  "Every node takes a few descriptors of the test process, and so does every connection of the test itself. The process has reached its limit (RLIMIT_NOFILE); Go has raised the soft limit to the hard one already, so either the hard limit is low or something leaks.",
 		evidence: "RLIMIT_NOFILE, the number of open descriptors, and of what kinds they are",
 		remedies: []remedy{
+			{"unix", "raise the limit, which is very low: ulimit -n 1024; if the hard one is lower (ulimit -Hn), /etc/security/limits.conf or --ulimit nofile= of the container sets it{if-files-low}"},
 			{"", "look for what the tests do not close: connections, response bodies, files; the evidence says which kind there is most of"},
 			{"linux", "raise the limit: ulimit -Hn shows it; /etc/security/limits.conf, LimitNOFILE= of the service or --ulimit nofile= of the container sets it"},
 			{"darwin", "raise the limit: ulimit -n 10240, and launchctl limit maxfiles"},
@@ -523,8 +584,8 @@ var table = []*row{
 		explain:  "The system refused to start a process because the user (RLIMIT_NPROC, which counts threads too) or the system has as many as allowed. A Go process has a handful of threads, more on machines with many cores.",
 		evidence: "RLIMIT_NPROC, the user's threads, the system's limits",
 		remedies: []remedy{
+			{"linux", "raise the limit: ulimit -u 4096; if the hard one is lower (ulimit -Hu), /etc/security/limits.conf or LimitNPROC= of the service sets it"},
 			{"unix", "see what runs, and end what is left over: ps -u $(id -u) -o pid,etime,args"},
-			{"linux", "raise the limit: ulimit -u shows it; /etc/security/limits.conf or LimitNPROC= of the service sets it"},
 			{"darwin", "raise the limit: ulimit -u 2000; sysctl kern.maxprocperuid shows the most there can be"},
 			{"", "let fewer tests run at once: go test -p 1 -parallel 1 ./..."},
 		},
@@ -551,11 +612,13 @@ var table = []*row{
 		causes: []string{
 			"the control group has used {cgroup-memory-used} of {cgroup-memory-max}{if-cgroup-memory-full}",
 			"the machine has used {memory-used} of {memory-max}{if-memory-full}",
+			"neither the machine nor a control group is short of memory: the process may have no more address space (ulimit -v){if-address-space}",
 			"the system has no memory to give",
 		},
 		explain:  "The system refused memory for a new process: that of the machine or the control group is used up, or a limit of address space (ulimit -v) or of overcommitment is reached.",
 		evidence: "memory of the machine and of the control group, and their use",
 		remedies: []remedy{
+			{"unix", "let it have as much address space as it likes, in the shell or script that starts it: ulimit -v unlimited{if-address-space}"},
 			{"", "ask for fewer nodes, or let fewer tests run at once: go test -p 1 -parallel 1 ./..."},
 			{"", "do without the race detector: each node takes five to ten times the memory with it"},
 			{"linux", "raise the memory limit of the container or CI job; see ulimit -v and sysctl vm.overcommit_memory"},
@@ -584,7 +647,7 @@ var table = []*row{
 		evidence: "mode and owner of the directory (or the nearest above it), and the user that the test runs as",
 		remedies: []remedy{
 			{"", "name a temporary directory of your own: TMPDIR=DIR go test ./..."},
-			{"unix", "if it should be yours (an earlier run as root, perhaps): sudo chown -R $(id -u) {path}"},
+			{"unix", "if it should be yours (an earlier run as root, perhaps): sudo chown -R $(id -u) {dir}"},
 			{"unix", "see that HOME, XDG_CACHE_HOME and TMPDIR name directories of this user"},
 			{"windows", "see that LOCALAPPDATA and TEMP name directories of this user"},
 		},
@@ -600,8 +663,8 @@ var table = []*row{
 		explain:  "The file system on which nodes keep data and logs has no space or no inode left, or the user's quota is used up.",
 		evidence: "free space and inodes of the file system",
 		remedies: []remedy{
-			{"", "make room: go clean -cache -testcache"},
 			{"", "use another file system: TMPDIR=DIR go test ./..."},
+			{"", "make room: go clean -cache -testcache"},
 			{"unix", "see what is full: df -h {dir}; df -i {dir}; quota"},
 		},
 	}, {
@@ -726,7 +789,7 @@ var table = []*row{
 		causes:   []string{"{source} allows {allowed} nodes here, the test asks for {asked}", "this machine can carry {allowed} nodes, the test asks for {asked}", "this machine cannot carry as many nodes as the test asks for"},
 		explain:  "Cores, memory (that of the control group too) and limits of processes bound how many nodes this machine can ever carry. A machine that is merely busy delays a test; this is one that could not do it when idle.",
 		evidence: "nodes asked for, nodes possible, the resource that bounds them",
-		remedies: always("run the test on a larger machine, or give the container more memory and processes", "if the estimate is too careful, set it: max_nodes_on_machine in [resources] of distributed.toml, or DIST_RESOURCES_MAX_NODES_ON_MACHINE=N", "if the test means something with fewer nodes, say so: min=N in its directive"),
+		remedies: always("raise max_nodes_on_machine in [resources] of distributed.toml, or for one run: DIST_RESOURCES_MAX_NODES_ON_MACHINE={asked}{if-configured}", "raise the limit of open files: ulimit -n 1024 (ulimit -Hn shows how far you may){if-files-bound}", "raise the limit of processes: ulimit -u 4096 (ulimit -Hu shows how far you may){if-procs-bound}", "run the test on a larger machine, or give the container more memory and processes", "if the estimate is too careful, set it: max_nodes_on_machine in [resources] of distributed.toml, or DIST_RESOURCES_MAX_NODES_ON_MACHINE=N", "if the test means something with fewer nodes, say so: min=N in its directive"),
 		reduce:   true,
 	},
 
@@ -748,7 +811,7 @@ var table = []*row{
 		causes:   []string{"mode is \"manual\" by {source}: only clusters that are up already are used", "mode is \"manual\": only clusters that are up already are used"},
 		explain:  "In manual mode tests use only clusters that were started beforehand. None that fits this requirement is up.",
 		evidence: "the setting and where it comes from, the clusters that are up",
-		remedies: always("let tests start their own: DIST_CLUSTER_MODE=auto"),
+		remedies: always("let tests start their own: DIST_CLUSTER_MODE=auto", "start the one that is missing, if it is a program's: dist up PROGRAM -nodes N"),
 	}, {
 		code:     ModeShort,
 		title:    "-short skips distributed tests here",
@@ -775,7 +838,7 @@ var table = []*row{
 		code:     ClusterGone,
 		title:    "the cluster has ended, or its owner has",
 		problem:  "the cluster is gone",
-		causes:   []string{"cluster {name} has been ended by its owner", "the process that owned it has ended: {err}", "the process that owned it has ended"},
+		causes:   []string{"the process that owned it has ended: {err}", "cluster {name} has been ended by its owner", "the process that owned it has ended"},
 		explain:  "The cluster belonged to `dist up`, or to a `dist test`, which has ended, by `dist down`, by its idle limit or by force. Its nodes end with it.",
 		evidence: "the owner, and how the connection to it ended",
 		remedies: always("run the test again: a cluster is started if none is up", "dist up starts one that stays until dist down or its idle limit"),
@@ -815,6 +878,20 @@ var table = []*row{
 		remedies: always("use one version: go install github.com/distkit/dist/cmd/dist at the version that go.mod names, or update go.mod", "end clusters that the other version keeps, with its own dist down, or by ending its process"),
 	},
 
+	{
+		code:     ClusterRefused,
+		title:    "the owner of the cluster hangs up",
+		problem:  "the owner of the cluster lets nobody in",
+		causes:   []string{"{err}", "it does not take the secret that the registry says is its"},
+		explain:  "Whoever wants to lease a cluster of `dist up`, or of the `dist test` that runs, must know the secret that its owner has written into the registry, in the user's cache directory. The file is another's, was changed, or was copied from somewhere (a cache that CI restores, for instance).",
+		evidence: "the registry file, and how the owner answered",
+		remedies: always(
+			"end that owner, which the evidence names, and start the cluster again: dist down, or kill, then dist up",
+			"see that the user's cache directory is not copied between machines, nor shared by users",
+		),
+		retry: 100 * time.Millisecond,
+	},
+
 	// PROGRAM
 
 	{
@@ -841,9 +918,12 @@ var table = []*row{
 		explain:  "The program was started and still runs, but did not answer in the way that `ready` of its section asks for. Common reasons are an address in `args` that is not the one asked (the evidence names what the program listens on), a server that waits for peers that cannot reach it, and a start that takes longer than the timeout.",
 		evidence: "what was asked and what was answered last, what the program listens on (Linux), its command line, the last lines of its log",
 		remedies: always(
+			"have it listen where it is asked, {address}: {{.Listen \"PORT\"}} in its `args` is the address to bind{if-elsewhere}",
+			"see in its answer and its log what it lacks; if it was the wrong question, ask another: ready = { http = \"PORT\", path = \"/…\" }{if-answers}",
+			"see in the log what it waits for, or whether it says by other words that it is ready{if-spoke}",
+			"if it is only slow, give it longer: ready = { …, timeout = \"60s\" } in its [program.NAME] section of distributed.toml",
 			"see in the log what it waits for",
 			"compare what was asked with what it listens on: {{.Listen \"PORT\"}} in its `args` is the address to bind",
-			"if it is only slow, give it longer: ready = { …, timeout = \"60s\" } in its [program.NAME] section of distributed.toml",
 			"choose what tells that it is ready: http, tcp, log, exec or grpc",
 		),
 	}, {

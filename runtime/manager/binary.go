@@ -155,6 +155,15 @@ func (n *binaryNode) Dir() (string, error) {
 // first, and answers with its name.
 func (n *binaryNode) adopt(ctx context.Context, c *candidate) error {
 	late := func() error {
+		if ctx.Err() == context.DeadlineExceeded {
+			select { // the engine has it examined, if its time is up, too
+			case <-c.ready:
+				if c.err != nil {
+					return c.err
+				}
+			case <-time.After(2 * time.Second):
+			}
+		}
 		return &engine.Error{Failure: diagnostics.Failure{Phase: diagnostics.PhaseHandshake, Op: "start a node", Err: ctx.Err(), Log: engine.Tail(n.Log(), tailLines)}}
 	}
 	select {
@@ -284,9 +293,12 @@ func (n *binaryNode) lost(ctx context.Context, p engine.Node, op string, cause e
 		reason = "restarted by the test"
 	}
 	n.mu.Unlock()
-	e := &LostError{Node: n.name, Op: op, Reason: reason, Exit: p.Exit(), Log: engine.Tail(n.Log(), tailLines)}
+	e := &LostError{Node: n.name, Op: op, Reason: reason, Exit: p.Exit(), At: time.Now(), Log: engine.Tail(n.Log(), tailLines)}
 	if reason == "" {
 		f := diagnostics.Failure{Phase: diagnostics.PhaseCall, Op: op, Node: n.name, Err: cause, Exit: &e.Exit, Log: e.Log, PID: p.PID(), Path: n.Log()}
+		if errors.Is(cause, wire.ErrProtocol) {
+			f.Code = diagnostics.NodeChannel
+		}
 		gather(&f)
 		e.Diagnosis = diagnostics.Diagnose(f)
 	}

@@ -16,6 +16,7 @@ type Lease struct {
 	Nodes    []Node
 	Decision Decision
 	Wait     time.Duration // how long Acquire took
+	Tried    []Try         // starts that had failed before
 
 	request Request
 	cluster cluster

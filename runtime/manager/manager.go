@@ -195,6 +195,9 @@ func SizeOf(r requirement.Requirement, c *config.Config, short bool) int {
 func (m *Manager) Acquire(ctx context.Context, r Request) (*Lease, error) {
 	begin := time.Now()
 	d, found, err := m.decide(ctx, r)
+	if d.Row == "manual" && found.Err != nil { // it may well have had one
+		return nil, r.failed(ctx, d, found.Err, nil, begin)
+	}
 	if d.Action == Skip || d.Action == Fail {
 		return nil, r.refused(d)
 	}
@@ -242,7 +245,7 @@ func (m *Manager) Acquire(ctx context.Context, r Request) (*Lease, error) {
 		m.touch(ctx, r)
 		return nil, r.failed(ctx, d, err, tried, begin)
 	}
-	l.room = room
+	l.room, l.Tried = room, tried
 	l.Wait = time.Since(begin)
 	m.count(l, len(tried))
 	return l, nil
@@ -288,7 +291,7 @@ func (r *Request) refused(d Decision) *Unavailable {
 
 // failed is an attempt, or what comes before it, that has failed as an error.
 // ctx is the test's.
-func (r *Request) failed(ctx context.Context, d Decision, err error, tried []time.Duration, begin time.Time) *Unavailable {
+func (r *Request) failed(ctx context.Context, d Decision, err error, tried []Try, begin time.Time) *Unavailable {
 	f := diagnostics.Failure{Phase: diagnostics.PhasePrepare, Err: err}
 	if e := (*engine.Error)(nil); errors.As(err, &e) {
 		f = e.Failure
@@ -313,7 +316,13 @@ func (r *Request) failed(ctx context.Context, d Decision, err error, tried []tim
 	}
 	var instead []string
 	if len(tried) > 0 {
-		instead = append(instead, fmt.Sprintf("tried %d times, %s apart", len(tried)+1, joinDurations(tried)))
+		instead = append(instead, fmt.Sprintf("tried %d times, %s apart", len(tried)+1, joinPauses(tried)))
+		// The last one is what all of this is about.
+		for i, t := range tried {
+			if !t.diagnosis.Same(whatIs(err)) {
+				instead = append(instead, fmt.Sprintf("try %d: %s", i+1, t.Why))
+			}
+		}
 	}
 	why := Decision{Action: Fail, Row: d.Row, Nodes: d.Nodes, Reason: "the cluster did not start"}
 	if f.Code == diagnostics.LimitMachine || f.Code == diagnostics.ClusterBusy {
@@ -358,9 +367,19 @@ func gather(f *diagnostics.Failure) {
 // An attempt is one try at a lease of size nodes. It returns how many failed.
 type attempt func(ctx context.Context, r Request, d Decision, size int, timeout time.Duration) (l *Lease, failed int, err error)
 
+// A Try is a start that failed and was tried again.
+type Try struct {
+	Why   string        // the cause and its code, in a line
+	Pause time.Duration // until the next
+
+	diagnosis *diagnostics.Diagnosis
+}
+
+func (t Try) String() string { return fmt.Sprintf("%s, tried again after %v", t.Why, t.Pause) }
+
 // build has the nodes ready and makes a lease of them. It tries again after
 // causes that can pass, and takes fewer nodes where the test bears them.
-func build(ctx context.Context, r Request, d Decision, timeout time.Duration, try attempt) (l *Lease, tried []time.Duration, err error) {
+func build(ctx context.Context, r Request, d Decision, timeout time.Duration, try attempt) (l *Lease, tried []Try, err error) {
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval = r.Config.Fallback.Backoff
 	pause.Multiplier = 2
@@ -372,34 +391,35 @@ func build(ctx context.Context, r Request, d Decision, timeout time.Duration, tr
 		if err == nil {
 			return l, tried, nil
 		}
-		again := ctx.Err() == nil && len(tried) < r.Config.Fallback.Retries && mayPass(err)
-		if !again {
+		why := whatIs(err)
+		if ctx.Err() != nil || len(tried) >= r.Config.Fallback.Retries || !why.Retry {
 			// What is there may do, if the test says so.
 			least := r.Requirement.Min
 			if have := size - failed; least > 0 && have >= least && have < size && r.Config.Fallback.Reduce && ctx.Err() == nil {
-				decision.Reason = fmt.Sprintf("%d of %d nodes: %s; the test bears %d", have, size, firstLine(err), least)
+				decision.Reason = fmt.Sprintf("%d of %d nodes: %s; the test bears %d", have, d.Nodes, why.Line(""), least)
 				size = have
 				continue
 			}
 			return nil, tried, err
 		}
-		wait := pause.NextBackOff()
+		// No earlier than makes sense for what has failed.
+		wait := max(pause.NextBackOff(), why.RetryAfter)
 		select {
 		case <-time.After(wait):
-			tried = append(tried, wait.Round(time.Millisecond))
+			tried = append(tried, Try{why.Line(""), wait.Round(time.Millisecond), why})
 		case <-ctx.Done():
 			return nil, tried, err
 		}
 	}
 }
 
-// mayPass reports whether a start is worth trying again.
-func mayPass(err error) bool {
+// whatIs is the diagnosis of a failed start, without evidence from the machine.
+func whatIs(err error) *diagnostics.Diagnosis {
 	f := diagnostics.Failure{Err: err}
 	if e := (*engine.Error)(nil); errors.As(err, &e) {
 		f = e.Failure
 	}
-	return diagnostics.Diagnose(f).Retry
+	return diagnostics.Diagnose(f)
 }
 
 // startBinary is an attempt at a cluster of the test binary, for which there is
@@ -411,7 +431,7 @@ func (m *Manager) startBinary(room *allowance.Grant) attempt {
 }
 
 // startOnce starts or takes size nodes, all at once, and gives each its place in
-// a new lease. It returns how many failed, and the first error by index.
+// a new lease. It returns how many failed, and one error of all.
 func (m *Manager) startOnce(ctx context.Context, r Request, d Decision, size int, timeout time.Duration, room *allowance.Grant) (_ *Lease, failed int, err error) {
 	prepare := func(op, path string, err error) error {
 		var e *engine.Error
@@ -444,7 +464,11 @@ func (m *Manager) startOnce(ctx context.Context, r Request, d Decision, size int
 	}
 	addrs, err := alloc.Lease(size, r.Requirement.Ports)
 	if err != nil {
-		return nil, size, prepare("find free addresses", "", err)
+		err := prepare("find free addresses", "", err)
+		if e := (*engine.Error)(nil); errors.Is(err, network.ErrExhausted) && errors.As(err, &e) {
+			e.Code, e.Source = diagnostics.AddrExhausted, r.Config.Network.Range
+		}
+		return nil, size, err
 	}
 	l := &Lease{
 		ID:      fmt.Sprintf("%s-%d", strings.TrimPrefix(filepath.Base(root), "dist-"), m.seq.Add(1)),
@@ -474,20 +498,12 @@ func (m *Manager) startOnce(ctx context.Context, r Request, d Decision, size int
 		})
 	}
 	wg.Wait()
-	for i, e := range errs {
-		if e == nil {
-			continue
-		}
-		failed++
-		if err == nil {
-			var ee *engine.Error
-			if errors.As(e, &ee) && ee.Node == "" {
-				ee.Node = cluster.nodes[i].name
-			}
-			err = e
+	for _, e := range errs {
+		if e != nil {
+			failed++
 		}
 	}
-	return l, failed, err
+	return l, failed, engine.Fold(errs, nodeName)
 }
 
 // allocator returns the addresses as the configuration has them now.
@@ -559,15 +575,10 @@ func count(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-func joinDurations(ds []time.Duration) string {
+func joinPauses(tried []Try) string {
 	var s []string
-	for _, d := range ds {
-		s = append(s, d.String())
+	for _, t := range tried {
+		s = append(s, t.Pause.String())
 	}
 	return strings.Join(s, ", ")
-}
-
-func firstLine(err error) string {
-	line, _, _ := strings.Cut(err.Error(), "\n")
-	return line
 }

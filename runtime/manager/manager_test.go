@@ -112,7 +112,8 @@ func TestTriesEnd(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 	text := u.Error()
-	if u.Skip() || u.Diagnosis.Code != diagnostics.NodeExitEarly || !strings.Contains(text, "exit status 7") || !strings.Contains(text, "tried 4 times") {
+	if u.Skip() || u.Diagnosis.Code != diagnostics.NodeExitEarly || !strings.Contains(text, "exit status 7") || !strings.Contains(text, "tried 4 times") ||
+		!strings.Contains(text, "node-1, like node-2, exited") || strings.Count(text, "exit status 7") > 3 {
 		t.Errorf("%s", text)
 	}
 	r.Requirement.Optional = true

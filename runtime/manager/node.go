@@ -3,6 +3,7 @@ package manager
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/distkit/dist/runtime/diagnostics"
 )
@@ -62,6 +63,7 @@ type LostError struct {
 	Op        string
 	Reason    string // "killed by the test", where the test itself ended it
 	Exit      diagnostics.Exit
+	At        time.Time              // when its end was seen
 	Log       []string               // last lines
 	Diagnosis *diagnostics.Diagnosis // nil where the test itself ended it
 }

@@ -134,7 +134,7 @@ func (l *Lease) hold(name string, first, end int) error {
 		holds, err := holdAll(hosts, port)
 		if err != nil {
 			if !inUse(err) {
-				return fmt.Errorf("hold port %d on %v: %w", port, hosts[0], err)
+				return fmt.Errorf("hold %v: %w", netip.AddrPortFrom(hosts[0], uint16(port)), err)
 			}
 			last = err
 			continue

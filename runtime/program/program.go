@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -30,8 +31,9 @@ type Spec struct {
 
 func (s *Spec) node() *config.NodeView { return &s.View.Nodes[s.View.Index] }
 
-// tailLines is how much of a log goes into an error.
-const tailLines = 40
+// tailLines is how much of a log goes into an error: a panic begins with what
+// matters, and ends with all other goroutines.
+const tailLines = 1000
 
 // expand fills in the node's templates.
 func (s *Spec) expand() (*config.Expanded, error) {
@@ -75,11 +77,12 @@ func Start(ctx context.Context, e engine.Engine, s Spec) (engine.Node, error) {
 		args = slices.Concat(x.Command[1:], x.Args)
 	}
 	used(s.Executable.Path)
-	st := &start{Spec: s, expanded: x, engine: e, args: args, begin: time.Now(), mark: size(s.Log)}
+	st := &start{Spec: s, expanded: x, engine: e, args: args, begin: time.Now(), mark: size(s.Log), oom: diagnostics.OOMKills()}
 	node, err := run(ctx, e, engine.Command{Path: s.Executable.Path, Args: args, Env: s.env(x), Dir: dir, Log: s.Log})
 	if err != nil {
 		if ee, ok := errors.AsType[*engine.Error](err); ok {
 			ee.Node, ee.Name = s.node().Name, s.Program.Name
+			diagnostics.Gather(ctx, &ee.Failure) // now: its directory is going to be removed
 		}
 		return nil, err
 	}
@@ -118,6 +121,7 @@ type start struct {
 	engine   engine.Engine
 	args     []string
 	begin    time.Time
+	oom      *uint64
 	mark     int64 // where its log begins in the file, which has those of earlier ones before
 }
 
@@ -144,7 +148,7 @@ func (st *start) await(ctx context.Context, n engine.Node) error {
 	case <-n.Done():
 		exit := n.Exit()
 		f := st.failure(n, nil)
-		f.Exit = &exit
+		f.Exit, f.OOMBefore = &exit, st.oom
 		if exit.Code == 0 {
 			f.Details = append(f.Details, "if it puts itself into the background, give it the flag that keeps it in the foreground")
 		}
@@ -160,12 +164,19 @@ func (st *start) await(ctx context.Context, n engine.Node) error {
 	f := st.failure(n, last)
 	f.Code, f.PID = diagnostics.ProgramNotReady, n.PID()
 	f.Details = append([]string{"asked: " + c.what}, f.Details...)
+	if len(c.addrs) > 0 {
+		f.Address = c.addrs[0]
+		if errors.Is(last, syscall.ENETUNREACH) && loopback(f.Address) {
+			f.Code = diagnostics.AddrUnavailable
+		}
+	}
 	if f.Limit = st.Ready; final {
 		f.Limit = f.Elapsed.Round(time.Millisecond)
 	} else if deadline, ok := ctx.Deadline(); ok && ctx.Err() != nil {
 		f.Limit = deadline.Sub(st.begin)
 	}
-	if listens := listeners(n.PID()); len(listens) > 0 {
+	f.Facts.Listening = listeners(n.PID())
+	if listens := f.Facts.Listening; len(listens) > 0 {
 		f.Details = append(f.Details, "it listens on "+strings.Join(listens, ", "))
 	} else if listens != nil && len(c.addrs) > 0 {
 		f.Details = append(f.Details, "it listens on no port")
@@ -179,6 +190,11 @@ func (st *start) failure(n engine.Node, err error) diagnostics.Failure {
 		Node: st.node().Name, Name: st.Program.Name, Err: err, Path: st.Executable.Path, Elapsed: time.Since(st.begin),
 		Log: engine.TailFrom(n.LogFile(), st.mark, tailLines), Details: []string{"command: " + shell(st.Executable.Path, st.args)},
 	}
+}
+
+func loopback(addr string) bool {
+	a, err := netip.ParseAddrPort(addr)
+	return err == nil && a.Addr().IsLoopback()
 }
 
 // shell is a command as one would type it.

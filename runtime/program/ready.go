@@ -163,7 +163,11 @@ func dial(ctx context.Context, addr string) (net.Conn, error) {
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "tcp", addr)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", addr, plain(err))
+		err = fmt.Errorf("%s: %w", addr, plain(err))
+		if errors.Is(err, syscall.ENETUNREACH) && loopback(addr) {
+			return nil, hopeless{err} // its interface is down
+		}
+		return nil, err
 	}
 	if deadline, ok := ctx.Deadline(); ok {
 		conn.SetDeadline(deadline)

@@ -39,6 +39,10 @@ const (
 // side. The cause, where there is one, is wrapped beside it.
 var ErrClosed = errors.New("control channel closed")
 
+// ErrProtocol is why a connection has ended whose other side sent something that
+// is no frame.
+var ErrProtocol = errors.New("not a frame")
+
 // A Handler answers one request. Its context ends with the request: when the
 // caller gives up, its deadline passes or the connection ends. body is the
 // handler's to keep. An error crosses as its text; see RemoteError.
@@ -98,6 +102,9 @@ func (c *Conn) Close() error {
 
 // Done is closed when the connection has ended.
 func (c *Conn) Done() <-chan struct{} { return c.closed.Done() }
+
+// Err is why the connection has ended, in the words of Serve; nil if it has not.
+func (c *Conn) Err() error { return context.Cause(c.closed) }
 
 func (c *Conn) shut(cause error) {
 	c.close(cause)
@@ -206,7 +213,7 @@ func (c *Conn) read() error {
 		}
 		size := int64(binary.BigEndian.Uint32(head[:])) - (headerSize - 4)
 		if size < 0 || size > c.most {
-			return fmt.Errorf("frame of %d bytes announced: at most %d", size, c.most)
+			return fmt.Errorf("%w: one of %d bytes announced, at most %d", ErrProtocol, size, c.most)
 		}
 		body, err := readBody(br, size)
 		if err != nil {
@@ -237,7 +244,7 @@ func (c *Conn) read() error {
 				cancel(context.Canceled)
 			}
 		default:
-			return fmt.Errorf("frame of unknown kind %d", kind)
+			return fmt.Errorf("%w: one of unknown kind %d", ErrProtocol, kind)
 		}
 	}
 }
@@ -262,12 +269,12 @@ func readBody(br *bufio.Reader, size int64) ([]byte, error) {
 
 func (c *Conn) request(id uint64, body []byte) error {
 	if len(body) < 10 {
-		return errors.New("request frame cut short")
+		return fmt.Errorf("%w: a request cut short", ErrProtocol)
 	}
 	timeout := binary.BigEndian.Uint64(body)
 	n := int(binary.BigEndian.Uint16(body[8:]))
 	if n > maxMethod || len(body) < 10+n {
-		return errors.New("request frame cut short")
+		return fmt.Errorf("%w: a request cut short", ErrProtocol)
 	}
 	method := string(body[10 : 10+n])
 	ctx, cancel := context.WithCancelCause(c.closed)

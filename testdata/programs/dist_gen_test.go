@@ -42,8 +42,11 @@ func init() {
 			{Name: "TestAttachedSmall", Requirement: requirement.Requirement{Nodes: 3, Program: "outside"}},
 			{Name: "TestDir", Requirement: requirement.Requirement{Nodes: 1, Program: "kv"}},
 			{Name: "TestHang", Requirement: requirement.Requirement{Nodes: 3, Program: "kv"}},
+			{Name: "TestFlaky", Requirement: requirement.Requirement{Nodes: 1, Program: "flaky", Ports: []string{"kv"}}},
+			{Name: "TestFlakyOptional", Requirement: requirement.Requirement{Nodes: 1, Program: "flaky", Optional: true}},
+			{Name: "TestReducible", Requirement: requirement.Requirement{Nodes: 3, Min: 2, Program: "kv"}},
 		},
-		Digest: "94125998f45ad5c9",
+		Digest: "dab383e0529df9ab",
 	})
 	runtime.Func("github.com/distkit/dist/testdata/programs.hello", hello) // undefined? run: go generate
 }

@@ -390,3 +390,20 @@ func TestHang(t *testing.T) {
 	}
 	<-time.After(time.Hour)
 }
+
+//dist:nodes=1 program=flaky ports=kv
+func TestFlaky(t *testing.T) {
+	if who := ask(t, dist.Require(t).Node(0), "who"); who != "node-1" {
+		t.Errorf("got %q", who)
+	}
+}
+
+//dist:nodes=1 program=flaky optional
+func TestFlakyOptional(t *testing.T) { dist.Require(t) }
+
+//dist:nodes=3 min=2 program=kv
+func TestReducible(t *testing.T) {
+	if c := dist.Require(t); c.Size() != 2 {
+		t.Errorf("%d nodes", c.Size())
+	}
+}

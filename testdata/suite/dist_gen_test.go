@@ -30,9 +30,11 @@ func init() {
 			{Name: "TestHang", Requirement: requirement.Requirement{Nodes: 3}},
 			{Name: "TestStuck", Requirement: requirement.Requirement{Nodes: 4}},
 			{Name: "TestCleanupBlocks", Requirement: requirement.Requirement{Nodes: 2}},
+			{Name: "TestOneCrash", Requirement: requirement.Requirement{Nodes: 3, Ports: []string{"a"}}},
 			{Name: "TestAgain", Requirement: requirement.Requirement{Nodes: 2, Min: 1}},
 			{Name: "TestTooLarge", Requirement: requirement.Requirement{Nodes: 3}},
 			{Name: "TestReduced", Requirement: requirement.Requirement{Nodes: 6, Min: 2}},
+			{Name: "TestPartOfFour", Requirement: requirement.Requirement{Nodes: 4, Min: 2}},
 			{Name: "TestOptional", Requirement: requirement.Requirement{Nodes: 3, Optional: true}},
 			{Name: "TestBeforeParallel", Requirement: requirement.Requirement{Nodes: 1}},
 			{Name: "TestMistakes", Requirement: requirement.Requirement{Nodes: 1}},
@@ -41,7 +43,7 @@ func init() {
 			{Name: "BenchmarkCall", Requirement: requirement.Requirement{Nodes: 2}},
 			{Name: "TestHostileDirectory", Requirement: requirement.Requirement{Nodes: 1, Ports: []string{"a"}}},
 		},
-		Digest: "4b80d93d42547c16",
+		Digest: "dfd0437eaca48cab",
 	})
 	runtime.Func("github.com/distkit/dist/testdata/suite.block", block)                 // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist/testdata/suite.cleanupBlocks", cleanupBlocks) // undefined? run: go generate
@@ -50,6 +52,7 @@ func init() {
 	runtime.Func("github.com/distkit/dist/testdata/suite.deafen", deafen)               // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist/testdata/suite.exitSoon", exitSoon)           // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist/testdata/suite.listen", listen)               // undefined? run: go generate
+	runtime.Func("github.com/distkit/dist/testdata/suite.meet", meet)                   // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist/testdata/suite.pid", pid)                     // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist/testdata/suite.race", race)                   // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist/testdata/suite.say", say)                     // undefined? run: go generate

@@ -5,6 +5,7 @@ package suite
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -235,6 +236,50 @@ func TestCleanupBlocks(t *testing.T) {
 	}
 }
 
+// meet has all other nodes connected to the first, which then dies.
+func meet(ctx context.Context, _ struct{}) (struct{}, error) {
+	self := dist.Self(ctx)
+	if self.Index() > 0 {
+		var conn net.Conn
+		var err error
+		for { // until it listens
+			if conn, err = net.Dial("tcp", self.Addrs("a")[0]); err == nil || ctx.Err() != nil {
+				break
+			}
+			time.Sleep(time.Millisecond)
+		}
+		if err != nil {
+			return struct{}{}, err
+		}
+		_, err = conn.Read(make([]byte, 1))
+		return struct{}{}, err
+	}
+	ln, err := self.Listen("a")
+	if err != nil {
+		return struct{}{}, err
+	}
+	var conns []net.Conn
+	for range self.Size() - 1 {
+		conn, err := ln.Accept()
+		if err != nil {
+			return struct{}{}, err
+		}
+		conns = append(conns, conn)
+	}
+	go panic("the first of them")
+	select {}
+}
+
+//dist:nodes=3 ports=a
+func TestOneCrash(t *testing.T) {
+	c := dist.Require(t)
+	_, err := dist.CallAll(t.Context(), c, meet, struct{}{})
+	if lost := (*dist.LostError)(nil); !errors.As(err, &lost) || lost.Node != "node-1" {
+		t.Errorf("not lost: %v", err)
+	}
+	t.Error(err)
+}
+
 //dist:nodes=2 min=1
 func TestAgain(t *testing.T) {
 	c := dist.Require(t)
@@ -256,6 +301,15 @@ func TestTooLarge(t *testing.T) { dist.Require(t) }
 //dist:nodes=6 min=2
 func TestReduced(t *testing.T) {
 	if c := dist.Require(t); c.Size() != 2 {
+		t.Errorf("%d nodes", c.Size())
+	}
+}
+
+// Of four nodes, three start.
+//
+//dist:nodes=4 min=2
+func TestPartOfFour(t *testing.T) {
+	if c := dist.Require(t); c.Size() != 3 {
 		t.Errorf("%d nodes", c.Size())
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -42,6 +43,7 @@ func init() {
 			reap() // does not return
 		}
 	}
+	generation()
 	v, ok := os.LookupEnv(envNode)
 	if !ok {
 		return
@@ -57,6 +59,34 @@ func init() {
 	closeForeign()
 	holdLifeline()
 	inherited = &Child{control: os.NewFile(fdControl, "control")}
+}
+
+// maxDepth is how many processes of a binary may have started each other: a
+// test, its node, and what helpers that starts are three.
+const maxDepth = 8
+
+// generation stops a binary that starts itself in every process anew, before
+// TestMain can tell that it is not to.
+func generation() {
+	v := os.Getenv(envDepth)
+	if _, known := os.LookupEnv(envRun); !known && v == "" {
+		return // nothing of ours is above
+	}
+	_, own, err := executable()
+	if err != nil {
+		return
+	}
+	depth := 1
+	if key, n, ok := strings.Cut(v, " "); ok && key == own {
+		if above, err := strconv.Atoi(n); err == nil {
+			depth = above + 1
+		}
+	}
+	if depth > maxDepth {
+		fmt.Fprintf(os.Stderr, "dist: this test binary has been started by itself %d times over: it stops here, before it goes on without end\n", depth)
+		os.Exit(exitLost)
+	}
+	os.Setenv(envDepth, fmt.Sprintf("%s %d", own, depth))
 }
 
 // ours reports whether a variable was set by this very binary for itself.

@@ -16,9 +16,10 @@ import (
 )
 
 const (
-	envNode   = "DIST_NODE"   // makes a node, with its descriptors; removed before user code runs
-	envReaper = "DIST_REAPER" // makes a reaper, likewise
-	envRun    = "DIST_RUN_ID" // stays in a node's environment, so that what it starts can be found
+	envNode   = "DIST_NODE"        // makes a node, with its descriptors; removed before user code runs
+	envReaper = "DIST_REAPER"      // makes a reaper, likewise
+	envDepth  = "DIST_DEPTH"       // how many processes of one binary have started each other; stays
+	envRun    = diagnostics.EnvRun // stays in a node's environment, so that what it starts can be found
 )
 
 // An Engine starts nodes as child processes of this one.
@@ -72,6 +73,8 @@ type run struct {
 	entered   chan struct{}  // closed when entry is set
 	entry     *lockfile.File // nil if the state directory cannot be used
 
+	oom atomic.Pointer[uint64] // what diagnostics.OOMKills said when the first node was started, or when one was last lost
+
 	guard   sync.Once
 	guarded chan struct{} // closed when the reaper is started, or cannot be
 	reaper  *reaper       // nil if it could not be started
@@ -97,6 +100,7 @@ func (r *run) awaitReaper() {
 func (r *run) enter() {
 	r.enterOnce.Do(func() {
 		go func() {
+			r.oomKills()
 			// Without an entry the next run cannot clean up after this one; the
 			// reaper can. It is no reason to have no cluster.
 			r.entry, _ = newEntry(r.id, r.dir)
@@ -105,6 +109,10 @@ func (r *run) enter() {
 		}()
 	})
 }
+
+// oomKills is how many processes the kernel had killed for lack of memory when
+// this was last asked, nil if nobody has.
+func (r *run) oomKills() *uint64 { return r.oom.Swap(diagnostics.OOMKills()) }
 
 // open makes the run, once. A failure is tried again by the next caller: a
 // full disk may have been emptied.
@@ -121,7 +129,7 @@ func (e *Engine) open() (*run, error) {
 	}
 	dir := filepath.Join(tmp, dirPrefix+id)
 	if err := os.Mkdir(dir, 0o700); err != nil {
-		return nil, prepareError("create the directory of this run", dir, err)
+		return nil, prepareError("create the directory of this run", tmp, err)
 	}
 	r := &run{id: id, dir: dir, entered: make(chan struct{}), guarded: make(chan struct{})}
 	watchParent()

@@ -1,6 +1,29 @@
 package process
 
-import "github.com/distkit/dist/runtime/lockfile"
+import (
+	"path/filepath"
+	"strings"
+
+	"github.com/distkit/dist/runtime/diagnostics"
+	"github.com/distkit/dist/runtime/lockfile"
+)
+
+func init() { diagnostics.RunEnded = runEnded }
+
+// runEnded reports whether a run has an entry and nobody who holds it: it was
+// killed together with its reaper.
+func runEnded(id string) bool {
+	place, err := lockfile.Dir(entries)
+	if err != nil || id == "" || strings.ContainsAny(id, "/\\.= ") {
+		return false
+	}
+	release, err := lockfile.Claim(filepath.Join(place, id+entrySuffix))
+	if err != nil || release == nil {
+		return false
+	}
+	release()
+	return true
+}
 
 // A Leftover is what a run that was killed, together with its reaper, could not
 // remove: its entry in the user's state, which nobody holds a lock on, and what

@@ -72,24 +72,58 @@ func (e *Engine) Start(ctx context.Context, s engine.Spec) (engine.Node, error) 
 		s.Spawned(n)
 	}
 	r.enter()
-	fail := func(err error) error {
-		n.Kill()
-		return &engine.Error{Failure: diagnostics.Failure{
-			Phase: diagnostics.PhaseHandshake, Op: "start a node", Err: err,
-			Log: engine.Tail(n.LogFile(), 40), Elapsed: time.Since(begin),
-		}}
+	f := diagnostics.Failure{Phase: diagnostics.PhaseHandshake, Op: "start a node"}
+	garbled := n.conn.Done()
+	for {
+		select {
+		case <-hello:
+			r.awaitReaper()
+			return n, nil
+		case <-garbled:
+			if garbled = nil; !errors.Is(n.conn.Err(), wire.ErrProtocol) {
+				continue // it has ended, or is about to
+			}
+		case <-n.done:
+			exit := n.Exit()
+			f.Exit = &exit
+			f.OOMBefore = r.oomKills()
+		case <-ctx.Done():
+			f.Err = ctx.Err()
+			if f.Err == context.DeadlineExceeded { // somebody wants to know why
+				f.PID = n.PID()
+				n.question(&f)
+			}
+		}
+		break
+	}
+	n.Kill()
+	if err := n.conn.Err(); errors.Is(err, wire.ErrProtocol) {
+		f.Code, f.Err = diagnostics.NodeChannel, err
+	}
+	f.Log, f.Elapsed = engine.Tail(n.LogFile(), logLines), time.Since(begin)
+	return nil, &engine.Error{Failure: f}
+}
+
+// logLines is how much of the log is looked at when a node has not come to be: a
+// panic begins with what matters, and ends with all other goroutines.
+const logLines = 1000
+
+// stacksTime is how long a node may take to print its stacks.
+const stacksTime = 500 * time.Millisecond
+
+// question has a node that does not answer examined, and its goroutines
+// printed into its log, before it is killed.
+func (n *node) question(f *diagnostics.Failure) {
+	diagnostics.Gather(context.Background(), f)
+	if p := f.Facts.Process; p != nil && p.Stopped {
+		return // nor would it hear this
+	}
+	if n.Interrupt("SIGQUIT") != nil {
+		return
 	}
 	select {
-	case <-hello:
-		r.awaitReaper()
-		return n, nil
 	case <-n.done:
-		err := fail(nil).(*engine.Error)
-		exit := n.Exit()
-		err.Exit = &exit
-		return nil, err
-	case <-ctx.Done():
-		return nil, fail(ctx.Err())
+	case <-time.After(stacksTime):
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"slices"
@@ -99,6 +100,9 @@ func Dial(ctx context.Context, r Record) (*Client, error) {
 	}
 	if err != nil {
 		stream.Close()
+		if errors.Is(err, io.EOF) { // it says no more to whoever does not know its secret
+			return fail(diagnostics.ClusterRefused, fmt.Errorf("it hung up on what %s says is its secret", r.File))
+		}
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			err = fmt.Errorf("it does not answer: %w", err)
 		}

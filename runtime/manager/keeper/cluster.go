@@ -387,7 +387,11 @@ func (c *cluster) start(ctx context.Context, by *Ask) (err error) {
 	}
 	addrs, err := alloc.Lease(a.Nodes, a.Program.Ports)
 	if err != nil {
-		return prepareError("find free addresses", "", err)
+		err := prepareError("find free addresses", "", err)
+		if e := (*engine.Error)(nil); errors.Is(err, network.ErrExhausted) && errors.As(err, &e) {
+			e.Code, e.Source = diagnostics.AddrExhausted, a.Network.Range
+		}
+		return err
 	}
 	nodes := make([]*member, a.Nodes)
 	view := c.view(a, addrs)
@@ -432,8 +436,8 @@ func (c *cluster) view(a *Ask, addrs *network.Lease) config.View {
 	return v
 }
 
-// each does something to all nodes at once, and returns the error of the first
-// one, by index, that it failed on. c.acting is held.
+// each does something to all nodes at once, and makes one error of those of the
+// nodes that it failed on. c.acting is held.
 func (c *cluster) each(act func(*member) error) error {
 	errs := make([]error, len(c.nodes))
 	var wg sync.WaitGroup
@@ -441,7 +445,7 @@ func (c *cluster) each(act func(*member) error) error {
 		wg.Go(func() { errs[i] = act(n) })
 	}
 	wg.Wait()
-	return first(errs)
+	return engine.Fold(errs, func(i int) string { return c.nodes[i].name })
 }
 
 // together is each for what only makes sense if it can be done to all nodes:
@@ -456,21 +460,6 @@ func (c *cluster) together(ctx context.Context, act func(context.Context, *membe
 		}
 		return err
 	})
-}
-
-// first is the first error that is a cause: what was given up because another
-// one failed is not.
-func first(errs []error) (err error) {
-	for _, e := range errs {
-		switch {
-		case e == nil:
-		case !errors.Is(e, context.Canceled):
-			return e
-		case err == nil:
-			err = e
-		}
-	}
-	return err
 }
 
 // reset gives an exclusive lease fresh data, in the program's way.

@@ -31,6 +31,7 @@ type Found struct {
 	Ask    Ask      // what to ask the Owner for
 	Kind   string   // what the owner is: "dist up"
 	Passed []string // why clusters and owners that are up are not used, one a line
+	Err    error    // why an owner that is up could not be asked for its clusters, an *engine.Error; nil if all could
 	Notes  []string // what was found in the registry that does not belong there
 }
 
@@ -108,6 +109,9 @@ func (f *Finder) survey(ctx context.Context, found *Found) (clients []*Client, o
 			defer mu.Unlock()
 			if err != nil {
 				found.Passed = append(found.Passed, fmt.Sprintf("the clusters of %s are not used: %v", r.name(), err))
+				if found.Err == nil {
+					found.Err = err
+				}
 			}
 			for _, o := range has {
 				clients, offers = append(clients, c), append(offers, o)

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 
@@ -20,10 +21,14 @@ var (
 	dir    = flag.String("dir", "", "where the data are")
 	listen = flag.String("listen", "", "address")
 	peers  = flag.String("peers", "", "all addresses")
+	flaky  = flag.Bool("flaky", false, "fail at the first starts: PROGRAMS_FLAKY is DIR:N")
 )
 
 func main() {
 	flag.Parse()
+	if dir, n, _ := strings.Cut(os.Getenv("PROGRAMS_FLAKY"), ":"); *flaky && begins(dir) <= n {
+		log.Fatalf("%s is one of the first %s starts", *name, n)
+	}
 	ln, err := net.Listen("tcp", *listen)
 	if err != nil {
 		log.Fatal(err)
@@ -43,6 +48,20 @@ func main() {
 			log.Fatal(err)
 		}
 		go serve(store, c)
+	}
+}
+
+// begins counts the starts, of which there are less than ten.
+func begins(dir string) string {
+	for i := 1; ; i++ {
+		f, err := os.OpenFile(filepath.Join(dir, fmt.Sprint(i)), os.O_CREATE|os.O_EXCL, 0o600)
+		if err == nil {
+			f.Close()
+			return fmt.Sprint(i)
+		}
+		if !os.IsExist(err) {
+			log.Fatal(err)
+		}
 	}
 }
 

@@ -1,0 +1,5 @@
+//go:build !linux
+
+package diagnostics
+
+func namespaceSwitches() []Switch { return nil }
