@@ -275,7 +275,11 @@ func TestUpgradeErrors(t *testing.T) {
 	if err := n.RestartAs(t.Context(), "broken"); err == nil || n.Running() {
 		t.Errorf("as broken: %v; running: %t", err, n.Running())
 	}
-	n.Restart(t.Context())
+	if err := n.Restart(t.Context()); err != nil || ask(t, n, "who") != "node-1" {
+		t.Errorf("restarted as what it was: %v", err)
+	} else {
+		fmt.Println("restarted as what it was")
+	}
 	if err := n.RestartAs(t.Context(), "kv"); err != nil || !n.Running() {
 		t.Errorf("as kv again: %v", err)
 	} else {
