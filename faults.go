@@ -22,6 +22,7 @@ func (c *Cluster) Partition(groups ...[]*Node) error {
 	c.held.T().Helper()
 	var indexes [][]int
 	var texts []string
+	named := 0
 	for _, g := range groups {
 		var group []int
 		var names []string
@@ -33,7 +34,11 @@ func (c *Cluster) Partition(groups ...[]*Node) error {
 			names = append(names, n.Name())
 		}
 		indexes = append(indexes, group)
+		named += len(group)
 		texts = append(texts, strings.Join(names, ", "))
+	}
+	if named < c.Size() {
+		texts = append(texts, "the others")
 	}
 	return c.fault("network", "parted: "+strings.Join(texts, " | "), func() error { return c.held.Partition(indexes) })
 }

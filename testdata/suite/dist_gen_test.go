@@ -38,8 +38,13 @@ func init() {
 			{Name: "FuzzInside", Requirement: requirement.Requirement{Nodes: 1}},
 			{Name: "BenchmarkCall", Requirement: requirement.Requirement{Nodes: 2}},
 			{Name: "TestHostileDirectory", Requirement: requirement.Requirement{Nodes: 1, Ports: []string{"a"}}},
+			{Name: "TestNetworkMistakes", Requirement: requirement.Requirement{Nodes: 2, Ports: []string{"a"}}, Faults: true},
+			{Name: "TestNetworkForeign", Requirement: requirement.Requirement{Nodes: 2, Ports: []string{"a"}}, Faults: true},
+			{Name: "TestNetworkNoPorts", Requirement: requirement.Requirement{Nodes: 2}, Faults: true},
+			{Name: "TestNetworkUnseen", Requirement: requirement.Requirement{Nodes: 2, Ports: []string{"a"}}},
+			{Name: "TestNetworkSeen", Requirement: requirement.Requirement{Nodes: 2, Ports: []string{"a"}}, Faults: true},
 		},
-		Digest: "148cc854b52f79ab",
+		Digest: "fec7696e50adf277",
 	})
 	runtime.Func("github.com/distkit/dist/testdata/suite.cleanupPanics", cleanupPanics) // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist/testdata/suite.collatz", collatz)             // undefined? run: go generate
