@@ -22,9 +22,13 @@ func init() {
 			{Name: "TestUndone", Requirement: requirement.Requirement{Nodes: 3}},
 			{Name: "TestNoSuchVictims", Requirement: requirement.Requirement{Nodes: 2}},
 			{Name: "TestOnPurpose", Requirement: requirement.Requirement{Nodes: 3}},
+			{Name: "TestNetworkFaults", Requirement: requirement.Requirement{Nodes: 5, Ports: []string{"tcp"}}, Faults: true},
+			{Name: "TestTooFewForTheNetwork", Requirement: requirement.Requirement{Nodes: 2, Ports: []string{"tcp"}}, Faults: true},
 		},
-		Digest: "3dbbac429b00de5c",
+		Digest: "d84c8db2dfab124d",
 	})
+	runtime.Func("github.com/distkit/dist/nemesis_test.answer", answer)   // undefined? run: go generate
+	runtime.Func("github.com/distkit/dist/nemesis_test.reach", reach)     // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist/nemesis_test.start", start)     // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist/nemesis_test.started", started) // undefined? run: go generate
 }

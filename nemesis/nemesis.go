@@ -55,7 +55,8 @@ type Scene struct {
 	// Restart restarts a node, and has Options.Started called for it.
 	Restart func(ctx context.Context, n *dist.Node) error
 
-	taken map[int]bool // by index
+	taken  map[int]bool // by index
+	parted bool         // the network has its fault
 }
 
 // Free returns the nodes, by index, to which nothing is done yet in this round.
