@@ -208,7 +208,8 @@ func (n *Node) Restart(ctx context.Context) error {
 // RestartAs is Restart with another program of the configuration, a [program.NAME]
 // that has the same ports: an upgrade, or a downgrade, of this node. It runs
 // that program until the test ends, through further restarts, or until it is
-// restarted as another. Before anybody else has the cluster it is its own
+// restarted as another; where it does not get ready, the node does not run, and
+// Restart starts what did. Before anybody else has the cluster it is its own
 // program's again. A program that is not there, or has other ports, is an error, and the
 // node is left as it is; so is one that runs the test binary.
 func (n *Node) RestartAs(ctx context.Context, program string) error {

@@ -30,7 +30,7 @@ var Analyzer = &analysis.Analyzer{
 	URL:        "https://github.com/distkit/dist/blob/main/docs/findings.md",
 	Run:        run,
 	ResultType: reflect.TypeFor[*Result](),
-	FactTypes:  []analysis.Fact{new(requires), new(isRegistered), new(undiverted), new(disturbs)},
+	FactTypes:  []analysis.Fact{new(requires), new(isRegistered), new(undiverted), new(disturbs), new(networkFaults)},
 }
 
 // wantBootstrap is a flag for those who know that the bootstrap is elsewhere,
@@ -60,6 +60,7 @@ type scan struct {
 	assignedVars  map[*types.Var]bool // see assigned
 	facts         map[*types.Func]*requires
 	leading       map[*function]bool   // see leadingTo, to requirement calls
+	parting       map[*function]bool   // see parts
 	paramsFound   bool                 // see params
 	addressedVars map[*types.Var]bool  // see addressed
 	namedOutside  map[*types.Func]bool // by initializers of variables
@@ -89,6 +90,7 @@ type function struct {
 	edges     []edge
 
 	faults   []fault // in its body
+	network  bool    // names a method that injects network faults
 	params   []int   // see scan.params
 	access   *access // see scan.access
 	explored bool    // reached is known

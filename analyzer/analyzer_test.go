@@ -157,6 +157,9 @@ func describe(r *Result) string {
 			fmt.Fprintf(&b, "the plan says %v instead of\n", p)
 		}
 		fmt.Fprintf(&b, "%s: %s\n\t%s\n", t.Name, t.Requirement, t.Why)
+		if t.Faults {
+			b.WriteString("\twith network faults\n")
+		}
 	}
 	for _, f := range r.Functions {
 		fmt.Fprintf(&b, "func %s", f.key())

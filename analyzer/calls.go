@@ -86,6 +86,9 @@ func (s *scan) readIdent(f *file, fn *function, id *ast.Ident, call *ast.CallExp
 		}
 		s.namedOutside[obj.Origin()] = true
 	}
+	if fn != nil && isNetworkFault(obj) {
+		fn.network = true
+	}
 	if fn == nil || isDistPath(obj.Pkg().Path()) && !isDistPath(s.pass.Pkg.Path()) {
 		return
 	}

@@ -228,9 +228,40 @@ var faults = map[string]string{
 	"Node.Kill":         "kills a node",
 	"Node.Stop":         "stops a node",
 	"Node.Restart":      "restarts a node",
+	"Node.RestartAs":    "restarts a node as another program",
 	"Node.Pause":        "pauses a node",
 	"Cluster.Partition": "partitions the network",
 	"Cluster.Isolate":   "isolates a node",
+	"Link.Cut":          "cuts a link",
+	"Link.Delay":        "delays a link",
+	"Link.Bandwidth":    "slows down a link",
+	"Link.Reset":        "resets connections",
+}
+
+// isNetworkFault reports whether fn is a method of package dist by which a test
+// injects network faults.
+func isNetworkFault(fn *types.Func) bool {
+	if fn.Pkg() == nil || !isDistPath(fn.Pkg().Path()) || fn.Signature().Recv() == nil {
+		return false
+	}
+	switch fn.Name() {
+	case "Partition", "Isolate", "Link":
+		return isHeld(fn.Signature().Recv().Type())
+	}
+	return false
+}
+
+// parts reports whether fn gets to a network fault, whatever that depends on: a
+// cluster is made ready for one before anybody knows.
+func (s *scan) parts(fn *function) bool {
+	if s.parting == nil {
+		s.parting = s.leadingTo(func(fn *function) bool {
+			return fn.network || slices.ContainsFunc(fn.edges, func(e edge) bool {
+				return e.callee != nil && e.callee.Pkg() != s.pass.Pkg && s.pass.ImportObjectFact(e.callee, new(networkFaults))
+			})
+		})
+	}
+	return s.parting[fn]
 }
 
 // A fault is where a function disturbs a cluster: in its body, or by a call of

@@ -61,6 +61,13 @@ type disturbs struct {
 	What string // see faults
 }
 
+// networkFaults is the fact that a function may inject network faults. The
+// clusters of tests that get to it are prepared for them.
+type networkFaults struct{}
+
+func (*networkFaults) AFact()         {}
+func (*networkFaults) String() string { return "network faults" }
+
 func (*disturbs) AFact()           {}
 func (d *disturbs) String() string { return d.What }
 
@@ -69,6 +76,9 @@ func (s *scan) exportFacts() {
 	for _, fn := range s.funcs {
 		if fn.kind != 0 || fn.obj == nil || isDistPath(s.pass.Pkg.Path()) {
 			continue
+		}
+		if s.parts(fn) {
+			s.pass.ExportObjectFact(fn.obj, new(networkFaults))
 		}
 		var fact requires
 		for _, r := range s.reach(fn) {

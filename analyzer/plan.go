@@ -43,7 +43,7 @@ func (s *scan) planTest(fn *function, calls []*reached) Test {
 	if fn.directive != nil {
 		stated = fn.directive.Requirement
 	}
-	t := Test{Test: requirement.Test{Name: fn.decl.Name.Name}, Constraint: fn.file.constraint}
+	t := Test{Test: requirement.Test{Name: fn.decl.Name.Name, Faults: s.parts(fn)}, Constraint: fn.file.constraint}
 	var decided *reached
 	usedDefault := false
 	for i, call := range calls {
@@ -195,6 +195,9 @@ func (s *scan) digest() string {
 		for _, t := range s.result.Plan.Tests {
 			if t.Name == fn.decl.Name.Name {
 				line("test %s %s", t.Name, t.Requirement)
+				if t.Faults {
+					line("faults %s", t.Name)
+				}
 			}
 		}
 	}

@@ -208,6 +208,9 @@ func planLiteral(plan *requirement.Plan) jen.Code {
 				values = append(values, jen.Id("Requirement").Op(":").
 					Qual(requirementPath, "Requirement").Values(req...))
 			}
+			if t.Faults {
+				values = append(values, jen.Id("Faults").Op(":").True())
+			}
 			tests[i] = jen.Values(values...)
 		}
 		fields = append(fields, jen.Id("Tests").Op(":").

@@ -19,6 +19,7 @@ type Requirement struct {
 type Test struct {
 	Name        string // TestXxx, BenchmarkXxx or FuzzXxx
 	Requirement Requirement
+	Faults      bool // it may inject network faults: its nodes are reached through links that can
 }
 
 // A Plan is what the bootstrap of one package knows: the requirements found in

@@ -169,15 +169,15 @@ func (s *session) packagePath() string {
 }
 
 // planned finds a test's entry in the plans.
-func (s *session) planned(test string) (requirement.Requirement, bool) {
+func (s *session) planned(test string) (requirement.Test, bool) {
 	for _, p := range s.plans {
 		for _, t := range p.Tests {
 			if t.Name == test {
-				return t.Requirement, true
+				return t, true
 			}
 		}
 	}
-	return requirement.Requirement{}, false
+	return requirement.Test{}, false
 }
 
 func (s *session) ownMain() bool {
@@ -314,10 +314,10 @@ func (s *session) require(t testing.TB, options requirement.Requirement, at stri
 	ownMain := s.ownMain()
 	s.mu.Unlock()
 
-	need, err := effective(plan, options)
+	need, err := effective(plan.Requirement, options)
 	if err != nil {
 		return nil, misuse(t, diagnostics.UseConflict, diagnostics.Failure{Pos: at, Err: err, Details: []string{
-			"the plan of this package: " + describe(plan, 0),
+			"the plan of this package: " + describe(plan.Requirement, 0),
 			fmt.Sprintf("%s: asks for %s", at, describe(options, 0)),
 		}})
 	}
@@ -328,7 +328,7 @@ func (s *session) require(t testing.TB, options requirement.Requirement, at stri
 	defer cancel()
 	s.report.wants(t.Name())
 	lease, err := m.Acquire(ctx, manager.Request{
-		Test: t.Name(), Package: s.packagePath(), Requirement: need, Config: c, Short: testing.Short(), OwnTestMain: ownMain,
+		Test: t.Name(), Package: s.packagePath(), Requirement: need, Faults: plan.Faults, Config: c, Short: testing.Short(), OwnTestMain: ownMain,
 		Flags: program.TestFlags(testing.CoverMode()),
 		Announce: func(reason string) {
 			t.Helper()

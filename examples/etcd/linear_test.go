@@ -11,10 +11,14 @@ import (
 
 	"github.com/anishathalye/porcupine"
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/distkit/dist"
+	"github.com/distkit/dist/nemesis"
 )
 
 // Clients that read, write and compare-and-swap a few keys see them as one
-// copy, while members are killed, paused and restarted.
+// copy, while members are killed, paused and restarted. Another run has another
+// schedule of faults; one that fails says how to have it again.
 //
 //dist:nodes=3 program=etcd ports=client
 func TestLinearizable(t *testing.T) {
@@ -37,25 +41,16 @@ func TestLinearizable(t *testing.T) {
 		clients.Go(func() { h.work(ctx, id, client) })
 	}
 
-	for round := range 3 {
-		leader := c.leader()
-		follower := c.others(leader)[round%2]
-
-		leader.Kill()
-		h.await(ctx, 30) // by those who are left
-		leader.Restart(c.ctx)
-
-		follower.Pause()
+	// A fault lasts until those who are left have served the clients.
+	progress := func(ctx context.Context) error {
 		h.await(ctx, 30)
-		follower.Resume()
-
-		hung := c.leader()
-		hung.Pause()
-		h.await(ctx, 30)
-		hung.Resume()
-
-		c.others(hung)[0].Restart(c.ctx)
-		h.await(ctx, 30)
+		return ctx.Err()
+	}
+	leader := nemesis.Who(func(context.Context) (*dist.Node, error) { return c.leader(), nil })
+	if err := nemesis.Run(t, c.Cluster, nemesis.Options{Context: ctx, Rounds: 12, During: progress, After: progress},
+		nemesis.Kill(leader), nemesis.Pause(leader), nemesis.Pause(nemesis.Any), nemesis.Restart(nemesis.Any),
+	); err != nil {
+		t.Fatal(err)
 	}
 	stop()
 	clients.Wait()

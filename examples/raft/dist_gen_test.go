@@ -18,10 +18,12 @@ func init() {
 		Tests: []requirement.Test{
 			{Name: "TestLeaderCrash", Requirement: requirement.Requirement{Nodes: 3, Ports: []string{"raft"}}},
 			{Name: "TestLeaderHangs", Requirement: requirement.Requirement{Nodes: 3, Ports: []string{"raft"}}},
+			{Name: "TestPartition", Requirement: requirement.Requirement{Nodes: 3, Ports: []string{"raft"}}, Faults: true},
+			{Name: "TestPartitions", Requirement: requirement.Requirement{Nodes: 3, Ports: []string{"raft"}}, Faults: true},
 			{Name: "TestSnapshot", Requirement: requirement.Requirement{Nodes: 3, Ports: []string{"raft"}}},
 			{Name: "TestAllCrash", Requirement: requirement.Requirement{Nodes: 3, Ports: []string{"raft"}}},
 		},
-		Digest: "d454cefb90a8608b",
+		Digest: "dd33400537b2950c",
 	})
 	runtime.Func("github.com/distkit/dist/examples/raft.compact", compact) // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist/examples/raft.follow", follow)   // undefined? run: go generate

@@ -1,6 +1,7 @@
 package raft
 
 import (
+	"errors"
 	"slices"
 	"testing"
 
@@ -60,6 +61,57 @@ func TestLeaderHangs(t *testing.T) {
 	}
 	t.Logf("%s now follows %s", hung.Name(), next)
 	c.wantAll(hung, acknowledged)
+}
+
+// A leader that is cut off acknowledges nothing any more; the others go on
+// without it, and it has what they have when the network is whole again.
+//
+//dist:nodes=3 ports=raft
+func TestPartition(t *testing.T) {
+	c := startCluster(t)
+	before := c.write(5, c.Nodes()...)
+	old := before[len(before)-1].by
+	c.Isolate(old)
+
+	index, err := dist.Call(c.ctx, old, put, entry{"refused", "by a minority"})
+	if _, refused := errors.AsType[*dist.RemoteError](err); !refused {
+		t.Fatalf("%s, cut off from the others, has acknowledged entry %d: %v", old.Name(), index, err)
+	}
+	during := c.write(10, c.others(old)...)
+	for _, n := range c.others(old) {
+		c.wantAll(n, slices.Concat(before, during))
+	}
+
+	c.Heal()
+	after := c.write(1, c.Nodes()...)
+	for _, n := range c.Nodes() {
+		c.wantAll(n, slices.Concat(before, during, after))
+		got, err := dist.Call(c.ctx, n, values, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v, ok := got["refused"]; ok {
+			t.Errorf("%s has %q, which nobody has acknowledged", n.Name(), v)
+		}
+	}
+}
+
+// The network falls into two halves again and again, another node in the
+// minority each time: what was acknowledged in between stays.
+//
+//dist:nodes=3 ports=raft
+func TestPartitions(t *testing.T) {
+	c := startCluster(t)
+	var acknowledged []ack
+	for _, alone := range c.Nodes() {
+		c.Partition(c.others(alone))
+		acknowledged = append(acknowledged, c.write(5, c.others(alone)...)...)
+		c.Heal()
+		acknowledged = append(acknowledged, c.write(1, c.Nodes()...)...)
+	}
+	for _, n := range c.Nodes() {
+		c.wantAll(n, acknowledged)
+	}
 }
 
 // A node that was away for so long that nobody has the log any more which it

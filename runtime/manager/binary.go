@@ -26,11 +26,12 @@ const (
 // A binaryCluster is a cluster whose nodes run the test binary.
 type binaryCluster struct {
 	*Lease
-	m     *Manager
-	nodes []*binaryNode
-	addrs *network.Lease
-	dir   string // of the nodes' directories: there as soon as one is asked for
-
+	m        *Manager
+	nodes    []*binaryNode
+	addrs    *network.Lease
+	links    network.Faults // nil if no faults are injected
+	unlinked error          // why there are none, though the test may want to
+	dir      string         // of the nodes' directories: there as soon as one is asked for
 	barriers *barriers
 }
 
@@ -40,6 +41,9 @@ func (c *binaryCluster) release(ctx context.Context, keep bool, wantLogs func(pr
 	c.barriers.end()
 	keep = keep && reusable(c.request.Requirement, c.request.Config)
 	stays := make([]bool, len(c.nodes))
+	if c.links != nil {
+		c.links.Set(nil) // nodes may want to take leave of each other
+	}
 	var wg sync.WaitGroup
 	for i, n := range c.nodes {
 		wg.Go(func() {
@@ -100,6 +104,9 @@ func (c *binaryCluster) health(ctx context.Context) []error {
 
 // discard gives back what the cluster has besides its nodes.
 func (c *binaryCluster) discard() {
+	if c.links != nil {
+		c.links.Close()
+	}
 	c.addrs.Release()
 	os.RemoveAll(c.dir)
 }
@@ -221,7 +228,7 @@ func (n *binaryNode) identity() Identity {
 		Baseline: reusable(c.request.Requirement, c.request.Config),
 	}
 	for _, port := range c.request.Requirement.Ports {
-		id.Listen[port] = n.Addr(port)
+		id.Listen[port] = n.listenAddr(port)
 		id.Addrs[port] = c.Addrs(port)
 	}
 	return id
@@ -229,6 +236,15 @@ func (n *binaryNode) identity() Identity {
 
 // Addr implements Node.
 func (n *binaryNode) Addr(port string) string { return n.c.addrs.Addr(n.index, port) }
+
+// listenAddr is the address that the node itself binds: another one where a link
+// has the one that others dial.
+func (n *binaryNode) listenAddr(port string) string {
+	if n.c.links != nil {
+		return n.c.addrs.Addr(len(n.c.nodes)+n.index, port)
+	}
+	return n.Addr(port)
+}
 
 // PID implements Node.
 func (n *binaryNode) PID() int { return n.process().PID() }

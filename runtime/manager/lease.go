@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/distkit/dist/runtime/manager/allowance"
+	"github.com/distkit/dist/runtime/network"
 )
 
 // A Lease is one test's hold on a cluster, from Acquire to Release.
@@ -22,6 +23,7 @@ type Lease struct {
 	cluster cluster
 	room    *allowance.Grant // nil if nobody counts its nodes here
 	ended   atomic.Bool
+	net     conditions
 }
 
 // A cluster is what a lease is of.
@@ -32,6 +34,8 @@ type cluster interface {
 	// serve another test. wantLogs is asked last, when it is known whether there
 	// are problems.
 	release(ctx context.Context, keep bool, wantLogs func(problems bool) bool) Report
+	// faults returns what injects network faults, or why there is nothing that does.
+	faults() (network.Faults, error)
 }
 
 // Size is the number of nodes.

@@ -131,6 +131,7 @@ type Request struct {
 	Test        string
 	Package     string // the test's import path, for those who wait behind it
 	Requirement requirement.Requirement
+	Faults      bool // the test may inject network faults
 	Config      *config.Config
 	Short       bool
 	OwnTestMain bool          // the package has a TestMain of its own, for the diagnosis
@@ -468,7 +469,12 @@ func (m *Manager) startOnce(ctx context.Context, r Request, d Decision, size int
 	if err != nil {
 		return nil, size, &engine.Error{Failure: diagnostics.Failure{Phase: diagnostics.PhaseConfig, Op: "choose addresses", Code: diagnostics.ConfigInvalid, Err: err}}
 	}
-	addrs, err := alloc.Lease(size, r.Requirement.Ports)
+	links := r.Faults && len(r.Requirement.Ports) > 0
+	wanted := size
+	if links {
+		wanted *= 2 // one that others dial, one that the node binds
+	}
+	addrs, err := alloc.Lease(wanted, r.Requirement.Ports)
 	if err != nil {
 		err := prepare("find free addresses", "", err)
 		if e := (*engine.Error)(nil); errors.Is(err, network.ErrExhausted) && errors.As(err, &e) {
@@ -487,6 +493,11 @@ func (m *Manager) startOnce(ctx context.Context, r Request, d Decision, size int
 		n := newNode(cluster, i)
 		cluster.nodes = append(cluster.nodes, n)
 		l.Nodes = append(l.Nodes, n)
+	}
+	if links {
+		if err := cluster.link(); err != nil {
+			return nil, size, prepare("make the links between the nodes", "", err)
+		}
 	}
 	errs := make([]error, size)
 	var wg sync.WaitGroup

@@ -28,6 +28,7 @@ func init() {
 			{Name: "TestUpgrade2", Requirement: requirement.Requirement{Nodes: 3, Program: "kv"}},
 			{Name: "TestUpgradeKept1", Requirement: requirement.Requirement{Nodes: 3, Program: "kept"}},
 			{Name: "TestUpgradeKept2", Requirement: requirement.Requirement{Nodes: 3, Program: "kept"}},
+			{Name: "TestUpgradeTakenBack", Requirement: requirement.Requirement{Nodes: 3, Program: "kv"}},
 			{Name: "TestUpgradeErrors", Requirement: requirement.Requirement{Nodes: 1, Program: "kv"}},
 			{Name: "TestUpgradeErrorsAfter", Requirement: requirement.Requirement{Nodes: 1, Program: "kv"}},
 			{Name: "TestUpgradeTests", Requirement: requirement.Requirement{Nodes: 1}},
@@ -45,7 +46,7 @@ func init() {
 			{Name: "TestFlakyOptional", Requirement: requirement.Requirement{Nodes: 1, Program: "flaky", Optional: true}},
 			{Name: "TestReducible", Requirement: requirement.Requirement{Nodes: 3, Min: 2, Program: "kv"}},
 		},
-		Digest: "bf66a03247ed5cee",
+		Digest: "dab383e0529df9ab",
 	})
 	runtime.Func("github.com/distkit/dist/testdata/programs.hello", hello) // undefined? run: go generate
 }

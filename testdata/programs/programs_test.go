@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/distkit/dist"
+	"github.com/distkit/dist/nemesis"
 )
 
 // ask sends one line to a node and returns the line that comes back.
@@ -232,6 +233,34 @@ func upgrade(t *testing.T, before string) {
 	}
 }
 
+// TestUpgradeTakenBack has a schedule of upgrades that are taken back.
+//
+//dist:nodes=3 program=kv
+func TestUpgradeTakenBack(t *testing.T) {
+	c := dist.Require(t)
+	versions := func() (new int) {
+		for _, n := range c.Nodes() {
+			if ask(t, n, "version") == "2" {
+				new++
+			}
+		}
+		return new
+	}
+	err := nemesis.Run(t, c, nemesis.Options{
+		Rounds: 4,
+		During: func(context.Context) error {
+			if n := versions(); n != 1 {
+				t.Errorf("%d of 3 nodes are of the second version, not 1", n)
+			}
+			return nil
+		},
+		After: c.WaitHealthy,
+	}, nemesis.RestartAs("kv2", "kv", nemesis.Minority))
+	if n := versions(); n != 0 || err != nil {
+		t.Errorf("%d nodes are of the second version; %v", n, err)
+	}
+}
+
 //dist:nodes=1 program=kv
 func TestUpgradeErrors(t *testing.T) {
 	n := dist.Require(t).Node(0)
@@ -246,7 +275,11 @@ func TestUpgradeErrors(t *testing.T) {
 	if err := n.RestartAs(t.Context(), "broken"); err == nil || n.Running() {
 		t.Errorf("as broken: %v; running: %t", err, n.Running())
 	}
-	n.Restart(t.Context())
+	if err := n.Restart(t.Context()); err != nil || ask(t, n, "who") != "node-1" {
+		t.Errorf("restarted as what it was: %v", err)
+	} else {
+		fmt.Println("restarted as what it was")
+	}
 	if err := n.RestartAs(t.Context(), "kv"); err != nil || !n.Running() {
 		t.Errorf("as kv again: %v", err)
 	} else {

@@ -42,8 +42,13 @@ func init() {
 			{Name: "FuzzInside", Requirement: requirement.Requirement{Nodes: 1}},
 			{Name: "BenchmarkCall", Requirement: requirement.Requirement{Nodes: 2}},
 			{Name: "TestHostileDirectory", Requirement: requirement.Requirement{Nodes: 1, Ports: []string{"a"}}},
+			{Name: "TestNetworkMistakes", Requirement: requirement.Requirement{Nodes: 2, Ports: []string{"a"}}, Faults: true},
+			{Name: "TestNetworkForeign", Requirement: requirement.Requirement{Nodes: 2, Ports: []string{"a"}}, Faults: true},
+			{Name: "TestNetworkNoPorts", Requirement: requirement.Requirement{Nodes: 2}, Faults: true},
+			{Name: "TestNetworkUnseen", Requirement: requirement.Requirement{Nodes: 2, Ports: []string{"a"}}},
+			{Name: "TestNetworkSeen", Requirement: requirement.Requirement{Nodes: 2, Ports: []string{"a"}}, Faults: true},
 		},
-		Digest: "dfd0437eaca48cab",
+		Digest: "1f1b27354ffbd413",
 	})
 	runtime.Func("github.com/distkit/dist/testdata/suite.block", block)                 // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist/testdata/suite.cleanupBlocks", cleanupBlocks) // undefined? run: go generate

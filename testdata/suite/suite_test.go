@@ -413,3 +413,73 @@ func listen(ctx context.Context, _ struct{}) (struct{}, error) {
 	_, err := dist.Self(ctx).Listen("a")
 	return struct{}{}, err
 }
+
+// TestNetworkMistakes does what cannot be done to a network, each thing for a
+// reason that the test's log has.
+//
+//dist:nodes=2 ports=a
+func TestNetworkMistakes(t *testing.T) {
+	c := dist.Require(t)
+	a, b := c.Node(0), c.Node(1)
+	for what, err := range map[string]error{
+		"one group":     c.Partition(c.Nodes()),
+		"no groups":     c.Partition(),
+		"twice":         c.Partition([]*dist.Node{a}, []*dist.Node{a, b}),
+		"nil":           c.Isolate(nil),
+		"itself":        c.Link(a, a).Cut(),
+		"loss":          c.Link(a, b).Loss(0.5),
+		"negative":      c.Link(a, b).Delay(-1, 0),
+		"no bandwidth":  c.Link(a, b).Both().Bandwidth(-1),
+		"link to nil":   c.Link(a, nil).Both().Cut(),
+		"heal yourself": c.Link(b, b).Heal(),
+	} {
+		if err == nil {
+			t.Errorf("%s: no error", what)
+		}
+	}
+}
+
+// TestNetworkForeign isolates a node of another cluster.
+//
+//dist:nodes=2 ports=a
+func TestNetworkForeign(t *testing.T) {
+	nodes := make(chan *dist.Node, 1)
+	t.Run("one", func(t *testing.T) { nodes <- dist.Require(t).Node(0) })
+	t.Run("two", func(t *testing.T) { dist.Require(t).Isolate(<-nodes) })
+}
+
+// TestNetworkNoPorts has nothing to part.
+//
+//dist:nodes=2
+func TestNetworkNoPorts(t *testing.T) {
+	c := dist.Require(t)
+	c.Isolate(c.Node(0))
+}
+
+// parter hides from distgen that a test parts its network.
+type parter interface {
+	Isolate(*dist.Node) error
+	Heal() error
+}
+
+//dist:nodes=2 ports=a
+func TestNetworkUnseen(t *testing.T) {
+	c := dist.Require(t)
+	if err := parter(c).Isolate(c.Node(0)); err == nil {
+		t.Error("no error")
+	}
+}
+
+// TestNetworkSeen says by name what it hides.
+//
+//dist:nodes=2 ports=a
+func TestNetworkSeen(t *testing.T) {
+	c := dist.Require(t)
+	_ = c.Isolate
+	if err := parter(c).Isolate(c.Node(0)); err != nil {
+		t.Error(err)
+	}
+	if err := parter(c).Heal(); err != nil {
+		t.Error(err)
+	}
+}

@@ -220,9 +220,16 @@ func (n *member) restartAs(ctx context.Context, a *Ask) ([]string, error) {
 	as := n.own
 	as.Program, as.Executable, as.Ready, as.Grace = a.Program, exe, a.Ready, a.Grace
 	n.mu.Lock()
+	before := n.as
 	n.as = &as
 	n.mu.Unlock()
-	return exe.Inputs, n.startLocked(ctx)
+	err = n.startLocked(ctx)
+	if err != nil { // a Restart is to start what did run
+		n.mu.Lock()
+		n.as = before
+		n.mu.Unlock()
+	}
+	return exe.Inputs, err
 }
 
 // admits says why a program cannot take the place of the node's.

@@ -43,7 +43,14 @@ func crash(c *dist.Cluster) error { return c.Node(0).Kill() } // want crash:"kil
 // Break is one whose method does.
 type Breaker struct{ C *dist.Cluster }
 
-func (b *Breaker) Break() error { return b.C.Isolate(b.C.Node(0)) } // want Break:"isolates a node"
+func (b *Breaker) Break() error { return b.C.Isolate(b.C.Node(0)) } // want Break:"isolates a node" Break:"network faults"
+
+// Slow disturbs a cluster if it is told to, which no fact about disturbing says.
+func Slow(c *dist.Cluster, slow bool) { // want Slow:"network faults"
+	if slow {
+		c.Link(c.Node(0), c.Node(1)).Delay(1e9, 0)
+	}
+}
 
 // Ask disturbs nobody.
 func Ask(c *dist.Cluster) bool { return c.Node(0).Running() }

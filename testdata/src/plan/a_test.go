@@ -111,3 +111,23 @@ func TestFunctions(t *testing.T) {
 	d.Call(ctx, n, clustertest.Registered, 1)
 	d.CallAll(ctx, c, onLinux, 1)
 }
+
+//dist:nodes=3
+func TestParts(t *testing.T) {
+	c := d.Require(t)
+	if size > 3 {
+		isolate(c)
+	}
+}
+
+func isolate(c *d.Cluster) { // want isolate:"isolates a node" isolate:"network faults"
+	c.Isolate(c.Node(0))
+}
+
+//dist:nodes=2
+func TestPartsElsewhere(t *testing.T) { clustertest.Slow(d.Require(t), true) }
+
+// Naming the method is enough where it is called by way of an interface.
+//
+//dist:nodes=2
+func TestPartsByName(t *testing.T) { _ = d.Require(t).Partition }

@@ -32,6 +32,14 @@ func (*Cluster) Nodes() []*Node             { return nil }
 func (*Cluster) Size() int                  { return 0 }
 func (*Cluster) Isolate(n *Node) error      { return nil }
 
+func (*Cluster) Partition(groups ...[]*Node) error { return nil }
+func (*Cluster) Link(from, to *Node) *Link         { return nil }
+
+type Link struct{}
+
+func (*Link) Cut() error                              { return nil }
+func (*Link) Delay(delay, jitter time.Duration) error { return nil }
+
 func (*Node) Kill() error                    { return nil }
 func (*Node) Stop(ctx context.Context) error { return nil }
 func (*Node) Running() bool                  { return false }

@@ -1,0 +1,149 @@
+package nemesis_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/distkit/dist"
+	"github.com/distkit/dist/nemesis"
+)
+
+// answer has a node answer every connection with a line.
+func answer(ctx context.Context, _ struct{}) (struct{}, error) {
+	l, err := dist.Self(ctx).Listen("tcp")
+	if err != nil {
+		return struct{}{}, err
+	}
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			fmt.Fprintln(c, "here")
+			c.Close()
+		}
+	}()
+	return struct{}{}, nil
+}
+
+// reach tells which nodes answer within a time.
+func reach(ctx context.Context, patience time.Duration) ([]bool, error) {
+	addrs := dist.Self(ctx).Addrs("tcp")
+	reached := make([]bool, len(addrs))
+	var wg sync.WaitGroup
+	for i, addr := range addrs {
+		wg.Go(func() {
+			c, err := net.DialTimeout("tcp", addr, patience)
+			if err != nil {
+				return
+			}
+			defer c.Close()
+			c.SetDeadline(time.Now().Add(patience))
+			line, err := bufio.NewReader(c).ReadString('\n')
+			reached[i] = err == nil && strings.TrimSpace(line) == "here"
+		})
+	}
+	wg.Wait()
+	return reached, nil
+}
+
+// counts are how many nodes each node reaches, in order.
+func counts(reached [][]bool) (counts []int) {
+	for _, row := range reached {
+		n := 0
+		for _, r := range row {
+			if r {
+				n++
+			}
+		}
+		counts = append(counts, n)
+	}
+	slices.Sort(counts)
+	return counts
+}
+
+//dist:nodes=5 ports=tcp
+func TestNetworkFaults(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("who connects is not known here")
+	}
+	c := dist.Require(t)
+	if _, err := dist.CallAll(t.Context(), c, answer, struct{}{}); err != nil {
+		t.Fatal(err)
+	}
+	// A slow machine makes a node seem unreachable, and only that.
+	await := func(ctx context.Context, name string, want ...int) error {
+		var got []int
+		for patience, deadline := 50*time.Millisecond, time.Now().Add(60*time.Second); time.Now().Before(deadline); patience *= 2 {
+			reached, err := dist.CallAll(ctx, c, reach, patience)
+			if err != nil {
+				return err
+			}
+			if got = counts(reached); slices.Equal(got, want) {
+				return nil
+			}
+			if slices.Max(got) > slices.Max(want) {
+				break // more than there should be
+			}
+		}
+		return fmt.Errorf("%s: the nodes reach %v; want %v", name, got, want)
+	}
+	for _, test := range []struct {
+		name  string
+		fault nemesis.Fault
+		want  []int
+	}{
+		{"halves", nemesis.Halves(), []int{2, 2, 3, 3, 3}},
+		{"one", nemesis.Isolate(nemesis.Any), []int{1, 4, 4, 4, 4}},
+		{"all", nemesis.Isolate(nemesis.All), []int{1, 1, 1, 1, 1}},
+		{"bridge", nemesis.Bridge(), []int{3, 3, 3, 3, 5}},
+		{"ring", nemesis.Ring(), []int{3, 3, 3, 3, 3}},
+	} {
+		if err := nemesis.Run(t, c, nemesis.Options{
+			Rounds: 2,
+			During: func(ctx context.Context) error { return await(ctx, test.name, test.want...) },
+			After:  func(ctx context.Context) error { return await(ctx, test.name+", healed", 5, 5, 5, 5, 5) },
+		}, test.fault); err != nil {
+			t.Error(err)
+		}
+	}
+	// Beside what is done to processes, and undone where that ends it.
+	enough := errors.New("enough")
+	err := nemesis.Run(t, c, nemesis.Options{
+		Started: func(ctx context.Context, n *dist.Node) error {
+			_, err := dist.Call(ctx, n, answer, struct{}{})
+			return err
+		},
+		During: func(context.Context) error { return enough },
+	}, nemesis.Together(nemesis.Kill(nemesis.Any), nemesis.Halves()))
+	if !errors.Is(err, enough) {
+		t.Error(err)
+	}
+	if err := await(t.Context(), "together", 5, 5, 5, 5, 5); err != nil {
+		t.Error(err)
+	}
+	err = nemesis.Run(t, c, nemesis.Options{Rounds: 1}, nemesis.Together(nemesis.Halves(), nemesis.Ring()))
+	if err == nil || !strings.Contains(err.Error(), "ring: this round has a fault of the network already") {
+		t.Errorf("two of the network: %v", err)
+	}
+}
+
+//dist:nodes=2 ports=tcp
+func TestTooFewForTheNetwork(t *testing.T) {
+	c := dist.Require(t)
+	for name, fault := range map[string]nemesis.Fault{"bridge: it takes 3 nodes, and there are 2": nemesis.Bridge(), "ring: it takes 4 nodes": nemesis.Ring()} {
+		if err := nemesis.Run(t, c, nemesis.Options{Rounds: 1}, fault); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("got %v, want %s", err, name)
+		}
+	}
+}

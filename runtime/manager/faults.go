@@ -1,0 +1,252 @@
+package manager
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/distkit/dist/runtime/network"
+	"github.com/distkit/dist/runtime/network/links"
+)
+
+// conditions are what is wrong with the network of a lease.
+type conditions struct {
+	mu sync.Mutex
+	m  map[network.Pair]network.Condition
+}
+
+// link has every node reached by way of a link. Where that is impossible the
+// cluster is as any other, and only the faults are refused: the error is about
+// what should have worked.
+func (c *binaryCluster) link() error {
+	if c.request.Config.Network.Faults == "namespaces" {
+		return nil
+	}
+	n, err := links.New(c.pids)
+	if err != nil {
+		c.unlinked = err
+		return nil
+	}
+	c.links = n
+	for _, node := range c.nodes {
+		for _, port := range c.request.Requirement.Ports {
+			if err := n.Serve(node.index, node.Addr(port), node.listenAddr(port)); err != nil {
+				return err
+			}
+		}
+	}
+	c.Decision.Reason += "; network faults by " + n.Backend()
+	return nil
+}
+
+// pids are the nodes' processes of now, by index; 0 for those that have ended.
+func (c *binaryCluster) pids() []int {
+	pids := make([]int, len(c.nodes))
+	for i, n := range c.nodes {
+		if p := n.process(); p != nil && alive(p) {
+			pids[i] = p.PID()
+		}
+	}
+	return pids
+}
+
+// faults implements cluster.
+func (c *binaryCluster) faults() (network.Faults, error) {
+	switch {
+	case c.links != nil:
+		return c.links, nil
+	case c.unlinked != nil:
+		return nil, c.unlinked
+	case !c.request.Faults:
+		return nil, errors.New("the cluster was not prepared for network faults: run go generate; if a call that distgen cannot see leads here (by way of an interface or a function value), name the method in the test: _ = (*dist.Cluster).Partition")
+	case len(c.request.Requirement.Ports) == 0:
+		return nil, errors.New("the nodes have no ports: name those that they talk over, as ports= in the directive or by dist.Ports")
+	}
+	return nil, errors.New(`network.faults = "namespaces": this version has no faults by namespaces: say "links" or "auto"`)
+}
+
+// faults implements cluster.
+func (c *programCluster) faults() (network.Faults, error) {
+	return nil, fmt.Errorf("the nodes run program %s: this version injects network faults between nodes of the test binary only", c.info.Program)
+}
+
+// change has other conditions hold, by name of what is done.
+func (l *Lease) change(op string, change func(m map[network.Pair]network.Condition)) error {
+	if l.Ended() {
+		return fmt.Errorf("%s: %w", op, l.endedError())
+	}
+	f, err := l.cluster.faults()
+	if err != nil {
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	l.net.mu.Lock()
+	defer l.net.mu.Unlock()
+	m := maps.Clone(l.net.m)
+	if m == nil {
+		m = make(map[network.Pair]network.Condition)
+	}
+	change(m)
+	maps.DeleteFunc(m, func(_ network.Pair, c network.Condition) bool { return c == network.Condition{} })
+	if err := f.Set(m); err != nil {
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	l.net.m = m
+	return nil
+}
+
+// Partition has nodes reach only those of their own group; those that are in
+// none are one more. Earlier cuts are replaced, other conditions stay.
+func (l *Lease) Partition(groups [][]int) error {
+	op := "partition " + l.groupsText(groups)
+	pairs, err := network.Across(l.Size(), groups)
+	if err != nil {
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	return l.change(op, func(m map[network.Pair]network.Condition) {
+		for p, c := range m {
+			c.Cut = false
+			m[p] = c
+		}
+		cut(m, pairs)
+	})
+}
+
+func cut(m map[network.Pair]network.Condition, pairs []network.Pair) {
+	for _, p := range pairs {
+		c := m[p]
+		c.Cut = true
+		m[p] = c
+	}
+}
+
+func (l *Lease) groupsText(groups [][]int) string {
+	var texts []string
+	for _, g := range groups {
+		var names []string
+		for _, i := range g {
+			names = append(names, nodeName(i))
+		}
+		texts = append(texts, strings.Join(names, ","))
+	}
+	return strings.Join(texts, " | ")
+}
+
+// Isolate cuts a node off from all other nodes, and leaves other cuts as they
+// are.
+func (l *Lease) Isolate(node int) error {
+	op := "isolate " + nodeName(node)
+	pairs, err := network.Across(l.Size(), [][]int{{node}})
+	if err != nil {
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	return l.change(op, func(m map[network.Pair]network.Condition) { cut(m, pairs) })
+}
+
+// Heal ends all faults of the network.
+func (l *Lease) Heal() error {
+	return l.change("heal the network", func(m map[network.Pair]network.Condition) { clear(m) })
+}
+
+// A Link is one direction of what two nodes say to each other, or both.
+type Link struct {
+	lease *Lease
+	pairs []network.Pair
+}
+
+// Link returns the link from one node to another.
+func (l *Lease) Link(from, to int) *Link {
+	return &Link{l, []network.Pair{{From: from, To: to}}}
+}
+
+// Both is the link in both directions.
+func (k *Link) Both() *Link {
+	p := k.pairs[0]
+	return &Link{k.lease, []network.Pair{p, {From: p.To, To: p.From}}}
+}
+
+// String is "node-1 → node-2", or "node-1 ↔ node-2" for both directions.
+func (k *Link) String() string {
+	arrow := "→"
+	if len(k.pairs) > 1 {
+		arrow = "↔"
+	}
+	return nodeName(k.pairs[0].From) + " " + arrow + " " + nodeName(k.pairs[0].To)
+}
+
+func (k *Link) set(what string, set func(*network.Condition)) error {
+	op := what + " " + k.String()
+	if k.pairs[0].From == k.pairs[0].To {
+		return fmt.Errorf("%s: a node has no link to itself", op)
+	}
+	return k.lease.change(op, func(m map[network.Pair]network.Condition) {
+		for _, p := range k.pairs {
+			c := m[p]
+			set(&c)
+			m[p] = c
+		}
+	})
+}
+
+// Cut has nothing arrive.
+func (k *Link) Cut() error {
+	return k.set("cut", func(c *network.Condition) { c.Cut = true })
+}
+
+// Heal ends the faults of the link.
+func (k *Link) Heal() error {
+	return k.set("heal", func(c *network.Condition) { *c = network.Condition{} })
+}
+
+// Delay has everything arrive later.
+func (k *Link) Delay(delay, jitter time.Duration) error {
+	if delay < 0 || jitter < 0 {
+		return fmt.Errorf("delay %v: by %v and up to %v more: a delay is not negative", k, delay, jitter)
+	}
+	return k.set("delay", func(c *network.Condition) { c.Delay, c.Jitter = delay, jitter })
+}
+
+// Bandwidth bounds what arrives in a second.
+func (k *Link) Bandwidth(bytes int64) error {
+	if bytes < 0 {
+		return fmt.Errorf("slow down %v: to %d bytes a second: a bandwidth is not negative", k, bytes)
+	}
+	return k.set("slow down", func(c *network.Condition) { c.Bandwidth = bytes })
+}
+
+// Loss has packets lost, which no backend of today can.
+func (k *Link) Loss(float64) error {
+	op := "lose packets of " + k.String()
+	if k.lease.Ended() {
+		return fmt.Errorf("%s: %w", op, k.lease.endedError())
+	}
+	f, err := k.lease.cluster.faults()
+	if err == nil {
+		err = &network.Unsupported{Fault: "packet loss", Backend: f.Backend(), Why: "they carry streams, in which nothing can be lost: delay or cut the link instead"}
+	}
+	return fmt.Errorf("%s: %w", op, err)
+}
+
+// Reset ends the connections between the two nodes. It returns how many.
+func (k *Link) Reset() (int, error) {
+	op := "reset " + k.String()
+	if k.lease.Ended() {
+		return 0, fmt.Errorf("%s: %w", op, k.lease.endedError())
+	}
+	f, err := k.lease.cluster.faults()
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", op, err)
+	}
+	n, err := f.Reset(k.pairs)
+	if err != nil {
+		return n, fmt.Errorf("%s: %w", op, err)
+	}
+	return n, nil
+}
+
+// faults implements cluster.
+func (c *attachedCluster) faults() (network.Faults, error) {
+	return nil, errors.New("the cluster runs elsewhere: network faults are injected between nodes of the test binary only")
+}

@@ -1,0 +1,215 @@
+package links
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/distkit/dist/runtime/network"
+)
+
+// Backend is the name by which [network] faults chooses this one.
+const Backend = "links"
+
+// A Network is the links between the nodes of one cluster. It implements
+// network.Faults.
+type Network struct {
+	pids   func() []int // of the nodes by index; 0 where there is none
+	finder *finder
+
+	setting sync.Mutex // conditions change one after the other
+	going   sync.WaitGroup
+
+	mu         sync.Mutex
+	conditions map[network.Pair]network.Condition
+	listeners  []*net.TCPListener
+	links      map[*link]bool
+	closed     bool
+}
+
+// New returns a Network without links. pids are the processes of the nodes, by
+// index, at the time it is called; each leads a process group, and what is in
+// that is the node, too. The error is a *network.Unsupported where nobody can
+// say which process a connection comes from.
+func New(pids func() []int) (*Network, error) {
+	f, err := newFinder()
+	if err == nil {
+		if err = f.try(); err != nil {
+			f.close()
+		}
+	}
+	if err != nil {
+		return nil, &network.Unsupported{Fault: "a fault between nodes", Backend: Backend, Why: err.Error()}
+	}
+	return &Network{
+		pids: pids, finder: f,
+		conditions: make(map[network.Pair]network.Condition), links: make(map[*link]bool),
+	}, nil
+}
+
+// try has the finder find this process: that sockets can be asked for does not
+// mean that it is allowed to see whose they are.
+func (f *finder) try() error {
+	l, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	c, err := net.DialTCP("tcp4", nil, l.Addr().(*net.TCPAddr))
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if f.find(addrPort(c.LocalAddr()), addrPort(c.RemoteAddr()), []int{os.Getpid()}) != 0 {
+		return errNoSources
+	}
+	return nil
+}
+
+func addrPort(a net.Addr) netip.AddrPort { return a.(*net.TCPAddr).AddrPort() }
+
+// Backend implements network.Faults.
+func (n *Network) Backend() string { return Backend }
+
+// Serve has connections to addr lead to node, which listens on another address.
+func (n *Network) Serve(node int, addr, to string) error {
+	a, err := netip.ParseAddrPort(addr)
+	if err != nil {
+		return err
+	}
+	l, err := net.ListenTCP("tcp4", net.TCPAddrFromAddrPort(a))
+	if err != nil {
+		return fmt.Errorf("link to node-%d: %w", node+1, err)
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.closed {
+		l.Close()
+		return net.ErrClosed
+	}
+	n.listeners = append(n.listeners, l)
+	n.going.Go(func() {
+		for {
+			c, err := l.AcceptTCP()
+			switch {
+			case err == nil:
+				n.going.Go(func() { n.connect(c, node, to) })
+			case errors.Is(err, net.ErrClosed):
+				return
+			default:
+				time.Sleep(10 * time.Millisecond) // out of descriptors, for the moment
+			}
+		}
+	})
+	return nil
+}
+
+// connect makes a link of a connection that has come in, and works on it until
+// it has ended.
+func (n *Network) connect(client *net.TCPConn, node int, to string) {
+	from := n.finder.find(addrPort(client.RemoteAddr()), addrPort(client.LocalAddr()), n.pids())
+	l := newLink(client, from, node)
+	n.mu.Lock()
+	if n.closed {
+		n.mu.Unlock()
+		l.end(true)
+		return
+	}
+	l.up.condition, l.down.condition = n.between(from, node)
+	n.links[l] = true
+	n.mu.Unlock()
+	l.work(to)
+	n.mu.Lock()
+	delete(n.links, l)
+	n.mu.Unlock()
+}
+
+// between returns the conditions of both directions of a connection. What comes
+// from nobody knows where is cut wherever one that comes from a node is.
+func (n *Network) between(from, to int) (up, down network.Condition) {
+	if from != unknown {
+		return n.conditions[network.Pair{From: from, To: to}], n.conditions[network.Pair{From: to, To: from}]
+	}
+	for p, c := range n.conditions {
+		up.Cut = up.Cut || c.Cut && p.To == to
+		down.Cut = down.Cut || c.Cut && p.From == to
+	}
+	return up, down
+}
+
+// Set implements network.Faults.
+func (n *Network) Set(conditions map[network.Pair]network.Condition) error {
+	n.setting.Lock()
+	defer n.setting.Unlock()
+	type change struct {
+		*link
+		up, down network.Condition
+	}
+	var changes []change
+	n.mu.Lock()
+	if n.closed {
+		n.mu.Unlock()
+		return net.ErrClosed
+	}
+	n.conditions = maps.Clone(conditions)
+	for l := range n.links {
+		up, down := n.between(l.from, l.to)
+		changes = append(changes, change{l, up, down})
+	}
+	n.mu.Unlock()
+	for _, c := range changes { // all of them at once,
+		c.set(c.up, c.down)
+	}
+	for _, c := range changes { // and then see that they have
+		c.settle()
+	}
+	return nil
+}
+
+// Reset implements network.Faults.
+func (n *Network) Reset(pairs []network.Pair) (int, error) {
+	n.mu.Lock()
+	if n.closed {
+		n.mu.Unlock()
+		return 0, net.ErrClosed
+	}
+	var links []*link
+	for l := range n.links {
+		for _, p := range pairs {
+			if p == (network.Pair{From: l.from, To: l.to}) || p == (network.Pair{From: l.to, To: l.from}) {
+				links = append(links, l)
+				break
+			}
+		}
+	}
+	n.mu.Unlock()
+	count := 0
+	for _, l := range links {
+		if l.end(true) {
+			count++
+		}
+	}
+	return count, nil
+}
+
+// Close implements network.Faults.
+func (n *Network) Close() error {
+	n.mu.Lock()
+	n.closed = true
+	for _, l := range n.listeners {
+		l.Close()
+	}
+	links := maps.Clone(n.links)
+	n.mu.Unlock()
+	for l := range links {
+		l.end(true)
+	}
+	n.going.Wait()
+	n.finder.close()
+	return nil
+}

@@ -1,0 +1,202 @@
+package links
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"strconv"
+	"sync"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// A finder finds the processes behind connections.
+type finder struct {
+	mu   sync.Mutex
+	fd   int // netlink socket
+	seq  uint32
+	open bool
+}
+
+func newFinder() (*finder, error) {
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_SOCK_DIAG)
+	if err != nil {
+		return nil, os.NewSyscallError("socket", err)
+	}
+	// The kernel answers while it is asked; this is for kernels that do not.
+	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 1}); err != nil {
+		unix.Close(fd)
+		return nil, os.NewSyscallError("setsockopt", err)
+	}
+	return &finder{fd: fd, open: true}, nil
+}
+
+func (f *finder) close() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.open {
+		unix.Close(f.fd)
+	}
+	f.open = false
+}
+
+// find returns which of some processes, or of those in their process groups, has
+// the client's end of a connection: an index into pids, outside or unknown.
+func (f *finder) find(client, server netip.AddrPort, pids []int) int {
+	inode, err := f.inode(client, server)
+	if err != nil || inode == 0 {
+		return unknown
+	}
+	socket := "socket:[" + strconv.FormatUint(uint64(inode), 10) + "]"
+	for i, pid := range pids {
+		if pid > 0 && has(pid, socket) {
+			return i
+		}
+	}
+	if has(os.Getpid(), socket) {
+		return outside
+	}
+	if i := inGroups(socket, pids); i != outside {
+		return i
+	}
+	// Nobody's, or closed in the meantime by one that is not asked any more?
+	if again, err := f.inode(client, server); err != nil || again != inode {
+		return unknown
+	}
+	return outside
+}
+
+// inGroups looks at all processes in the groups that some processes lead.
+func inGroups(socket string, pids []int) int {
+	proc, err := os.Open("/proc")
+	if err != nil {
+		return outside
+	}
+	defer proc.Close()
+	names, _ := proc.Readdirnames(-1)
+	for _, name := range names {
+		pid, err := strconv.Atoi(name)
+		if err != nil {
+			continue
+		}
+		group, err := unix.Getpgid(pid)
+		if err != nil {
+			continue
+		}
+		for i, leader := range pids {
+			if group == leader && pid != leader && has(pid, socket) {
+				return i
+			}
+		}
+	}
+	return outside
+}
+
+// has reports whether a process has a socket open.
+func has(pid int, socket string) bool {
+	dir := "/proc/" + strconv.Itoa(pid) + "/fd"
+	d, err := os.Open(dir)
+	if err != nil {
+		return false
+	}
+	defer d.Close()
+	names, _ := d.Readdirnames(-1)
+	var buf [64]byte
+	for _, name := range names {
+		n, err := unix.Readlinkat(int(d.Fd()), name, buf[:])
+		if err == nil && string(buf[:n]) == socket {
+			return true
+		}
+	}
+	return false
+}
+
+// The kernel's struct inet_diag_req_v2 behind its header, and where in an answer
+// the inode is.
+type diagRequest struct {
+	unix.NlMsghdr
+	family, protocol, ext, _ uint8
+	states                   uint32
+	sport, dport             [2]byte // big endian
+	src, dst                 [16]byte
+	device                   uint32
+	cookie                   [2]uint32
+}
+
+const diagInode = unix.SizeofNlMsghdr + 4 + 48 + 4*4
+
+// inode returns the inode of the socket at the client's end of a connection to
+// server; 0 if nobody has it open any more.
+func (f *finder) inode(client, server netip.AddrPort) (uint32, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.open {
+		return 0, os.ErrClosed
+	}
+	f.seq++
+	r := diagRequest{
+		family: unix.AF_INET, protocol: unix.IPPROTO_TCP, states: ^uint32(0),
+		cookie: [2]uint32{^uint32(0), ^uint32(0)}, // whatever it is
+	}
+	r.NlMsghdr = unix.NlMsghdr{Len: uint32(unsafe.Sizeof(r)), Type: unix.SOCK_DIAG_BY_FAMILY, Flags: unix.NLM_F_REQUEST, Seq: f.seq}
+	binary.BigEndian.PutUint16(r.sport[:], client.Port())
+	binary.BigEndian.PutUint16(r.dport[:], server.Port())
+	src, dst := client.Addr().Unmap().As4(), server.Addr().Unmap().As4()
+	copy(r.src[:], src[:])
+	copy(r.dst[:], dst[:])
+	request := unsafe.Slice((*byte)(unsafe.Pointer(&r)), unsafe.Sizeof(r))
+	if err := unix.Sendto(f.fd, request, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		return 0, os.NewSyscallError("sendto", err)
+	}
+	buf := make([]byte, 4096)
+	for {
+		n, _, err := unix.Recvfrom(f.fd, buf, 0)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return 0, os.NewSyscallError("recvfrom", err)
+		}
+		if n < unix.SizeofNlMsghdr {
+			return 0, errors.New("a short answer about a socket")
+		}
+		if binary.NativeEndian.Uint32(buf[8:]) != f.seq {
+			continue // of a question that was given up
+		}
+		if binary.NativeEndian.Uint16(buf[4:]) == unix.NLMSG_ERROR {
+			if n < unix.SizeofNlMsghdr+4 {
+				return 0, errors.New("a short answer about a socket")
+			}
+			errno := unix.Errno(-int32(binary.NativeEndian.Uint32(buf[unix.SizeofNlMsghdr:])))
+			if errno == unix.ENOENT {
+				return 0, nil
+			}
+			return 0, fmt.Errorf("ask for a socket: %w", errno)
+		}
+		if n < diagInode+4 {
+			return 0, errors.New("a short answer about a socket")
+		}
+		const listening = 10
+		if buf[unix.SizeofNlMsghdr+1] == listening {
+			return 0, nil // another socket, on the client's port
+		}
+		return binary.NativeEndian.Uint32(buf[diagInode:]), nil
+	}
+}
+
+// hasLeft reports whether the other end of a connection has closed it, or its
+// half of it.
+func hasLeft(c interface {
+	Control(func(fd uintptr)) error
+}) bool {
+	const established = 1
+	left := true
+	err := c.Control(func(fd uintptr) {
+		info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+		left = err == nil && info.State != established
+	})
+	return err != nil || left
+}
