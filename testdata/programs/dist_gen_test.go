@@ -23,6 +23,8 @@ func init() {
 			{Name: "TestShared1", Requirement: requirement.Requirement{Nodes: 2, Program: "kv", Shared: true}},
 			{Name: "TestShared2", Requirement: requirement.Requirement{Nodes: 2, Program: "kv", Shared: true}},
 			{Name: "TestSharedFault", Requirement: requirement.Requirement{Nodes: 2, Program: "kv", Shared: true}},
+			{Name: "TestSharedNetworkFault", Requirement: requirement.Requirement{Nodes: 2, Program: "kv", Shared: true}},
+			{Name: "TestNetworkFault", Requirement: requirement.Requirement{Nodes: 2, Program: "kv"}, Faults: true},
 			{Name: "TestFaults", Requirement: requirement.Requirement{Nodes: 2, Program: "kv"}},
 			{Name: "TestCall", Requirement: requirement.Requirement{Nodes: 1, Program: "kv"}},
 			{Name: "TestMixed", Requirement: requirement.Requirement{Nodes: 2}},
@@ -35,7 +37,7 @@ func init() {
 			{Name: "TestDir", Requirement: requirement.Requirement{Nodes: 1, Program: "kv"}},
 			{Name: "TestHang", Requirement: requirement.Requirement{Nodes: 3, Program: "kv"}},
 		},
-		Digest: "5577caac304f63b2",
+		Digest: "81e42c78027fefb0",
 	})
 	runtime.Func("github.com/distkit/dist/testdata/programs.hello", hello) // undefined? run: go generate
 }

@@ -15,7 +15,7 @@ import (
 
 // A link is one connection to a node, with the proxy in its middle.
 type link struct {
-	from, to int // outside and unknown may be where it is from
+	from, to int // from outside, too; guarded by the network's mu
 	client   *net.TCPConn
 	up, down *half // from the client to the node, and back
 
@@ -68,8 +68,8 @@ const (
 
 var errEnded = errors.New("the link has ended")
 
-func newLink(client *net.TCPConn, from, to int) *link {
-	l := &link{from: from, to: to, client: client}
+func newLink(client *net.TCPConn, to int) *link {
+	l := &link{to: to, client: client}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	l.changed.L = &l.mu
 	l.up = &half{link: l, src: client, wake: make(chan struct{}, 1)}
