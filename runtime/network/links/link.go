@@ -236,15 +236,19 @@ func (h *half) unsettled() bool {
 	return h.parked
 }
 
-var buffers = sync.Pool{New: func() any { b := make([]byte, 256<<10); return &b }}
+// What is read at once: little of most connections, which are many, and as much
+// of a stream as makes it as fast as splicing it would.
+const (
+	smallRead = 32 << 10
+	largeRead = 1 << 20
+)
 
 // run passes on what src sends, to the end.
 func (h *half) run() {
-	buf := buffers.Get().(*[]byte)
-	defer buffers.Put(buf)
+	buf := make([]byte, smallRead)
 	for {
-		n, err := h.src.Read(*buf)
-		p := parcel{bytes: (*buf)[:n]}
+		n, err := h.src.Read(buf)
+		p := parcel{bytes: buf[:n]}
 		if n == 0 {
 			switch err {
 			case nil:
@@ -257,6 +261,9 @@ func (h *half) run() {
 		}
 		if h.pass(p) != nil || p.what != data {
 			return
+		}
+		if n == len(buf) && n < largeRead {
+			buf = make([]byte, min(4*n, largeRead))
 		}
 	}
 }
