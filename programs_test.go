@@ -42,6 +42,8 @@ func TestPrograms(t *testing.T) {
 			want: []string{`cannot have a cluster of broken for TestBroken: `, `DIST-ADDR-RESOLVE`, `exit status 1`, `no-such-host\.invalid`, `!timeout`}},
 		{name: "dies", args: []string{"-test.run=Dies"}, status: 1,
 			want: []string{`DIST-NODE-EXIT-UNNOTICED`, `exit status 3`, `node-2 \| .*asked to exit`}},
+		{name: "network fault", args: []string{"-test.run=^TestNetworkFault$", "-test.count=2", "-test.v"}, status: 0, want: []string{`network faults by links`}},
+		{name: "network fault while sharing", args: []string{"-test.run=SharedNetworkFault"}, status: 1, want: []string{`heal the network: the cluster is shared`}},
 		{name: "fault while sharing", args: []string{"-test.run=SharedFault"}, status: 1,
 			want: []string{`kill node-1: other tests may have the node at the same time`}},
 		{name: "upgrades", args: []string{"-test.run=Upgrade[12]|UpgradeKept|UpgradeTakenBack", "-test.v"},
