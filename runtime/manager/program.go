@@ -178,8 +178,15 @@ func (c *programCluster) health(ctx context.Context) []error {
 
 // untilHealthy tries all of a cluster until every node is healthy or ctx ends.
 func untilHealthy(ctx context.Context, size int, try func(context.Context) ([]error, error)) []error {
+	var last []error
 	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
 		errs, err := try(ctx)
+		// Connections notice the end before the context does.
+		deadline, limited := ctx.Deadline()
+		over := ctx.Err() != nil || limited && !time.Now().Before(deadline)
+		if last != nil && over && (err != nil || errors.Join(errs...) != nil) {
+			return last // an answer that was cut off says less than the one before it
+		}
 		if err != nil {
 			errs = make([]error, size)
 			for i := range errs {
@@ -190,6 +197,7 @@ func untilHealthy(ctx context.Context, size int, try func(context.Context) ([]er
 		if errors.Join(errs...) == nil {
 			return errs
 		}
+		last = errs
 		select {
 		case <-ctx.Done():
 			return errs
