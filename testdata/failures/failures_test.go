@@ -6,7 +6,10 @@ package failures
 
 import (
 	"context"
+	"fmt"
+	"net"
 	"os"
+	"os/exec"
 	"testing"
 	"time"
 
@@ -123,4 +126,22 @@ func hang(t *testing.T) {
 		}
 		time.Sleep(time.Millisecond)
 	}
+}
+
+// meanwhile does to the world what FAILURE_MEANWHILE says, a command of sh.
+func meanwhile() {
+	if script := os.Getenv("FAILURE_MEANWHILE"); script != "" {
+		if out, err := exec.Command("sh", "-ec", script).CombinedOutput(); err != nil {
+			panic(fmt.Sprintf("%v: %s", err, out))
+		}
+	}
+}
+
+// inUse listens, or panics with what the system says.
+func inUse(addr string) net.Listener {
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		panic(err)
+	}
+	return ln
 }

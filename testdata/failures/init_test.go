@@ -99,15 +99,6 @@ func init() {
 	}
 }
 
-// inUse listens, or panics with what the system says.
-func inUse(addr string) net.Listener {
-	ln, err := net.Listen("tcp", addr)
-	if err != nil {
-		panic(err)
-	}
-	return ln
-}
-
 // idleThreads has the runtime keep threads until this process has n, so that it
 // is a node and not this process that wants the one too many.
 func idleThreads(n int) {
@@ -149,14 +140,5 @@ func grow(mib string) {
 			b[i] = 1
 		}
 		eaten = append(eaten, b)
-	}
-}
-
-// meanwhile does to the world what FAILURE_MEANWHILE says, a command of sh.
-func meanwhile() {
-	if script := os.Getenv("FAILURE_MEANWHILE"); script != "" {
-		if out, err := exec.Command("sh", "-ec", script).CombinedOutput(); err != nil {
-			panic(fmt.Sprintf("%v: %s", err, out))
-		}
 	}
 }

@@ -1,3 +1,5 @@
+//go:build unix
+
 // Server is a program for nodes to run that goes wrong as it is told to.
 package main
 
