@@ -99,10 +99,11 @@ func (l *Lease) change(op string, change func(m map[network.Pair]network.Conditi
 	}
 	change(m)
 	maps.DeleteFunc(m, func(_ network.Pair, c network.Condition) bool { return c == network.Condition{} })
-	if err := f.Set(m); err != nil {
+	err = f.Set(m)
+	l.net.m = m // also where something has turned out to go past it
+	if err != nil {
 		return fmt.Errorf("%s: %w", op, err)
 	}
-	l.net.m = m
 	return nil
 }
 

@@ -26,7 +26,8 @@ type Faults interface {
 	// Set has exactly these conditions hold from now on, and every other pair
 	// have none. It returns when they do: nothing crosses a pair that is cut,
 	// also of connections that were there before, and what was held up on one
-	// that is not flows again.
+	// that is not flows again. An error says that something goes, or went, past the
+	// faults; the conditions hold all the same.
 	Set(conditions map[Pair]Condition) error
 	// Reset ends the connections between the nodes of each pair, in both
 	// directions, as if both ends had sent a reset. It returns how many.

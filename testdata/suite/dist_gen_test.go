@@ -43,20 +43,23 @@ func init() {
 			{Name: "BenchmarkCall", Requirement: requirement.Requirement{Nodes: 2}},
 			{Name: "TestHostileDirectory", Requirement: requirement.Requirement{Nodes: 1, Ports: []string{"a"}}},
 			{Name: "TestNetworkMistakes", Requirement: requirement.Requirement{Nodes: 2, Ports: []string{"a"}}, Faults: true},
+			{Name: "TestNetworkPast", Requirement: requirement.Requirement{Nodes: 2, Ports: []string{"a"}}, Faults: true},
 			{Name: "TestNetworkForeign", Requirement: requirement.Requirement{Nodes: 2, Ports: []string{"a"}}, Faults: true},
 			{Name: "TestNetworkNoPorts", Requirement: requirement.Requirement{Nodes: 2}, Faults: true},
 			{Name: "TestNetworkUnseen", Requirement: requirement.Requirement{Nodes: 2, Ports: []string{"a"}}},
 			{Name: "TestNetworkSeen", Requirement: requirement.Requirement{Nodes: 2, Ports: []string{"a"}}, Faults: true},
 		},
-		Digest: "1f1b27354ffbd413",
+		Digest: "7d73cbc14f6fef28",
 	})
 	runtime.Func("github.com/distkit/dist/testdata/suite.block", block)                 // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist/testdata/suite.cleanupBlocks", cleanupBlocks) // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist/testdata/suite.cleanupPanics", cleanupPanics) // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist/testdata/suite.collatz", collatz)             // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist/testdata/suite.deafen", deafen)               // undefined? run: go generate
+	runtime.Func("github.com/distkit/dist/testdata/suite.dialTo", dialTo)               // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist/testdata/suite.exitSoon", exitSoon)           // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist/testdata/suite.listen", listen)               // undefined? run: go generate
+	runtime.Func("github.com/distkit/dist/testdata/suite.listenAt", listenAt)           // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist/testdata/suite.meet", meet)                   // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist/testdata/suite.pid", pid)                     // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist/testdata/suite.race", race)                   // undefined? run: go generate

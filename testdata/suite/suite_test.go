@@ -439,6 +439,49 @@ func TestNetworkMistakes(t *testing.T) {
 	}
 }
 
+func listenAt(ctx context.Context, _ struct{}) (string, error) {
+	s := dist.Self(ctx)
+	l, err := s.Listen("a")
+	if err != nil {
+		return "", err
+	}
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			s.Cleanup(func() { c.Close() })
+		}
+	}()
+	return s.ListenAddr("a"), nil
+}
+
+func dialTo(ctx context.Context, addr string) (struct{}, error) {
+	c, err := net.Dial("tcp", addr)
+	if err == nil {
+		dist.Self(ctx).Cleanup(func() { c.Close() })
+	}
+	return struct{}{}, err
+}
+
+// TestNetworkPast has a node dial what another one binds.
+//
+//dist:nodes=2 ports=a
+func TestNetworkPast(t *testing.T) {
+	c := dist.Require(t)
+	addr, err := dist.Call(t.Context(), c.Node(1), listenAt, struct{}{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := dist.Call(t.Context(), c.Node(0), dialTo, addr); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Isolate(c.Node(0)); err == nil {
+		t.Error("no error")
+	}
+}
+
 // TestNetworkForeign isolates a node of another cluster.
 //
 //dist:nodes=2 ports=a

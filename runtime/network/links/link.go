@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"net/netip"
 	"os"
 	"sync"
 	"time"
@@ -98,6 +99,16 @@ func (l *link) work(to string) {
 	both.Go(l.up.run)
 	both.Go(l.down.run)
 	both.Wait()
+}
+
+// behind is the address from which the node was reached, if it was.
+func (l *link) behind() (netip.AddrPort, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.server == nil {
+		return netip.AddrPort{}, false
+	}
+	return addrPort(l.server.LocalAddr()), true
 }
 
 // reach connects to the node as soon as neither direction is cut: a handshake

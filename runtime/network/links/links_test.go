@@ -618,6 +618,29 @@ func TestUnknownSource(t *testing.T) {
 	}
 }
 
+// A node that dials what another one binds goes past the links, and a cut that
+// is none is no cut.
+func TestBypass(t *testing.T) {
+	w := newWorld(t, 2)
+	r := start(t, w.nodes[1].Addr().String())
+	end := w.accept(1)
+	client, server := w.pair(1)
+	say(t, client, "a")
+	hear(t, server, "a")
+	w.set(both) // the test is node 0, and that process nobody
+	w.set(nil)
+	w.mu.Lock()
+	w.pids[0] = r.cmd.Process.Pid
+	w.mu.Unlock()
+	w.set(nil)
+	for _, c := range []map[network.Pair]network.Condition{{there: cut}, {back: cut}, nil} {
+		if err := w.Set(c); err == nil || !strings.Contains(err.Error(), "node-1 has a connection to node-2 that goes past the links") {
+			t.Errorf("%v: %v", c, err)
+		}
+	}
+	end.Close()
+}
+
 func TestServeSaysWhatIsWrong(t *testing.T) {
 	w := newWorld(t, 1)
 	if err := w.Serve(0, w.addrs[0], "127.0.0.1:1"); err == nil || !strings.Contains(err.Error(), "link to node-1") {

@@ -28,6 +28,7 @@ type Network struct {
 	mu         sync.Mutex
 	conditions map[network.Pair]network.Condition
 	listeners  []*net.TCPListener
+	behind     map[netip.AddrPort]int // what nodes bind: the ends of the links
 	links      map[*link]bool
 	closed     bool
 }
@@ -49,6 +50,7 @@ func New(pids func() []int) (*Network, error) {
 	return &Network{
 		pids: pids, finder: f,
 		conditions: make(map[network.Pair]network.Condition), links: make(map[*link]bool),
+		behind: make(map[netip.AddrPort]int),
 	}, nil
 }
 
@@ -101,6 +103,10 @@ func (n *Network) Serve(node int, addr, to string) error {
 	if err != nil {
 		return err
 	}
+	end, err := netip.ParseAddrPort(to)
+	if err != nil {
+		return err
+	}
 	l, err := net.ListenTCP("tcp4", net.TCPAddrFromAddrPort(a))
 	if err != nil {
 		return fmt.Errorf("link to node-%d: %w", node+1, err)
@@ -112,6 +118,7 @@ func (n *Network) Serve(node int, addr, to string) error {
 		return net.ErrClosed
 	}
 	n.listeners = append(n.listeners, l)
+	n.behind[end] = node
 	n.going.Go(func() {
 		for {
 			c, err := l.AcceptTCP()
@@ -199,6 +206,7 @@ func (n *Network) Set(conditions map[network.Pair]network.Condition) error {
 		n.mu.Unlock()
 		return net.ErrClosed
 	}
+	before := n.conditions
 	n.conditions = maps.Clone(conditions)
 	for l := range n.links {
 		up, down := n.between(l.from, l.to)
@@ -210,6 +218,52 @@ func (n *Network) Set(conditions map[network.Pair]network.Condition) error {
 	}
 	for _, c := range changes { // and then see that they have
 		c.settle()
+	}
+	return n.bypass(before)
+}
+
+// bypass reports a connection between two nodes that are cut off from each
+// other, or were before, which goes past the links: it was made to what the
+// other node binds.
+func (n *Network) bypass(before map[network.Pair]network.Condition) error {
+	n.mu.Lock()
+	cut := make(map[network.Pair]bool)
+	for _, conditions := range []map[network.Pair]network.Condition{before, n.conditions} {
+		for p, c := range conditions {
+			if c.Cut {
+				cut[p] = true
+			}
+		}
+	}
+	ours := make(map[netip.AddrPort]bool)
+	for l := range n.links {
+		if from, ok := l.behind(); ok {
+			ours[from] = true
+		}
+	}
+	ports := make(map[uint16]bool)
+	for end := range n.behind {
+		ports[end.Port()] = true
+	}
+	n.mu.Unlock()
+	if len(cut) == 0 {
+		return nil
+	}
+	for port := range ports {
+		all, err := n.finder.diallers(port)
+		if err != nil {
+			return fmt.Errorf("see whether anything goes past the links: %w", err)
+		}
+		for _, d := range all {
+			to, known := n.behind[d.to]
+			if !known || ours[d.from] || d.inode == 0 {
+				continue
+			}
+			from := dialler(d.inode, n.pids())
+			if cut[network.Pair{From: from, To: to}] || cut[network.Pair{From: to, To: from}] {
+				return fmt.Errorf("node-%d has a connection to node-%d that goes past the links: it has dialled %v, which is what node-%d binds (ListenAddr), instead of its Addr", from+1, to+1, d.to, to+1)
+			}
+		}
 	}
 	return nil
 }

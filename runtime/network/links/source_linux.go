@@ -50,7 +50,32 @@ func (f *finder) find(client, server netip.AddrPort, pids []int) int {
 	if err != nil || inode == 0 {
 		return unknown
 	}
-	socket := "socket:[" + strconv.FormatUint(uint64(inode), 10) + "]"
+	if i := owner(inode, pids); i != foreign {
+		return i
+	}
+	// Nobody's, or closed in the meantime by one that is not asked any more?
+	if again, err := f.inode(client, server); err != nil || again != inode {
+		return unknown
+	}
+	return foreign
+}
+
+// dialler returns who has a socket open: this process, before all others, since
+// it dials nodes itself.
+func dialler(inode uint32, pids []int) int {
+	if has(os.Getpid(), socketName(inode)) {
+		return outside
+	}
+	return owner(inode, pids)
+}
+
+func socketName(inode uint32) string {
+	return "socket:[" + strconv.FormatUint(uint64(inode), 10) + "]"
+}
+
+// owner returns who has a socket open.
+func owner(inode uint32, pids []int) int {
+	socket := socketName(inode)
 	for i, pid := range pids {
 		if pid > 0 && has(pid, socket) {
 			return i
@@ -59,14 +84,7 @@ func (f *finder) find(client, server netip.AddrPort, pids []int) int {
 	if has(os.Getpid(), socket) {
 		return outside
 	}
-	if i := inGroups(socket, pids); i != foreign {
-		return i
-	}
-	// Nobody's, or closed in the meantime by one that is not asked any more?
-	if again, err := f.inode(client, server); err != nil || again != inode {
-		return unknown
-	}
-	return foreign
+	return inGroups(socket, pids)
 }
 
 // inGroups looks at all processes in the groups that some processes lead.
@@ -184,6 +202,73 @@ func (f *finder) inode(client, server netip.AddrPort) (uint32, error) {
 			return 0, nil // another socket, on the client's port
 		}
 		return binary.NativeEndian.Uint32(buf[diagInode:]), nil
+	}
+}
+
+// A dialled is the dialler's end of a connection.
+type dialled struct {
+	from, to netip.AddrPort
+	inode    uint32
+}
+
+// diallers returns the connections that have been made to a port, wherever that
+// is.
+func (f *finder) diallers(port uint16) (all []dialled, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.open {
+		return nil, os.ErrClosed
+	}
+	const established, synSent = 1, 2
+	f.seq++
+	r := diagRequest{family: unix.AF_INET, protocol: unix.IPPROTO_TCP, states: 1<<established | 1<<synSent}
+	r.NlMsghdr = unix.NlMsghdr{Len: uint32(unsafe.Sizeof(r)), Type: unix.SOCK_DIAG_BY_FAMILY, Flags: unix.NLM_F_REQUEST | unix.NLM_F_DUMP, Seq: f.seq}
+	binary.BigEndian.PutUint16(r.dport[:], port)
+	request := unsafe.Slice((*byte)(unsafe.Pointer(&r)), unsafe.Sizeof(r))
+	if err := unix.Sendto(f.fd, request, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		return nil, os.NewSyscallError("sendto", err)
+	}
+	buf := make([]byte, 64<<10)
+	for {
+		n, _, err := unix.Recvfrom(f.fd, buf, 0)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return nil, os.NewSyscallError("recvfrom", err)
+		}
+		for msg := buf[:n]; len(msg) >= unix.SizeofNlMsghdr; {
+			size := int(binary.NativeEndian.Uint32(msg))
+			if size < unix.SizeofNlMsghdr || size > len(msg) {
+				return nil, errors.New("a cut answer about sockets")
+			}
+			one := msg[:size]
+			msg = msg[min((size+3)&^3, len(msg)):]
+			if binary.NativeEndian.Uint32(one[8:]) != f.seq {
+				continue
+			}
+			switch binary.NativeEndian.Uint16(one[4:]) {
+			case unix.NLMSG_DONE:
+				return all, nil
+			case unix.NLMSG_ERROR:
+				if size < unix.SizeofNlMsghdr+4 {
+					return nil, errors.New("a short answer about sockets")
+				}
+				return nil, fmt.Errorf("ask for sockets: %w", unix.Errno(-int32(binary.NativeEndian.Uint32(one[unix.SizeofNlMsghdr:]))))
+			}
+			if size < diagInode+4 {
+				return nil, errors.New("a short answer about sockets")
+			}
+			id := one[unix.SizeofNlMsghdr+4:]
+			d := dialled{
+				from:  netip.AddrPortFrom(netip.AddrFrom4([4]byte(id[4:8])), binary.BigEndian.Uint16(id[0:])),
+				to:    netip.AddrPortFrom(netip.AddrFrom4([4]byte(id[20:24])), binary.BigEndian.Uint16(id[2:])),
+				inode: binary.NativeEndian.Uint32(one[diagInode:]),
+			}
+			if d.to.Port() == port { // not every kernel looks at what it is asked for
+				all = append(all, d)
+			}
+		}
 	}
 }
 
