@@ -133,7 +133,7 @@ var failures = []failure{
 			fails("eats=" + strconv.Itoa(eaten))(w)
 		},
 		code: "DIST-NODE-OUT-OF-MEMORY", says: `since the node started`,
-		remedy: `more memory than the [\d.]+ MiB of its control group`, follow: func(w *world, _ string) { w.more(strconv.Itoa(4 * eaten << 20)) },
+		remedy: `more memory than the [\d.]+ MiB of its control group`, follow: func(w *world, _ string) { w.more("-1") },
 	}, {
 		name: "processes of the control group", cause: func(w *world) {
 			w.more = w.cgroup("pids", "pids.max", "64")
@@ -211,6 +211,16 @@ var failures = []failure{
 	// Programs: their files.
 	{
 		name: "program not in PATH", test: "TestServer", cause: serves("command", `["no-such-server"]`),
+		code: "DIST-EXEC-NOTFOUND", says: `no-such-server does not exist`,
+		remedy: `a bare name is looked up in PATH`, follow: repaired, person: "to know the name",
+	}, {
+		name: "program not in PATH, of which a part may not be searched", test: "TestServer", cause: func(w *world) {
+			w.otherUser()
+			dir := w.mkdir("bin")
+			w.chmod(dir, 0o700)
+			set("PATH", dir+":"+os.Getenv("PATH"))(w)
+			serves("command", `["no-such-server"]`)(w)
+		},
 		code: "DIST-EXEC-NOTFOUND", says: `no-such-server does not exist`,
 		remedy: `a bare name is looked up in PATH`, follow: repaired, person: "to know the name",
 	}, {
@@ -320,7 +330,21 @@ var failures = []failure{
 			serves("args", quotes("-listen="+addr), "ready", `{ log = "serving on" }`)(w)
 		},
 		code: "DIST-ADDR-IN-USE", says: `pid \d+ \(.*server -listen=127\.0\.0\.1:0\) has 127`,
-		remedy: `kill \d+$`, follow: typed,
+		remedy: `kill \d+$`, follow: func(w *world, remedy string) { typed(w, remedy); w.done() },
+	}, {
+		name: "program with a port that a leftover has", test: "TestServer", cause: func(w *world) {
+			addr := w.leftover()
+			w.cache = w.mkdir("cache of a run that does not know of it")
+			serves("args", quotes("-listen="+addr), "ready", `{ log = "serving on" }`)(w)
+		},
+		code: "DIST-ADDR-IN-USE", says: `pid \d+ \(.*server -listen=127[\d.:]+ -for=5m\), which a run of distributed tests has started of which nothing is known`,
+		remedy: `kill \d+$`, follow: func(w *world, remedy string) { typed(w, remedy); w.done() },
+	}, {
+		name: "program with a port that a leftover of a known run has", test: "TestServer", cause: func(w *world) {
+			addr := w.leftover()
+			serves("args", quotes("-listen="+addr), "ready", `{ log = "serving on" }`)(w)
+			set("DIST_FALLBACK_RETRIES", "8")(w) // it is removed meanwhile
+		},
 	}, {
 		name: "program with a port of the administrator", test: "TestServer", cause: func(w *world) {
 			if os.Getuid() == 0 {

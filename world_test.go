@@ -41,6 +41,7 @@ type world struct {
 	addr string
 
 	shared bool // others run in it, too
+	other  *run // one of them
 }
 
 // newWorld is one where everything is as it should be.
@@ -50,7 +51,10 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	w := &world{T: t, dir: dir, env: map[string]string{"DIST_FALLBACK_RETRIES": "0"}}
+	w := &world{T: t, dir: dir, env: map[string]string{
+		"DIST_FALLBACK_RETRIES": "0",
+		"GORACE":                "atexit_sleep_ms=0", // or each end of a process takes a second under -race
+	}}
 	w.chmod(dir, 0o755)
 	w.cache, w.tmp = w.mkdir("cache"), w.mkdir("tmp")
 	return w
@@ -423,7 +427,7 @@ func (w *world) start(test, until string) {
 	w.env["FAILURE_READY"], w.env["FAILURE_UNTIL"] = ready, filepath.Join(w.dir, until)
 	r := w.run(failing)
 	r.start(w.T)
-	w.shared = true
+	w.shared, w.other = true, r
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 		if _, err := os.Stat(ready); err == nil {
 			return
@@ -486,6 +490,52 @@ func (w *world) stale() (file string) {
 	return file
 }
 
+// leftover has a program's helper survive its run, all of which was killed at
+// once, and have an address.
+func (w *world) leftover() (addr string) {
+	w.Helper()
+	addr = w.freeAddr()
+	serves("args", quotes(listenArg, "-leaves="+addr))(w)
+	w.start("TestServerHang", "never")
+	test := w.other.cmd.Process
+	test.Signal(syscall.SIGSTOP) // so that it does not see the others go
+	var children []int
+	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", test.Pid))
+	for _, task := range tasks {
+		b, _ := os.ReadFile(task)
+		for _, word := range strings.Fields(string(b)) {
+			if pid, err := strconv.Atoi(word); err == nil {
+				children = append(children, pid)
+			}
+		}
+	}
+	if len(children) < 2 {
+		w.Fatalf("children of the test are %v; want a node and the reaper", children)
+	}
+	for _, pid := range children {
+		syscall.Kill(pid, syscall.SIGKILL)
+	}
+	test.Kill()
+	w.other.cmd.Wait()
+	w.done = func() { w.vacated(addr) }
+	return addr
+}
+
+// vacated waits until nobody has an address any more.
+func (w *world) vacated(addr string) {
+	w.Helper()
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
+		ln, err := net.Listen("tcp", addr)
+		if err == nil {
+			ln.Close()
+			return
+		}
+		if time.Now().After(deadline) {
+			w.Fatal(err)
+		}
+	}
+}
+
 // holds has somebody listen on an address until the test ends.
 func (w *world) holds(addr string) string {
 	w.Helper()
@@ -497,8 +547,11 @@ func (w *world) holds(addr string) string {
 	if err != nil {
 		w.Fatal(err)
 	}
-	w.Cleanup(func() { holder.Process.Kill(); holder.Wait() })
+	ended := make(chan struct{})
+	w.Cleanup(func() { holder.Process.Kill(); <-ended })
+	w.done = func() { <-ended }
 	line, err := bufio.NewReader(stderr).ReadString('\n')
+	go func() { holder.Wait(); close(ended) }()
 	_, addr, ok := strings.Cut(strings.TrimSpace(line), "serving on ")
 	if !ok {
 		w.Fatalf("the holder says %q, %v", line, err)

@@ -81,6 +81,30 @@ var lines = slices.Concat([]line{
 	},
 	diagnose(1), diagnose(3),
 	{
+		name: "link_64b", unit: "µs", goal: goal{ratio: 1.25},
+		doc:     "round trip of 64 bytes between two nodes whose links can be cut, median",
+		floor:   "the same by way of a proxy that is io.Copy and nothing else",
+		measure: one(suite.Job{Kind: suite.Link, Nodes: 2, Size: 64, Calls: 200}),
+	},
+	{
+		name: "link_1mib", unit: "µs", goal: goal{ratio: 1.25},
+		doc:     "1 MiB of a stream from one node to another by way of a link that can be cut, median",
+		floor:   "the same by way of a proxy that is io.Copy and nothing else",
+		measure: one(suite.Job{Kind: suite.Stream, Nodes: 2, Size: 1 << 20, Calls: 40}),
+	},
+	{
+		name: "cut", unit: "µs", goal: goal{value: time.Millisecond},
+		doc:     "Cluster.Isolate of a node that is in the middle of a stream, median",
+		floor:   "a call to that node",
+		measure: one(suite.Job{Kind: suite.Cut, Nodes: 2}),
+	},
+	{
+		name: "heal", unit: "µs", goal: goal{value: time.Millisecond},
+		doc:     "Cluster.Heal of the same, until the stream flows again, median",
+		floor:   "a call to that node",
+		measure: one(suite.Job{Kind: suite.Heal, Nodes: 2}),
+	},
+	{
 		name: "stop_3", unit: "ms",
 		doc:     "the end of a lease of 3 nodes, from the end of its test",
 		floor:   "3 bare processes, told to exit, until they are reaped",

@@ -22,14 +22,14 @@ const (
 )
 
 // hungTime is when, of a test binary's time, the nodes of a test that still runs
-// are asked what they do, and how long they have to answer.
-func hungTime(begin, deadline, now time.Time, nodes int) (after, answer time.Duration) {
+// are asked what they do, how long they have to answer, and how long those that do
+// not have to print their goroutines instead. What is left then is for telling.
+func hungTime(begin, deadline, now time.Time, nodes int) (after, answer, quit time.Duration) {
 	total, left := deadline.Sub(begin), deadline.Sub(now)
 	margin := min(total/hungPart, hungMost) + time.Duration(nodes)*hungPerNode
 	margin = max(min(margin, left/2), 0)
-	// A node that does not answer takes manager.QuitTime more.
-	answer = max(margin/2, margin-2*manager.QuitTime)
-	return left - margin, answer
+	quit = min(manager.QuitTime, margin/3)
+	return left - margin, margin - 2*quit, quit
 }
 
 // watch has what a test's nodes are doing told shortly before -timeout ends the
@@ -39,14 +39,14 @@ func (s *session) watch(h *Held) {
 	if !ok {
 		return // benchmarks and fuzz targets do not tell
 	}
-	after, answer := hungTime(s.start, d, time.Now(), h.Size())
+	after, answer, quit := hungTime(s.start, d, time.Now(), h.Size())
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.alarm = time.AfterFunc(after, func() {
 		begin := time.Now()
 		ctx, cancel := context.WithTimeout(context.Background(), answer)
 		defer cancel()
-		dumps := h.Dump(ctx, true)
+		dumps := h.Dump(ctx, quit)
 		h.mu.Lock()
 		over := h.over
 		h.mu.Unlock()

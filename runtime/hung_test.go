@@ -3,6 +3,8 @@ package runtime
 import (
 	"testing"
 	"time"
+
+	"github.com/distkit/dist/runtime/manager"
 )
 
 func TestHungTime(t *testing.T) {
@@ -17,8 +19,8 @@ func TestHungTime(t *testing.T) {
 	} {
 		now := begin.Add(test.gone)
 		left := test.total - test.gone
-		after, answer := hungTime(begin, begin.Add(test.total), now, test.nodes)
-		if margin := left - after; left > 0 && (after < left/2 || answer <= 0 || answer > margin || margin > test.total/hungPart+time.Duration(test.nodes)*hungPerNode || margin > 11*time.Second) {
+		after, answer, quit := hungTime(begin, begin.Add(test.total), now, test.nodes)
+		if margin := left - after; left > 0 && (after < left/2 || answer <= 0 || quit <= 0 || quit > manager.QuitTime || answer+quit > margin*2/3+2 && answer+quit > margin-manager.QuitTime || margin > test.total/hungPart+time.Duration(test.nodes)*hungPerNode || margin > 11*time.Second) {
 			t.Errorf("%v of %v gone, %d nodes: asked after %v, for %v", test.gone, test.total, test.nodes, after, answer)
 		}
 		if left < 0 && answer > 0 {

@@ -20,14 +20,18 @@ type Job struct {
 	Calls   int    `json:",omitempty"` // by each caller
 }
 
-// What processes of the test binary do. Start, Calls, Leases, Stops, Diagnose
-// and Hold measure or hold a cluster, from inside the test; StartBare and
-// ExitBare measure floors; the others are what these start.
+// What processes of the test binary do. Start, Calls, Leases, Link, Stream, Cut,
+// Heal, Stops, Diagnose and Hold measure or hold a cluster, from inside the test;
+// StartBare and ExitBare measure floors; the others are what these start.
 const (
 	Start     = "start"      // from package initialisation until all nodes have answered a call
 	StartBare = "start-bare" // until as many bare processes have written a byte
 	Calls     = "calls"      // round trips of calls, and of frames
 	Leases    = "leases"     // dist.Require, and as many calls as there are nodes
+	Link      = "link"       // round trips between nodes by way of a link, and of a bare proxy
+	Stream    = "stream"     // the same for a stream
+	Cut       = "cut"        // a network that is parted, and a call
+	Heal      = "heal"       // a network that is whole again, and a call
 	Stops     = "stops"      // the end of a lease, and of as many bare processes
 	Diagnose  = "diagnose"   // from package initialisation until it is told that the nodes, which exit, do not start
 	ExitBare  = "exit-bare"  // until as many bare processes, which exit, are reaped

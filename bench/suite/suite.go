@@ -80,6 +80,7 @@ func Init() {
 	runtime.Load(requirement.Plan{Package: "bench", Tests: []requirement.Test{{
 		Name:        Test,
 		Requirement: requirement.Requirement{Nodes: job.Nodes, Ports: []string{"bench"}, Reuse: job.Reuse},
+		Faults:      slices.Contains([]string{Link, Stream, Cut, Heal}, job.Kind),
 	}}})
 }
 
@@ -114,6 +115,10 @@ func Run(t *testing.T) {
 		leases(t)
 	case Stops:
 		stops(t)
+	case Link, Stream:
+		proxied(t)
+	case Cut, Heal:
+		faults(t)
 	case Hold:
 		c := dist.Require(t)
 		callAll(t, c)

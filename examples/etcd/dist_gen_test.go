@@ -18,11 +18,12 @@ func init() {
 		Config:  "distributed.toml",
 		Tests: []requirement.Test{
 			{Name: "TestLeaderCrash", Requirement: requirement.Requirement{Nodes: 3, Program: "etcd", Ports: []string{"client"}}},
+			{Name: "TestPartition", Requirement: requirement.Requirement{Nodes: 3, Program: "etcd", Ports: []string{"client"}}, Faults: true},
 			{Name: "TestAllCrash", Requirement: requirement.Requirement{Nodes: 3, Program: "etcd", Ports: []string{"client"}}},
 			{Name: "TestFresh", Requirement: requirement.Requirement{Nodes: 3, Program: "etcd", Ports: []string{"client"}}},
 			{Name: "TestLinearizable", Requirement: requirement.Requirement{Nodes: 3, Program: "etcd", Ports: []string{"client"}}},
 		},
-		Digest: "698fa7762cf98254",
+		Digest: "cf76573173209db4",
 	})
 }
 

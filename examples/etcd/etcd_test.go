@@ -1,8 +1,10 @@
 package etcd
 
 import (
+	"context"
 	"sync"
 	"testing"
+	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
@@ -35,6 +37,54 @@ func TestLeaderCrash(t *testing.T) {
 	c.restart(dead, last)
 	for _, n := range c.Nodes() {
 		c.want(n, written)
+	}
+}
+
+// A leader that is cut off from the others acknowledges nothing, a successor
+// does, and when the network is whole again all have the same.
+//
+//dist:nodes=3 program=etcd ports=client
+func TestPartition(t *testing.T) {
+	c := startCluster(t)
+	written := map[string]string{"before": "by all"}
+	c.put("before", "by all")
+	old := c.leader()
+	var endpoints []string
+	for _, n := range c.others(old) {
+		endpoints = append(endpoints, n.Addr("client"))
+	}
+	minority, majority := c.dial(old.Addr("client")), c.dial(endpoints...)
+	c.Isolate(old)
+
+	ctx, cancel := context.WithTimeout(c.ctx, 2*time.Second)
+	r, err := minority.Put(ctx, "refused", "by a minority")
+	cancel()
+	if err == nil {
+		t.Fatalf("%s, cut off from the others, has acknowledged revision %d", old.Name(), r.Header.Revision)
+	}
+	c.client = majority
+	c.put("during", "by two")
+	written["during"] = "by two"
+
+	c.Heal()
+	c.client = minority
+	c.put("after", "by way of the one that was away")
+	written["after"] = "by way of the one that was away"
+	for _, n := range c.others(old) {
+		// All that was acknowledged, as of now: a read that takes a majority.
+		if _, err := c.dial(n.Addr("client")).Get(c.ctx, "after"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, n := range c.Nodes() {
+		c.want(n, written)
+	}
+	got, err := minority.Get(c.ctx, "refused")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Kvs) != 0 {
+		t.Errorf("refused = %v, which nobody has acknowledged", got.Kvs)
 	}
 }
 

@@ -527,8 +527,9 @@ func known(f *Failure, r *row, log *logTail) map[string]string {
 		}
 		when("self", h.Self)
 		when("leftover", h.Ended)
-		when("running", h.Run != "" && !h.Ended && !h.Self)
-		when("other", h.Run == "" && !h.Self)
+		when("lost", h.Lost)
+		when("running", h.Run != "" && !h.Ended && !h.Lost && !h.Self)
+		when("other", (h.Run == "" || h.Lost) && !h.Self)
 	}
 
 	for name, key := range map[string]string{

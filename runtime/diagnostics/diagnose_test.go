@@ -111,6 +111,7 @@ func TestDiagnose(t *testing.T) {
 
 		{AddrInUse, Failure{Phase: PhasePrepare, Address: "127.0.0.1:80", Err: syscall.EADDRINUSE, Facts: Facts{Holders: []Holder{{UID: 7, Local: "0.0.0.0:80", State: "LISTEN"}}}}, "a process of another user (uid 7) has 0.0.0.0:80"},
 		{AddrInUse, Failure{Phase: PhaseCall, Address: "127.0.0.1:80", Err: syscall.EADDRINUSE, Facts: Facts{Holders: []Holder{{PID: 7, Command: "p.test", Local: "0.0.0.0:80", State: "LISTEN", Run: "abc", Ended: true}}}}, "pid 7 (p.test), which is left over from a run of distributed tests that was killed, has 0.0.0.0:80"},
+		{AddrInUse, Failure{Phase: PhaseCall, Address: "127.0.0.1:80", Err: syscall.EADDRINUSE, Facts: Facts{Holders: []Holder{{PID: 7, Command: "p.test", Local: "0.0.0.0:80", State: "LISTEN", Run: "abc", Lost: true}}}}, "which a run of distributed tests has started of which nothing is known any more, has 0.0.0.0:80"},
 		{AddrExhausted, Failure{Phase: PhasePrepare, Code: AddrExhausted, Source: "20000-20010"}, "all of 20000-20010 is taken"},
 		{AddrUnavailable, Failure{Phase: PhasePrepare, Address: "127.9.9.9:0", Err: syscall.EADDRNOTAVAIL}, "127.9.9.9:0 belongs to no interface"},
 		{AddrPermission, Failure{Phase: PhasePrepare, Address: "127.0.0.1:80", Err: syscall.EACCES}, "port 80 is one of those only an administrator may use"},

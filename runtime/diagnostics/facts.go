@@ -28,10 +28,10 @@ type Facts struct {
 // their run, a slash, and the node's own.
 const EnvRun = "DIST_RUN_ID"
 
-// RunEnded reports whether a run of this user's has ended without having cleaned
-// up. What starts nodes sets it: it knows where runs are entered. Where it is nil
-// nothing is said of that.
-var RunEnded func(run string) bool
+// RunState reports whether anything is known of a run of this user's, and whether
+// it has ended without having cleaned up. What starts nodes sets it: it knows
+// where runs are entered. Where it is nil nothing is said of that.
+var RunState func(run string) (known, ended bool)
 
 // A Holder is a process with a socket on an address somebody else wants.
 type Holder struct {
@@ -44,6 +44,7 @@ type Holder struct {
 	Self    bool      // it is this very process
 	Run     string    // the id of the run of distributed tests that it comes from, "" if from none (Linux)
 	Ended   bool      // that run has: the process is left over from it
+	Lost    bool      // nothing is known of that run: it ended long ago, or has another state directory
 }
 
 // A Limit is one bound the system sets, and how much of it is used.
@@ -140,6 +141,8 @@ func (h Holder) String() string {
 	switch {
 	case h.Run != "" && h.Ended:
 		fmt.Fprintf(&b, ", left over from run %s, which has ended", h.Run)
+	case h.Run != "" && h.Lost:
+		fmt.Fprintf(&b, ", of run %s, of which nothing is known here", h.Run)
 	case h.Run != "":
 		fmt.Fprintf(&b, ", of run %s", h.Run)
 	}

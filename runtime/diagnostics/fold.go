@@ -86,7 +86,7 @@ func (d *Diagnosis) Line(what string) string {
 	if what != "" {
 		what += ": "
 	}
-	return fmt.Sprintf("%s%s   [%s]", what, firstLine(d.Cause), d.Code)
+	return fmt.Sprintf("%s%s [%s]", what, firstLine(d.Cause), d.Code)
 }
 
 // Short is the diagnosis for a place where it has been told before: where says

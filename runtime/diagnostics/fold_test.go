@@ -37,7 +37,7 @@ func TestFold(t *testing.T) {
 		{"not alike", []Failure{
 			{Phase: PhaseHandshake, Node: "node-1", Exit: &Exit{Code: 1}, Log: []string{"no config in /etc"}},
 			{Phase: PhaseHandshake, Node: "node-2", Exit: &Exit{Code: 1}, Log: []string{"no config in /usr"}},
-		}, NodeExitEarly, "", []string{"node-2: it ended by itself; its last words: no config in /usr   [DIST-NODE-EXIT-EARLY]"}},
+		}, NodeExitEarly, "", []string{"node-2: it ended by itself; its last words: no config in /usr [DIST-NODE-EXIT-EARLY]"}},
 		{"a cause and what followed", []Failure{slow("node-1"), panicked("node-2"), exited("node-3", 1)}, NodeInitPanic, "", []string{"node-2 exited", "node-1: ", "[DIST-NODE-HANDSHAKE-TIMEOUT]", "node-3: "}},
 		{"a full disk", []Failure{
 			{Phase: PhasePrepare, Op: "create a log file", Path: "/d/1.log", Node: "node-1", Err: syscall.ENOSPC},

@@ -157,8 +157,9 @@ func (k kernel) holders(ctx context.Context, network, address string) ([]Holder,
 					PID: pid, Command: k.command(pid), Started: k.started(pid), UID: s.uid,
 					Local: s.local.String(), State: s.state, Self: pid == os.Getpid(),
 				}
-				if h.Run = k.run(pid); h.Run != "" && !h.Self && RunEnded != nil {
-					h.Ended = RunEnded(h.Run)
+				if h.Run = k.run(pid); h.Run != "" && !h.Self && RunState != nil {
+					known, ended := RunState(h.Run)
+					h.Ended, h.Lost = ended, !known
 				}
 				hs = append(hs, h)
 			}

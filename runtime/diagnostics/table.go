@@ -465,6 +465,7 @@ var table = []*row{
 		causes: []string{
 			"this very process (pid {pid}) listens on {holding} and did not close it{if-self}",
 			"pid {pid} ({command}), which is left over from a run of distributed tests that was killed, has {holding}{if-leftover}",
+			"pid {pid} ({command}), which a run of distributed tests has started of which nothing is known any more, has {holding}{if-lost}",
 			"pid {pid} ({command}), which a run of distributed tests has started, has {holding}{if-running}",
 			"pid {pid} ({command}) has {holding}",
 			"a process of another user (uid {holder-uid}) has {holding}",

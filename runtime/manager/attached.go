@@ -2,7 +2,11 @@ package manager
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -35,10 +39,18 @@ func (m *Manager) attach(ctx context.Context, r Request, d Decision, size int, t
 	defer cancel()
 	for i, err := range c.health(ctx) {
 		if err != nil {
-			return nil, size, &engine.Error{Failure: diagnostics.Failure{
+			var addrs []string
+			for _, port := range slices.Sorted(maps.Keys(a.Nodes[i])) {
+				addrs = append(addrs, port+" = "+a.Nodes[i][port])
+			}
+			f := diagnostics.Failure{
 				Phase: diagnostics.PhasePrepare, Code: diagnostics.ClusterUnreachable, Op: "lease the attached cluster " + a.Name,
-				Node: nodeName(i), Name: a.Name, Err: err, Details: []string{fmt.Sprintf("%s: %v", nodeName(i), a.Nodes[i])},
-			}}
+				Node: nodeName(i), Name: a.Name, Err: err, Details: []string{nodeName(i) + ": " + strings.Join(addrs, ", ")},
+			}
+			if e, ok := errors.AsType[*engine.Error](err); ok { // what was asked, and what was answered
+				f.Code, f.Err, f.Details = e.Code, e.Err, append(f.Details, e.Details...)
+			}
+			return nil, size, &engine.Error{Failure: f}
 		}
 	}
 	return l, 0, nil

@@ -384,7 +384,7 @@ func (n *binaryNode) whereabouts(ctx context.Context) (where []string, stack str
 		return []string{"paused by the test"}, ""
 	}
 	var d Dump
-	n.ask(ctx, p, false, &d)
+	n.ask(ctx, p, 0, &d)
 	if d.Silent != "" {
 		return []string{"it " + d.Silent}, ""
 	}

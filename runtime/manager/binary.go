@@ -157,13 +157,17 @@ func (n *binaryNode) Dir() (string, error) {
 	return n.dir, os.MkdirAll(n.dir, 0o700)
 }
 
+// examineTime is how much earlier than a node's a lease's time can be up and both
+// be the same to people.
+const examineTime = 100 * time.Millisecond
+
 // adopt makes a process this node: tells it who it is, and waits until it has
 // heard. A process that is still starting is told all the same: it reads that
 // first, and answers with its name.
 func (n *binaryNode) adopt(ctx context.Context, c *candidate) error {
 	late := func() error {
-		if ctx.Err() == context.DeadlineExceeded {
-			select { // the engine has it examined, if its time is up, too
+		if time.Until(c.until) < examineTime {
+			select { // its own time is up, too: the engine has it examined
 			case <-c.ready:
 				if c.err != nil {
 					return c.err

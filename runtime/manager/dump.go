@@ -35,9 +35,9 @@ type Pending struct {
 }
 
 // Dump asks all nodes at once what they are doing. A node of the test binary
-// that has not answered when ctx ends is told, if quit, to end by SIGQUIT, which
-// has it print its goroutines. That takes half a second more at most.
-func (l *Lease) Dump(ctx context.Context, quit bool) []Dump {
+// that has not answered when ctx ends is told to end by SIGQUIT, which has it
+// print its goroutines, and has that long to do so; quit = 0 leaves it alone.
+func (l *Lease) Dump(ctx context.Context, quit time.Duration) []Dump {
 	dumps := make([]Dump, len(l.Nodes))
 	var wg sync.WaitGroup
 	for i, n := range l.Nodes {
@@ -217,7 +217,7 @@ func (n *binaryNode) leave(c *Pending) {
 }
 
 // Dump implements Node.
-func (n *binaryNode) Dump(ctx context.Context, quit bool) Dump {
+func (n *binaryNode) Dump(ctx context.Context, quit time.Duration) Dump {
 	n.mu.Lock()
 	p, paused := n.cur, n.paused
 	d := Dump{Node: n.name, PID: p.PID()}
@@ -242,8 +242,8 @@ func (n *binaryNode) Dump(ctx context.Context, quit bool) Dump {
 }
 
 // ask has a process say what its goroutines do: over the control channel or,
-// where nothing comes that way and quit, by SIGQUIT.
-func (n *binaryNode) ask(ctx context.Context, p engine.Node, quit bool, d *Dump) {
+// where nothing comes that way and quit is not 0, by SIGQUIT.
+func (n *binaryNode) ask(ctx context.Context, p engine.Node, quit time.Duration, d *Dump) {
 	stacks, err := p.Conn().Call(ctx, MethodStacks, nil)
 	if err == nil {
 		d.Stacks = string(stacks)
@@ -263,7 +263,7 @@ func (n *binaryNode) ask(ctx context.Context, p engine.Node, quit bool, d *Dump)
 			return // a signal would wait
 		}
 	}
-	if !quit {
+	if quit <= 0 {
 		return
 	}
 	n.expect("ended by SIGQUIT, because it did not answer")
@@ -273,7 +273,7 @@ func (n *binaryNode) ask(ctx context.Context, p engine.Node, quit bool, d *Dump)
 	}
 	select {
 	case <-p.Done():
-	case <-time.After(QuitTime):
+	case <-time.After(quit):
 		return
 	}
 	if d.Stacks = readFrom(n.Log(), before); d.Stacks != "" {
@@ -327,7 +327,7 @@ func (n *binaryNode) explain(p engine.Node, err error) error {
 	}
 	gather(&f)
 	d := Dump{Node: n.name, PID: p.PID()}
-	n.ask(ctx, p, true, &d)
+	n.ask(ctx, p, QuitTime, &d)
 	f.Details = d.Lines()
 	if running := runningCalls(d.Stacks); len(running) > 0 {
 		f.Doing = running[0]
@@ -351,7 +351,7 @@ func (n *binaryNode) noteHung(err error) {
 
 // Dump implements Node. A program is not told to print what it does: there is
 // no way to do so that all of them survive.
-func (n *programNode) Dump(context.Context, bool) Dump {
+func (n *programNode) Dump(context.Context, time.Duration) Dump {
 	s := n.state()
 	d := Dump{Node: n.Name(), PID: s.PID, Log: engine.Tail(n.Log(), shownLines)}
 	program := cmp.Or(s.As, n.c.info.Program)
@@ -363,6 +363,6 @@ func (n *programNode) Dump(context.Context, bool) Dump {
 }
 
 // Dump implements Node.
-func (n *attachedNode) Dump(context.Context, bool) Dump {
+func (n *attachedNode) Dump(context.Context, time.Duration) Dump {
 	return Dump{Node: n.Name(), Silent: "belongs to the attached cluster " + n.c.ID + ", of whose processes nothing is known"}
 }

@@ -23,21 +23,20 @@ type conditions struct {
 // what should have worked.
 func (c *binaryCluster) link() error {
 	if c.request.Config.Network.Faults == "namespaces" {
+		c.unlinked = links.ErrNamespaces
 		return nil
 	}
-	n, err := links.New(c.pids)
-	if err != nil {
+	size := len(c.nodes)
+	n, err := links.Between(c.pids, size, c.request.Requirement.Ports, c.addrs.Addr,
+		func(i int, port string) string { return c.addrs.Addr(size+i, port) })
+	if u := (*network.Unsupported)(nil); errors.As(err, &u) {
 		c.unlinked = err
 		return nil
 	}
-	c.links = n
-	for _, node := range c.nodes {
-		for _, port := range c.request.Requirement.Ports {
-			if err := n.Serve(node.index, node.Addr(port), node.listenAddr(port)); err != nil {
-				return err
-			}
-		}
+	if err != nil {
+		return err
 	}
+	c.links = n
 	c.Decision.Reason += "; network faults by " + n.Backend()
 	return nil
 }
@@ -55,22 +54,32 @@ func (c *binaryCluster) pids() []int {
 
 // faults implements cluster.
 func (c *binaryCluster) faults() (network.Faults, error) {
-	switch {
-	case c.links != nil:
-		return c.links, nil
-	case c.unlinked != nil:
-		return nil, c.unlinked
-	case !c.request.Faults:
-		return nil, errors.New("the cluster was not prepared for network faults: run go generate; if a call that distgen cannot see leads here (by way of an interface or a function value), name the method in the test: _ = (*dist.Cluster).Partition")
-	case len(c.request.Requirement.Ports) == 0:
-		return nil, errors.New("the nodes have no ports: name those that they talk over, as ports= in the directive or by dist.Ports")
+	if c.links != nil || c.unlinked != nil {
+		return c.links, c.unlinked
 	}
-	return nil, errors.New(`network.faults = "namespaces": this version has no faults by namespaces: say "links" or "auto"`)
+	return nil, c.request.unprepared()
 }
 
 // faults implements cluster.
 func (c *programCluster) faults() (network.Faults, error) {
-	return nil, fmt.Errorf("the nodes run program %s: this version injects network faults between nodes of the test binary only", c.info.Program)
+	l, own := c.held.(interface {
+		Faults() (network.Faults, error)
+	})
+	switch {
+	case c.request.Requirement.Shared:
+		return nil, errors.New("the cluster is shared: others that use it now would see that, too")
+	case own && c.request.Faults && len(c.request.Config.Programs[c.info.Program].Ports) > 0:
+		return l.Faults()
+	}
+	return nil, c.request.unprepared()
+}
+
+// unprepared is why a cluster has no links.
+func (r *Request) unprepared() error {
+	if r.Faults {
+		return errors.New("the nodes have no ports: name those that they talk over, as ports= in the directive or by dist.Ports")
+	}
+	return errors.New("the cluster was not prepared for network faults: run go generate; if a call that distgen cannot see leads here (by way of an interface or a function value), name the method in the test: _ = (*dist.Cluster).Partition")
 }
 
 // change has other conditions hold, by name of what is done.

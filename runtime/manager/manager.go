@@ -325,7 +325,7 @@ func (r *Request) failed(ctx context.Context, d Decision, err error, tried []Try
 			}
 		}
 	}
-	why := Decision{Action: Fail, Row: d.Row, Nodes: d.Nodes, Reason: "the cluster did not start"}
+	why := Decision{Action: Fail, Row: d.Row, Nodes: d.Nodes, Reason: notStarted}
 	if f.Code == diagnostics.LimitMachine || f.Code == diagnostics.ClusterBusy {
 		why.Reason = "other tests had what it takes"
 	}
@@ -334,8 +334,14 @@ func (r *Request) failed(ctx context.Context, d Decision, err error, tried []Try
 		instead = append(instead, "skipped, because "+because)
 	}
 	f.Fallback = strings.Join(instead, "; ")
-	return r.unavailable(why, f)
+	u := r.unavailable(why, f)
+	if u.Decision.Reason == notStarted {
+		u.Decision.Reason += ": " + u.Diagnosis.Line("")
+	}
+	return u
 }
+
+const notStarted = "the cluster did not start"
 
 // unavailable makes the diagnosis of a failure to have a cluster.
 func (r *Request) unavailable(d Decision, f diagnostics.Failure) *Unavailable {

@@ -197,12 +197,13 @@ func TestMachineIsShared(t *testing.T) {
 	if _, err := first.Acquire(t.Context(), short); !errors.As(err, &u) || u.Diagnosis.Code != diagnostics.LimitMachine || !strings.Contains(err.Error(), t.Name()) {
 		t.Errorf("3 of 3 + 3 nodes where 5 are allowed: %v", err)
 	}
-	// Who has a cluster does not wait for the next.
+	// Who has a cluster does not wait for the next. How many are too many depends
+	// on how many of the first's spares have come to their end by now.
 	over, err := second.Acquire(t.Context(), r)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s := second.Stats(); s.Overcommitted != 1 || !strings.Contains(over.Decision.Reason, "1 more than this machine is to run at once") {
+	if s := second.Stats(); s.Overcommitted != 1 || !strings.Contains(over.Decision.Reason, " more than this machine is to run at once") {
 		t.Errorf("%+v, %s", s, over.Decision.Reason)
 	}
 	release(t, second, over)

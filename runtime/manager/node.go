@@ -52,7 +52,7 @@ type Node interface {
 	Resume() error
 
 	// Dump says what the node is doing. See Lease.Dump.
-	Dump(ctx context.Context, quit bool) Dump
+	Dump(ctx context.Context, quit time.Duration) Dump
 }
 
 func nodeName(index int) string { return fmt.Sprintf("node-%d", index+1) }

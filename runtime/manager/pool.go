@@ -17,6 +17,7 @@ import (
 // A candidate is a node that nobody has yet: starting, ready, or failed.
 type candidate struct {
 	env     uint64        // fingerprint of the environment it was started with
+	until   time.Time     // when its start has failed, if it has not answered; zero if it has
 	inbox   *inbox        // what it asks goes there
 	used    bool          // served an earlier lease, and was found clean
 	spawned chan struct{} // closed when process is set, or ready is closed without it
@@ -97,7 +98,7 @@ func fingerprint(env []string) uint64 {
 // start begins the start of one node in the background.
 func (p *pool) start(env []string, print uint64, timeout time.Duration) *candidate {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
-	c := &candidate{env: print, inbox: newInbox(), spawned: make(chan struct{}), ready: make(chan struct{}), stop: cancel, settled: make(chan struct{})}
+	c := &candidate{env: print, until: time.Now().Add(timeout), inbox: newInbox(), spawned: make(chan struct{}), ready: make(chan struct{}), stop: cancel, settled: make(chan struct{})}
 	p.going.Go(func() {
 		defer cancel()
 		defer close(c.settled)

@@ -31,17 +31,17 @@ func (m *Manager) ask(r Request, size int, timeout time.Duration) keeper.Ask {
 	p := r.Config.Programs[r.Requirement.Program]
 	return keeper.Ask{
 		Who: r.who(), Program: p, Dir: filepath.Dir(r.Config.File), Flags: r.Flags,
-		Nodes: size, Shared: r.Requirement.Shared, Network: r.Config.Network, Env: m.env(),
+		Nodes: size, Shared: r.Requirement.Shared, Network: r.Config.Network, Faults: r.Faults, Env: m.env(),
 		Start: timeout, AtOnce: r.Config.Resources.MaxNodesOnMachine, Ready: r.Config.ReadyTimeout(p.Ready), Grace: r.Config.Grace(p.Stop),
 		Announce: r.Announce,
 	}
 }
 
 // find finds out who would lease such a cluster: nobody else if it is to be
-// fresh in every respect, or if the test has changed the environment that its
-// nodes are to have.
+// fresh in every respect, if the test has changed the environment that its nodes
+// are to have, or if it may inject network faults, which only an owner can.
 func (m *Manager) find(ctx context.Context, s Situation, r Request) (keeper.Found, error) {
-	if r.Config.Programs[r.Requirement.Program] == nil || r.Config.Cluster.Reuse == "never" || fingerprint(m.env()) != m.envAt {
+	if r.Config.Programs[r.Requirement.Program] == nil || r.Config.Cluster.Reuse == "never" || fingerprint(m.env()) != m.envAt || r.Faults {
 		return keeper.Found{}, nil
 	}
 	whatever := *r.Config
@@ -135,6 +135,9 @@ func (m *Manager) leaseFrom(ctx context.Context, r Request, d Decision, found ke
 	}
 	c := &programCluster{Lease: l, m: m, held: held, info: info, own: found.Owner == nil}
 	l.cluster = c
+	if f, err := c.faults(); err == nil {
+		l.Decision.Reason += "; network faults by " + f.Backend()
+	}
 	for i := range info.Nodes {
 		l.Nodes = append(l.Nodes, &programNode{c: c, index: i})
 	}
@@ -145,6 +148,9 @@ func (m *Manager) leaseFrom(ctx context.Context, r Request, d Decision, found ke
 // clusters that this test binary owns itself.
 func (c *programCluster) release(ctx context.Context, keep bool, wantLogs func(problems bool) bool) Report {
 	var r Report
+	if f, err := c.faults(); err == nil {
+		f.Set(nil)
+	}
 	ended, err := c.held.Release(ctx)
 	if err != nil {
 		r.Problems = append(r.Problems, Problem{Diagnosis: diagnose(diagnostics.Failure{Phase: diagnostics.PhaseStop, Err: err}, "give back cluster "+c.ID), Fails: true})
@@ -172,8 +178,15 @@ func (c *programCluster) health(ctx context.Context) []error {
 
 // untilHealthy tries all of a cluster until every node is healthy or ctx ends.
 func untilHealthy(ctx context.Context, size int, try func(context.Context) ([]error, error)) []error {
+	var last []error
 	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
 		errs, err := try(ctx)
+		// Connections notice the end before the context does.
+		deadline, limited := ctx.Deadline()
+		over := ctx.Err() != nil || limited && !time.Now().Before(deadline)
+		if last != nil && over && (err != nil || errors.Join(errs...) != nil) {
+			return last // an answer that was cut off says less than the one before it
+		}
 		if err != nil {
 			errs = make([]error, size)
 			for i := range errs {
@@ -184,6 +197,7 @@ func untilHealthy(ctx context.Context, size int, try func(context.Context) ([]er
 		if errors.Join(errs...) == nil {
 			return errs
 		}
+		last = errs
 		select {
 		case <-ctx.Done():
 			return errs

@@ -27,6 +27,9 @@ type Spec struct {
 	Log        string        // file its output is appended to; "": the engine makes one
 	Ready      time.Duration // how long it may take to be ready: config.ReadyTimeout; 0: as long as ctx
 	Grace      time.Duration // how long it may take to stop: config.Grace; 0: as long as ctx
+
+	// Spawned, if not nil, is called when its process runs, long before it is ready.
+	Spawned func(engine.Node)
 }
 
 func (s *Spec) node() *config.NodeView { return &s.View.Nodes[s.View.Index] }
@@ -85,6 +88,9 @@ func Start(ctx context.Context, e engine.Engine, s Spec) (engine.Node, error) {
 			diagnostics.Gather(ctx, &ee.Failure) // now: its directory is going to be removed
 		}
 		return nil, err
+	}
+	if s.Spawned != nil {
+		s.Spawned(node)
 	}
 	if err := st.await(ctx, node); err != nil {
 		node.Kill()

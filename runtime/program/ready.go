@@ -49,7 +49,7 @@ type check struct {
 
 // check is that of a node; log is "" where it does not tell any more.
 func (s *Spec) check(log string, mark int64, x *config.Expanded) *check {
-	c := &check{ready: &s.Program.Ready, addr: s.node().Addr, exec: x.Ready, dir: s.node().Dir, env: s.env(x)}
+	c := &check{ready: &s.Program.Ready, addr: s.node().Listen, exec: x.Ready, dir: s.node().Dir, env: s.env(x)}
 	if log != "" && s.Program.Ready.Log != "" {
 		c.log = &matcher{file: log, offset: mark, pattern: regexp.MustCompile(s.Program.Ready.Log)}
 	}

@@ -162,6 +162,21 @@ func TestEndOfConnection(t *testing.T) {
 	}
 }
 
+func TestNotAFrame(t *testing.T) {
+	for _, junk := range []string{"junk and more of it", "\x00\x00\x00\x09\x63\x00\x00\x00\x00\x00\x00\x00\x00", "\x00\x00\x00\x09\x01\x00\x00\x00\x00\x00\x00\x00\x00"} {
+		here, there := net.Pipe()
+		c := New(here, nil)
+		if c.Err() != nil {
+			t.Errorf("before its end: %v", c.Err())
+		}
+		go there.Write([]byte(junk))
+		if err := c.Serve(); !errors.Is(err, ErrProtocol) || c.Err() != err {
+			t.Errorf("%q: %v, then %v; want ErrProtocol", junk, err, c.Err())
+		}
+		there.Close()
+	}
+}
+
 // A peer that reads nothing must not keep a caller beyond its context, however
 // much is to be written.
 func TestPeerThatDoesNotRead(t *testing.T) {

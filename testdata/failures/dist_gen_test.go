@@ -26,8 +26,9 @@ func init() {
 			{Name: "TestServerAgain", Requirement: requirement.Requirement{Nodes: 1, Program: "server"}},
 			{Name: "TestOther", Requirement: requirement.Requirement{Nodes: 1, Program: "other"}},
 			{Name: "TestHang", Requirement: requirement.Requirement{Nodes: 2}},
+			{Name: "TestServerHang", Requirement: requirement.Requirement{Nodes: 1, Program: "server"}},
 		},
-		Digest: "0d21142ae0ac2a08",
+		Digest: "1b954e0e926e72dc",
 	})
 	runtime.Func("github.com/distkit/dist/testdata/failures.listen", listen) // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist/testdata/failures.pid", pid)       // undefined? run: go generate

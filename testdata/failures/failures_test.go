@@ -107,7 +107,12 @@ func TestOther(t *testing.T) { dist.Require(t) }
 // TestHang holds its nodes until somebody kills it, or FAILURE_UNTIL is there.
 //
 //dist:nodes=2
-func TestHang(t *testing.T) {
+func TestHang(t *testing.T) { hang(t) }
+
+//dist:nodes=1 program=server
+func TestServerHang(t *testing.T) { hang(t) }
+
+func hang(t *testing.T) {
 	dist.Require(t)
 	if err := os.WriteFile(os.Getenv("FAILURE_READY"), nil, 0o600); err != nil {
 		t.Skip("it is for others to run")

@@ -23,6 +23,8 @@ func init() {
 			{Name: "TestShared1", Requirement: requirement.Requirement{Nodes: 2, Program: "kv", Shared: true}},
 			{Name: "TestShared2", Requirement: requirement.Requirement{Nodes: 2, Program: "kv", Shared: true}},
 			{Name: "TestSharedFault", Requirement: requirement.Requirement{Nodes: 2, Program: "kv", Shared: true}},
+			{Name: "TestSharedNetworkFault", Requirement: requirement.Requirement{Nodes: 2, Program: "kv", Shared: true}},
+			{Name: "TestNetworkFault", Requirement: requirement.Requirement{Nodes: 2, Program: "kv"}, Faults: true},
 			{Name: "TestFaults", Requirement: requirement.Requirement{Nodes: 2, Program: "kv"}},
 			{Name: "TestUpgrade1", Requirement: requirement.Requirement{Nodes: 3, Program: "kv"}},
 			{Name: "TestUpgrade2", Requirement: requirement.Requirement{Nodes: 3, Program: "kv"}},
@@ -46,7 +48,7 @@ func init() {
 			{Name: "TestFlakyOptional", Requirement: requirement.Requirement{Nodes: 1, Program: "flaky", Optional: true}},
 			{Name: "TestReducible", Requirement: requirement.Requirement{Nodes: 3, Min: 2, Program: "kv"}},
 		},
-		Digest: "dab383e0529df9ab",
+		Digest: "7359cb4878b10838",
 	})
 	runtime.Func("github.com/distkit/dist/testdata/programs.hello", hello) // undefined? run: go generate
 }

@@ -112,6 +112,23 @@ func together(t *testing.T, mine, other string) {
 //dist:nodes=2 program=kv shared
 func TestSharedFault(t *testing.T) { dist.Require(t).Node(0).Kill() }
 
+//dist:nodes=2 program=kv shared
+func TestSharedNetworkFault(t *testing.T) { dist.Require(t).Heal() }
+
+//dist:nodes=2 program=kv
+func TestNetworkFault(t *testing.T) {
+	c := dist.Require(t)
+	if err := c.Isolate(c.Node(0)); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.WaitHealthy(t.Context()); err != nil {
+		t.Errorf("an isolated node is cut off from the test: %v", err)
+	}
+	if err := c.Node(1).Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
 //dist:nodes=2 program=kv
 func TestFaults(t *testing.T) {
 	c, ctx := dist.Require(t), t.Context()

@@ -1,6 +1,8 @@
 package process
 
 import (
+	"errors"
+	"io/fs"
 	"path/filepath"
 	"strings"
 
@@ -8,21 +10,24 @@ import (
 	"github.com/distkit/dist/runtime/lockfile"
 )
 
-func init() { diagnostics.RunEnded = runEnded }
+func init() { diagnostics.RunState = runState }
 
-// runEnded reports whether a run has an entry and nobody who holds it: it was
-// killed together with its reaper.
-func runEnded(id string) bool {
+// runState reports whether a run has an entry, and whether there is nobody who
+// holds it: then it was killed together with its reaper.
+func runState(id string) (known, ended bool) {
 	place, err := lockfile.Dir(entries)
 	if err != nil || id == "" || strings.ContainsAny(id, "/\\.= ") {
-		return false
+		return false, false
 	}
 	release, err := lockfile.Claim(filepath.Join(place, id+entrySuffix))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, false
+	}
 	if err != nil || release == nil {
-		return false
+		return true, false
 	}
 	release()
-	return true
+	return true, true
 }
 
 // A Leftover is what a run that was killed, together with its reaper, could not

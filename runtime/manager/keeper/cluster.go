@@ -14,6 +14,7 @@ import (
 	"github.com/distkit/dist/runtime/diagnostics"
 	"github.com/distkit/dist/runtime/engine"
 	"github.com/distkit/dist/runtime/network"
+	"github.com/distkit/dist/runtime/network/links"
 	"github.com/distkit/dist/runtime/program"
 )
 
@@ -57,7 +58,9 @@ type cluster struct {
 	// These are set by the start, and by the end, under both locks.
 	exe    *program.Executable
 	addrs  *network.Lease
-	vacate func() // gives back the room of its nodes; under acting
+	links  network.Faults // nil if its nodes are reached as they are
+	linked error          // why they are, though somebody may want to inject network faults
+	vacate func()         // gives back the room of its nodes; under acting
 	nodes  []*member
 }
 
@@ -385,7 +388,11 @@ func (c *cluster) start(ctx context.Context, by *Ask) (err error) {
 	if err != nil {
 		return err
 	}
-	addrs, err := alloc.Lease(a.Nodes, a.Program.Ports)
+	wanted := a.Nodes
+	if a.Faults {
+		wanted *= 2 // one that others dial, one that the node binds
+	}
+	addrs, err := alloc.Lease(wanted, a.Program.Ports)
 	if err != nil {
 		err := prepareError("find free addresses", "", err)
 		if e := (*engine.Error)(nil); errors.Is(err, network.ErrExhausted) && errors.As(err, &e) {
@@ -393,8 +400,13 @@ func (c *cluster) start(ctx context.Context, by *Ask) (err error) {
 		}
 		return err
 	}
+	lines, linked, err := c.link(a, addrs)
+	if err != nil {
+		addrs.Release()
+		return prepareError("make the links between the nodes", "", err)
+	}
 	nodes := make([]*member, a.Nodes)
-	view := c.view(a, addrs)
+	view := c.view(a, addrs, lines != nil)
 	for i := range nodes {
 		nodes[i] = newMember(c, a, exe, view, i)
 		if err == nil {
@@ -402,11 +414,15 @@ func (c *cluster) start(ctx context.Context, by *Ask) (err error) {
 		}
 	}
 	if err != nil {
+		if lines != nil {
+			lines.Close()
+		}
 		addrs.Release()
 		return prepareError("create the nodes' directories", c.dir, err)
 	}
 	c.mu.Lock()
 	c.exe, c.addrs, c.nodes = exe, addrs, nodes
+	c.links, c.linked = lines, linked
 	c.mu.Unlock()
 	if err := c.together(ctx, func(ctx context.Context, n *member) error { return n.start(ctx) }); err != nil {
 		c.stopAll(ctx)
@@ -422,14 +438,60 @@ func prepareError(op, path string, err error) error {
 	return &engine.Error{Failure: diagnostics.Failure{Phase: diagnostics.PhasePrepare, Op: op, Path: path, Err: err}}
 }
 
+// link makes the links of a cluster whose tests may inject network faults. Where
+// that is impossible the cluster is as any other, and the first error says why.
+func (c *cluster) link(a *Ask, addrs *network.Lease) (_ network.Faults, why, err error) {
+	if !a.Faults {
+		return nil, nil, nil
+	}
+	if a.Network.Faults == "namespaces" {
+		return nil, links.ErrNamespaces, nil
+	}
+	n, err := links.Between(c.pids, a.Nodes, a.Program.Ports, addrs.Addr,
+		func(i int, port string) string { return addrs.Addr(a.Nodes+i, port) })
+	if u := (*network.Unsupported)(nil); errors.As(err, &u) {
+		return nil, err, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	return n, nil, nil
+}
+
+// pids are the nodes' processes of now, by index; 0 for those that have ended.
+func (c *cluster) pids() []int {
+	c.mu.Lock()
+	nodes := c.nodes
+	c.mu.Unlock()
+	pids := make([]int, len(nodes))
+	for i, n := range nodes {
+		pids[i] = n.pid()
+	}
+	return pids
+}
+
+// Faults returns what injects faults into the network of the cluster, or why
+// there is nothing that does.
+func (l *lease) Faults() (network.Faults, error) {
+	l.c.mu.Lock()
+	defer l.c.mu.Unlock()
+	if l.c.links == nil && l.c.linked == nil {
+		return nil, errors.New("the cluster was not started for network faults")
+	}
+	return l.c.links, l.c.linked
+}
+
 // view is what templates see, with the node left open.
-func (c *cluster) view(a *Ask, addrs *network.Lease) config.View {
+func (c *cluster) view(a *Ask, addrs *network.Lease, linked bool) config.View {
 	v := config.View{Cluster: c.id}
 	for i := range a.Nodes {
 		name := fmt.Sprintf("node-%d", i+1)
 		n := config.NodeView{Name: name, Dir: filepath.Join(c.dir, name), Listen: make(map[string]string), Addr: make(map[string]string)}
 		for _, p := range a.Program.Ports {
 			n.Listen[p], n.Addr[p] = addrs.Addr(i, p), addrs.Addr(i, p)
+			if linked {
+				n.Listen[p] = addrs.Addr(a.Nodes+i, p)
+			}
 		}
 		v.Nodes = append(v.Nodes, n)
 	}
@@ -525,9 +587,12 @@ func (c *cluster) stopAll(ctx context.Context) {
 // release gives back what a stopped cluster holds.
 func (c *cluster) release() {
 	c.mu.Lock()
-	nodes, addrs := c.nodes, c.addrs
-	c.nodes, c.addrs = nil, nil
+	nodes, addrs, lines := c.nodes, c.addrs, c.links
+	c.nodes, c.addrs, c.links, c.linked = nil, nil, nil, nil
 	c.mu.Unlock()
+	if lines != nil {
+		lines.Close()
+	}
 	for _, n := range nodes {
 		n.remove()
 	}

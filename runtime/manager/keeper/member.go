@@ -35,6 +35,7 @@ type member struct {
 	gone   bool // its cluster has ended: nothing is started any more; under acting
 
 	mu       sync.Mutex
+	coming   engine.Node // the process that was started last, ready or not
 	cur      engine.Node // the process, also when it has ended; nil before the first
 	past     []engine.Node
 	asked    string        // why the process is expected to have ended; "": it is not
@@ -73,6 +74,16 @@ func (n *member) running() (engine.Node, bool) {
 	return n.cur, n.cur != nil && alive(n.cur)
 }
 
+// pid is that of the process there is, ready or not; 0 if there is none.
+func (n *member) pid() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.coming == nil || !alive(n.coming) {
+		return 0
+	}
+	return n.coming.PID()
+}
+
 func alive(p engine.Node) bool {
 	select {
 	case <-p.Done():
@@ -96,7 +107,13 @@ func (n *member) startLocked(ctx context.Context) error {
 			Err: errRetired,
 		}}
 	}
-	p, err := program.Start(ctx, n.c.k.engine, n.spec())
+	spec := n.spec()
+	spec.Spawned = func(p engine.Node) {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		n.coming = p
+	}
+	p, err := program.Start(ctx, n.c.k.engine, spec)
 	if err != nil {
 		if e, ok := errors.AsType[*engine.Error](err); ok && e.Node == "" {
 			e.Node = n.name

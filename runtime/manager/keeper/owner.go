@@ -56,6 +56,7 @@ type Ask struct {
 	Nodes   int             // exactly
 	Shared  bool            // others may have it at the same time, and its data are taken as they are
 	Network config.Network  // where addresses are taken from
+	Faults  bool            `json:"-" cbor:"-"` // its nodes are to be reached through links; not of another process's clusters
 	Env     []string        // what the nodes' environment is made of; nil: the owner's own
 	Start   time.Duration   // how long the start of the whole cluster may take
 	AtOnce  int             // how many nodes may run at once on this machine; 0: as the owner thinks
@@ -94,7 +95,7 @@ func (a *Ask) key() string {
 			env.WriteByte(0)
 		}
 	}
-	return fmt.Sprintf("%d %q %q %q %x %s", a.Nodes, a.Dir, a.Flags.Args, a.Flags.Env, env.Sum64(), a.shape())
+	return fmt.Sprintf("%d %t %q %q %q %x %s", a.Nodes, a.Faults, a.Dir, a.Flags.Args, a.Flags.Env, env.Sum64(), a.shape())
 }
 
 // Info describes a cluster.

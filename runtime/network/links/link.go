@@ -15,7 +15,7 @@ import (
 
 // A link is one connection to a node, with the proxy in its middle.
 type link struct {
-	from, to int // outside and unknown may be where it is from
+	from, to int // from outside, too; guarded by the network's mu
 	client   *net.TCPConn
 	up, down *half // from the client to the node, and back
 
@@ -68,8 +68,8 @@ const (
 
 var errEnded = errors.New("the link has ended")
 
-func newLink(client *net.TCPConn, from, to int) *link {
-	l := &link{from: from, to: to, client: client}
+func newLink(client *net.TCPConn, to int) *link {
+	l := &link{to: to, client: client}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	l.changed.L = &l.mu
 	l.up = &half{link: l, src: client, wake: make(chan struct{}, 1)}
@@ -236,15 +236,19 @@ func (h *half) unsettled() bool {
 	return h.parked
 }
 
-var buffers = sync.Pool{New: func() any { b := make([]byte, 256<<10); return &b }}
+// What is read at once: little of most connections, which are many, and as much
+// of a stream as makes it as fast as splicing it would.
+const (
+	smallRead = 32 << 10
+	largeRead = 1 << 20
+)
 
 // run passes on what src sends, to the end.
 func (h *half) run() {
-	buf := buffers.Get().(*[]byte)
-	defer buffers.Put(buf)
+	buf := make([]byte, smallRead)
 	for {
-		n, err := h.src.Read(*buf)
-		p := parcel{bytes: (*buf)[:n]}
+		n, err := h.src.Read(buf)
+		p := parcel{bytes: buf[:n]}
 		if n == 0 {
 			switch err {
 			case nil:
@@ -257,6 +261,9 @@ func (h *half) run() {
 		}
 		if h.pass(p) != nil || p.what != data {
 			return
+		}
+		if n == len(buf) && n < largeRead {
+			buf = make([]byte, min(4*n, largeRead))
 		}
 	}
 }

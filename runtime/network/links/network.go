@@ -52,6 +52,25 @@ func New(pids func() []int) (*Network, error) {
 	}, nil
 }
 
+// Between returns a Network with a link to every port of every node: from addr
+// to listen, which are addresses by node and port. What it cannot serve is given
+// back.
+func Between(pids func() []int, nodes int, ports []string, addr, listen func(node int, port string) string) (*Network, error) {
+	n, err := New(pids)
+	if err != nil {
+		return nil, err
+	}
+	for i := range nodes {
+		for _, port := range ports {
+			if err := n.Serve(i, addr(i, port), listen(i, port)); err != nil {
+				n.Close()
+				return nil, err
+			}
+		}
+	}
+	return n, nil
+}
+
 // try has the finder find this process: that sockets can be asked for does not
 // mean that it is allowed to see whose they are.
 func (f *finder) try() error {
@@ -112,21 +131,44 @@ func (n *Network) Serve(node int, addr, to string) error {
 // connect makes a link of a connection that has come in, and works on it until
 // it has ended.
 func (n *Network) connect(client *net.TCPConn, node int, to string) {
-	from := n.finder.find(addrPort(client.RemoteAddr()), addrPort(client.LocalAddr()), n.pids())
-	l := newLink(client, from, node)
+	l := newLink(client, node)
+	l.from = n.source(l)
 	n.mu.Lock()
 	if n.closed {
 		n.mu.Unlock()
 		l.end(true)
 		return
 	}
-	l.up.condition, l.down.condition = n.between(from, node)
+	l.up.condition, l.down.condition = n.between(l.from, node)
 	n.links[l] = true
 	n.mu.Unlock()
 	l.work(to)
 	n.mu.Lock()
 	delete(n.links, l)
 	n.mu.Unlock()
+}
+
+func (n *Network) source(l *link) int {
+	return n.finder.find(addrPort(l.client.RemoteAddr()), addrPort(l.client.LocalAddr()), n.pids())
+}
+
+// lookAgain finds out about the links of processes that were foreign. What was
+// a stranger's connection may be one of a node, whose process was not known yet.
+func (n *Network) lookAgain() {
+	var links []*link
+	n.mu.Lock()
+	for l := range n.links {
+		if l.from == foreign {
+			links = append(links, l)
+		}
+	}
+	n.mu.Unlock()
+	for _, l := range links {
+		from := n.source(l)
+		n.mu.Lock()
+		l.from = from
+		n.mu.Unlock()
+	}
 }
 
 // between returns the conditions of both directions of a connection. What comes
@@ -151,6 +193,7 @@ func (n *Network) Set(conditions map[network.Pair]network.Condition) error {
 		up, down network.Condition
 	}
 	var changes []change
+	n.lookAgain()
 	n.mu.Lock()
 	if n.closed {
 		n.mu.Unlock()
@@ -173,6 +216,9 @@ func (n *Network) Set(conditions map[network.Pair]network.Condition) error {
 
 // Reset implements network.Faults.
 func (n *Network) Reset(pairs []network.Pair) (int, error) {
+	n.setting.Lock()
+	defer n.setting.Unlock()
+	n.lookAgain()
 	n.mu.Lock()
 	if n.closed {
 		n.mu.Unlock()

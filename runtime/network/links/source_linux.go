@@ -44,7 +44,7 @@ func (f *finder) close() {
 }
 
 // find returns which of some processes, or of those in their process groups, has
-// the client's end of a connection: an index into pids, outside or unknown.
+// the client's end of a connection: an index into pids, or one of the others.
 func (f *finder) find(client, server netip.AddrPort, pids []int) int {
 	inode, err := f.inode(client, server)
 	if err != nil || inode == 0 {
@@ -59,21 +59,21 @@ func (f *finder) find(client, server netip.AddrPort, pids []int) int {
 	if has(os.Getpid(), socket) {
 		return outside
 	}
-	if i := inGroups(socket, pids); i != outside {
+	if i := inGroups(socket, pids); i != foreign {
 		return i
 	}
 	// Nobody's, or closed in the meantime by one that is not asked any more?
 	if again, err := f.inode(client, server); err != nil || again != inode {
 		return unknown
 	}
-	return outside
+	return foreign
 }
 
 // inGroups looks at all processes in the groups that some processes lead.
 func inGroups(socket string, pids []int) int {
 	proc, err := os.Open("/proc")
 	if err != nil {
-		return outside
+		return foreign
 	}
 	defer proc.Close()
 	names, _ := proc.Readdirnames(-1)
@@ -92,7 +92,7 @@ func inGroups(socket string, pids []int) int {
 			}
 		}
 	}
-	return outside
+	return foreign
 }
 
 // has reports whether a process has a socket open.

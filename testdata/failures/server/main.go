@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"os/signal"
 	"strings"
 	"syscall"
@@ -19,6 +20,8 @@ var (
 	listen = flag.String("listen", "127.0.0.1:0", "address")
 	status = flag.Int("status", 200, "of answers")
 	slow   = flag.Duration("slow", 0, "before it listens")
+	leaves = flag.String("leaves", "", "an address that a process in a session of its own listens on, which stays behind")
+	most   = flag.Duration("for", 24*time.Hour, "how long it runs at most")
 	quiet  = flag.Bool("quiet", false, "says nothing")
 	fault  = flag.String("fault", "", "exits, panics, killed, hangs or deaf")
 )
@@ -40,6 +43,19 @@ func main() {
 		log.Print("waiting for the leader")
 		<-time.After(time.Hour)
 	}
+	if *leaves != "" {
+		left := exec.Command(os.Args[0], "-listen="+*leaves, "-for=5m")
+		left.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+		said, err := left.StderrPipe()
+		if err == nil {
+			err = left.Start()
+		}
+		if err != nil {
+			log.Fatal(err)
+		}
+		io.ReadFull(said, make([]byte, 1)) // it serves
+		defer left.Wait()
+	}
 	end := make(chan os.Signal, 1)
 	if *fault != "deaf" {
 		signal.Notify(end, syscall.SIGTERM)
@@ -56,5 +72,8 @@ func main() {
 		w.WriteHeader(*status)
 		fmt.Fprintln(w, "the database is not migrated")
 	}))
-	<-end
+	select {
+	case <-end:
+	case <-time.After(*most):
+	}
 }
