@@ -416,3 +416,30 @@ func TestBarrierAfterLease(t *testing.T) {
 		t.Errorf("Join: %v", err)
 	}
 }
+
+// meetOften meets the others n times.
+func meetOften(ctx context.Context, n int) (struct{}, error) {
+	for range n {
+		if err := dist.Self(ctx).Barrier(ctx, "often"); err != nil {
+			return struct{}{}, err
+		}
+	}
+	return struct{}{}, nil
+}
+
+//dist:nodes=3
+func BenchmarkBarrier(b *testing.B) {
+	c := dist.Require(b)
+	for b.Loop() {
+		if _, err := dist.CallAll(b.Context(), c, meetOften, 1); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.StopTimer()
+	const n = 2000
+	begin := time.Now()
+	if _, err := dist.CallAll(b.Context(), c, meetOften, n); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64(time.Since(begin).Nanoseconds())/n, "ns/barrier")
+}

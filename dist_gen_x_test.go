@@ -21,6 +21,7 @@ func init() {
 			{Name: "TestBarrierWithoutNode", Requirement: requirement.Requirement{Nodes: 3}},
 			{Name: "TestBarrierNodeEndsThere", Requirement: requirement.Requirement{Nodes: 2}},
 			{Name: "TestBarrierAfterLease", Requirement: requirement.Requirement{Nodes: 2}},
+			{Name: "BenchmarkBarrier", Requirement: requirement.Requirement{Nodes: 3}},
 			{Name: "TestSelf", Requirement: requirement.Requirement{Nodes: 3, Ports: []string{"tcp", "udp"}}},
 			{Name: "TestOutcomes", Requirement: requirement.Requirement{Nodes: 2, Ports: []string{"tcp"}}},
 			{Name: "TestContextEndsOnTheNode", Requirement: requirement.Requirement{Nodes: 1}},
@@ -39,7 +40,7 @@ func init() {
 			{Name: "TestPartitionAndProcesses", Requirement: requirement.Requirement{Nodes: 3, Ports: []string{"tcp"}}, Faults: true},
 			{Name: "TestPartitionEndsWithTheLease", Requirement: requirement.Requirement{Nodes: 2, Ports: []string{"tcp"}, Reuse: true}, Faults: true},
 		},
-		Digest: "4cf9e98b0ed70676",
+		Digest: "4425271ed64847bc",
 	})
 	runtime.Func("github.com/distkit/dist_test.answered", answered)                           // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist_test.atEnd", atEnd)                                 // undefined? run: go generate
@@ -54,6 +55,7 @@ func init() {
 	runtime.Func("github.com/distkit/dist_test.idle", idle)                                   // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist_test.leak", leak)                                   // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist_test.meet", meet)                                   // undefined? run: go generate
+	runtime.Func("github.com/distkit/dist_test.meetOften", meetOften)                         // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist_test.miss", miss)                                   // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist_test.missText", missText)                           // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist_test.nested", nested)                               // undefined? run: go generate

@@ -125,6 +125,7 @@ func (v *survey) chooseNodes(args []string) (owned, []keeper.NodeInfo, error) {
 type nodeLog struct {
 	cluster, node, file string
 
+	open *os.File // nil before the first read
 	at   int64
 	rest []byte // of a line that has no end yet
 }
@@ -146,17 +147,32 @@ func (l *nodeLog) begin(last int, print func(*nodeLog, []byte)) error {
 }
 
 // read takes in what has been written since the last time. A file that has
-// become shorter begins anew: so does its cluster.
-func (l *nodeLog) read(line func([]byte)) error {
-	f, err := os.Open(l.file)
-	if err != nil {
-		return err
+// become shorter begins anew: so does its cluster. One that has been removed is
+// read to its end first, which is where a node says why it has ended; then the
+// error is os.ErrNotExist.
+func (l *nodeLog) read(line func([]byte)) (err error) {
+	if l.open == nil {
+		f, err := os.Open(l.file)
+		if err != nil {
+			return err
+		}
+		l.open, l.at, l.rest = f, 0, nil
 	}
-	defer f.Close()
+	f := l.open
+	now, removed := os.Stat(l.file) // before what is read
 	info, err := f.Stat()
 	if err != nil {
 		return err
 	}
+	defer func() {
+		if removed != nil || !os.SameFile(now, info) {
+			f.Close()
+			l.open = nil
+		}
+		if err == nil {
+			err = removed
+		}
+	}()
 	if info.Size() < l.at {
 		l.at, l.rest = 0, nil
 	}
