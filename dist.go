@@ -235,7 +235,7 @@ func (n *Node) fault(what string, act func() error) error {
 	n.held.T().Helper()
 	begin := time.Now()
 	if err := act(); err != nil {
-		n.held.Errorf("dist: %v", err)
+		n.held.Fail(err)
 		return err
 	}
 	n.held.Logf("dist: %s %s in %v (pid %d)", n.Name(), what, time.Since(begin).Round(10*time.Microsecond), n.PID())

@@ -87,7 +87,7 @@ func (c *Cluster) fault(what, become string, act func() error) error {
 	c.held.T().Helper()
 	begin := time.Now()
 	if err := act(); err != nil {
-		c.held.Errorf("dist: %v", err)
+		c.held.Fail(err)
 		return err
 	}
 	c.held.Logf("dist: %s %s in %v", what, become, time.Since(begin).Round(10*time.Microsecond))

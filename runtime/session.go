@@ -223,6 +223,12 @@ func (h *Held) Errorf(format string, args ...any) {
 	}
 }
 
+// Fail is Errorf with an error, of which a diagnosis says itself who tells it.
+func (h *Held) Fail(err error) {
+	h.t.Helper()
+	h.Errorf("dist: %s", strings.TrimPrefix(err.Error(), "dist: "))
+}
+
 // Logf writes to the test's log, with the same care.
 func (h *Held) Logf(format string, args ...any) {
 	h.t.Helper()
