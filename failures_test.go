@@ -46,7 +46,7 @@ var failures = []failure{
 		remedy: `who did it`, follow: corrected, person: "to find who sends it",
 	}, {
 		name: "init blocks", cause: both(fails("blocks"), impatient),
-		code: "DIST-NODE-HANDSHAKE-TIMEOUT", says: `failures\.init\.\d had not returned: \[select \(no cases\)\] in \S+failures\.goWrongOnNode at \S+init_test\.go:\d+`,
+		code: "DIST-NODE-HANDSHAKE-TIMEOUT", says: `failures\.init\.\d had not returned: \[select \(no cases\)\] in \S+failures\.goWrongOnNode at .+init_test\.go:\d+`,
 		remedy: `leave that to the test: \S+failures\.init`, follow: corrected, person: "to correct the tests",
 	}, {
 		name: "init is slow", cause: both(fails("slow"), impatient),

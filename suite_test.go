@@ -287,7 +287,7 @@ func TestHungNodes(t *testing.T) {
 			out := r.check(t, 2, append(test.want,
 				`panic: test timed out after `,
 				`dist: TestStuck has not ended, [\d.]+m?s before -timeout ends the test binary`,
-				`node-1 \(pid \d+\) answers:\n +call suite.block on node-1 has not returned for [\d.]+s\n +suite.block is at \S+suite_test.go:\d+ \[chan receive\], in suite.waitForever`,
+				`node-1 \(pid \d+\) answers:\n +call suite.block on node-1 has not returned for [\d.]+s\n +suite.block is at .+suite_test.go:\d+ \[chan receive\], in suite.waitForever`,
 				`node-3 \(pid \d+\) was paused by the test and does not answer:\n +call suite.block on node-3 has not returned`,
 				`node-4 \(pid \d+\) answers; no call is running on it`,
 			)...)
@@ -323,7 +323,7 @@ func TestHungNodes(t *testing.T) {
 func TestHungAtTheEnd(t *testing.T) {
 	t.Parallel()
 	r := newRun(t, "DIST_CLUSTER_STOP_TIMEOUT=500ms", "-test.run=CleanupBlocks")
-	out := r.check(t, 1, `DIST-NODE-HUNG`, `node-2 \(pid \d+\) answers`, `a cleanup is at \S+suite_test.go:\d+ \[chan receive\], in suite.waitForever`, `!node-1 does not`)
+	out := r.check(t, 1, `DIST-NODE-HUNG`, `node-2 \(pid \d+\) answers`, `a cleanup is at .+suite_test.go:\d+ \[chan receive\], in suite.waitForever`, `!node-1 does not`)
 	if m := regexp.MustCompile(`all goroutines: (.*)`).FindStringSubmatch(out); m == nil {
 		t.Error("no file")
 	} else if _, err := os.Stat(m[1]); err != nil {

@@ -25,7 +25,7 @@ func TestLines(t *testing.T) {
 		}
 	}
 	var stdout, stderr bytes.Buffer
-	if err := run(t.Context(), []string{"-json", "-rounds=1", "-package=standin", "-program=testdata/programs", "-run=^(" + strings.Join(names, "|") + ")$"}, &stdout, &stderr); err != nil {
+	if err := run(t.Context(), []string{"-json", "-rounds=1", "-package=standin", "-program=kv@testdata/programs", "-run=^(" + strings.Join(names, "|") + ")$"}, &stdout, &stderr); err != nil {
 		t.Fatalf("%v\n%s", err, &stderr)
 	}
 	d := json.NewDecoder(&stdout)

@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -19,7 +19,6 @@ import (
 
 // A kept is a program's cluster that is up, as dist up has it.
 type kept struct {
-	temp   string
 	engine *process.Engine
 	server *keeper.Server
 	served sync.WaitGroup
@@ -27,53 +26,35 @@ type kept struct {
 	info   keeper.Info
 }
 
-// newKept starts a cluster of the program that a directory of this module, or of
-// the one below it, configures, the last by name.
-func newKept(ctx context.Context, dir string) (_ *kept, err error) {
+// newKept starts a cluster of a program that a directory of this module, or of
+// the one below it, configures: "etcd@examples/etcd".
+func newKept(ctx context.Context, where string) (_ *kept, err error) {
+	name, dir, _ := strings.Cut(where, "@")
 	root, err := goList(ctx, ".", "{{.Module.Dir}}", "github.com/distkit/dist/bench")
 	if err != nil {
 		return nil, err
 	}
-	c, err := config.Load(filepath.Join(root, dir))
+	c, err := config.Load(filepath.Join(root, filepath.FromSlash(dir)))
 	if err != nil {
 		return nil, err
 	}
-	names := slices.Sorted(maps.Keys(c.Programs))
-	if len(names) == 0 {
-		return nil, errMissing{fmt.Errorf("no program is configured in %s", dir)}
+	p := c.Programs[name]
+	if p == nil {
+		return nil, errMissing{fmt.Errorf("there is no program %q in %s", name, filepath.Join(root, dir))}
 	}
-	p := c.Programs[names[len(names)-1]]
 	k := &kept{engine: process.New()}
-	env := os.Environ() // with the go command's cache
-	if k.temp, err = os.MkdirTemp("", "dist-bench-"); err != nil {
-		return nil, err
-	}
-	// A registry of its own; builds stay where they are found again.
-	if cache, err := os.UserCacheDir(); err == nil {
-		if err := os.MkdirAll(filepath.Join(cache, "dist", "build"), 0o700); err != nil {
-			return nil, err
-		}
-		if err := os.Mkdir(filepath.Join(k.temp, "dist"), 0o700); err != nil {
-			return nil, err
-		}
-		if err := os.Symlink(filepath.Join(cache, "dist", "build"), filepath.Join(k.temp, "dist", "build")); err != nil {
-			return nil, err
-		}
-	}
-	os.Setenv("XDG_CACHE_HOME", k.temp)
-	os.Setenv("HOME", k.temp) // macOS has its cache there
 	defer func() {
 		if err != nil {
 			k.remove()
 		}
 	}()
 	keep := keeper.New(k.engine)
-	if k.server, err = keeper.Listen(keep, keeper.Options{Kind: "bench", Open: true}); err != nil {
+	if k.server, err = keeper.Listen(keep, keeper.Options{Kind: "bench"}); err != nil {
 		return nil, err
 	}
 	k.served.Go(func() { k.server.Serve(context.WithoutCancel(ctx)) })
 	k.ask = keeper.Ask{
-		Who: "bench", Program: p, Dir: filepath.Dir(c.File), Nodes: 3, Shared: true, Env: env,
+		Who: "bench", Program: p, Dir: filepath.Dir(c.File), Nodes: 3, Shared: true, Env: os.Environ(),
 		Network: c.Network, Start: time.Minute, Ready: time.Minute, Grace: c.Grace(p.Stop),
 	}
 	k.info, err = keep.Up(ctx, k.ask)
@@ -86,7 +67,6 @@ func (k *kept) remove() {
 		k.served.Wait()
 	}
 	k.engine.Close()
-	os.RemoveAll(k.temp)
 }
 
 // leaseKept is a shared lease by a test binary that asks for the first time:
@@ -98,10 +78,11 @@ func leaseKept(ctx context.Context, k *kept, _ int) (s sample, err error) {
 	if err != nil {
 		return s, err
 	}
-	if len(records) != 1 {
-		return s, fmt.Errorf("%d owners in the registry, want 1", len(records))
+	i := slices.IndexFunc(records, func(r keeper.Record) bool { return r.File == k.server.File() })
+	if i < 0 {
+		return s, errors.New("the owner is not in the registry")
 	}
-	c, err := keeper.Dial(ctx, records[0])
+	c, err := keeper.Dial(ctx, records[i])
 	if err != nil {
 		return s, err
 	}

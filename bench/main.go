@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"regexp"
 )
 
@@ -40,7 +39,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	pattern := flags.String("run", "", "measure only the lines that match this `regexp`")
 	rounds := flags.Int("rounds", 25, "measure each line `n` times, in turns with its floor")
 	pkg := flags.String("package", "", "measure in the test binary of the package in this `directory` (default: the raft example, or a stand-in for it)")
-	prog := flags.String("program", filepath.Join("examples", "etcd"), "keep the cluster of the program that the distributed.toml in this `directory` configures")
+	prog := flags.String("program", "etcd@examples/etcd", "keep a cluster of this `program@directory` of a distributed.toml")
 	race := flags.Bool("race", false, "build the test binary with the race detector")
 	if err := flags.Parse(args); err != nil {
 		if err == flag.ErrHelp {
@@ -50,7 +49,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	re, err := regexp.Compile(*pattern)
 	if err != nil || flags.NArg() > 0 || *rounds < 1 {
-		fmt.Fprintln(stderr, "usage: bench [-json] [-run regexp] [-rounds n] [-package dir] [-program dir] [-race]")
+		fmt.Fprintln(stderr, "usage: bench [-json] [-run regexp] [-rounds n] [-package dir] [-program name@dir] [-race]")
 		return errUsage
 	}
 	var selected []line
@@ -103,7 +102,7 @@ type place struct {
 	binary  *binary
 	tree    *tree
 	missing error  // why there is no tree
-	program string // directory whose program is kept
+	program string // that is kept
 	kept    *kept
 }
 
