@@ -111,7 +111,9 @@ func (s *Store) open() error {
 // stamp begins the names of runs' directories, so that they sort by age.
 const stamp = "dist-20060102-150405"
 
-var runName = regexp.MustCompile(`^dist-\d{8}-\d{6}-`)
+var runName = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^dist-\d{8}-\d{6}-`)
+})
 
 // fileName makes a file's name of a test's or package's.
 func fileName(name string) string {
@@ -147,7 +149,7 @@ func Prune(base string) {
 	}
 	var runs []run
 	for _, e := range entries {
-		if !e.IsDir() || !runName.MatchString(e.Name()) {
+		if !e.IsDir() || !runName().MatchString(e.Name()) {
 			continue
 		}
 		r := run{dir: filepath.Join(base, e.Name())}

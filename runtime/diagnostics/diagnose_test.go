@@ -21,7 +21,7 @@ import (
 func TestTable(t *testing.T) {
 	shape := regexp.MustCompile(`^DIST-[A-Z]+(-[A-Z]+)*$`)
 	seen := make(map[Code]bool)
-	for _, r := range table {
+	for _, r := range table() {
 		t.Run(string(r.code), func(t *testing.T) {
 			if !shape.MatchString(string(r.code)) || seen[r.code] {
 				t.Errorf("code %q is malformed or used twice", r.code)

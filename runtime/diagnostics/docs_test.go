@@ -81,10 +81,10 @@ func docs() []byte {
 		Log: []string{"panic: runtime error: index out of range [5] with length 0", "", "goroutine 1 [running]:", "example.com/raft.init.0()", "\t/src/raft/config_test.go:17 +0x18"},
 	})
 	fmt.Fprintf(&b, preamble, example.Error())
-	for _, r := range table {
+	for _, r := range table() {
 		fmt.Fprintf(&b, "| [%s](#%s) | %s |\n", r.code, strings.ToLower(string(r.code)), r.title)
 	}
-	for _, r := range table {
+	for _, r := range table() {
 		fmt.Fprintf(&b, "\n## %s\n\n", r.code)
 		fmt.Fprintf(&b, "**%s.** %s\n\n", upper(r.title), r.explain)
 		fmt.Fprintf(&b, "- Evidence: %s.\n", r.evidence)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // Fold makes one failure of those that several nodes, or tries, had together:
@@ -45,11 +46,13 @@ func SameOn(a *Diagnosis, nodeA string, b *Diagnosis, nodeB string) bool {
 // kept from being done.
 func (d *Diagnosis) Same(e *Diagnosis) bool { return SameOn(d, "", e, "") }
 
-var number = regexp.MustCompile(`0x[0-9a-fA-F]+|[0-9]+`)
+var number = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`0x[0-9a-fA-F]+|[0-9]+`)
+})
 
 // gist is a text without what differs each time that the same thing goes wrong:
 // times, process ids, addresses, counts.
-func gist(text string) string { return number.ReplaceAllString(text, "N") }
+func gist(text string) string { return number().ReplaceAllString(text, "N") }
 
 // Lead returns the index of the diagnosis that leads: the first of those that
 // follow least from others.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // A logTail is what the last lines of a node's log tell, read the way the Go
@@ -88,7 +89,7 @@ func (l *logTail) readConditions() {
 		if l.panicFrom >= 0 && from+i >= l.panicTo {
 			break
 		}
-		if m := lookup.FindStringSubmatch(line); m != nil {
+		if m := lookup().FindStringSubmatch(line); m != nil {
 			l.condition, l.hostname, l.resolve = nameUnknown, m[1], strings.TrimSpace(m[0])
 		}
 		for _, w := range wordings {
@@ -107,7 +108,9 @@ const (
 )
 
 // lookup is how package net says that a name does not resolve.
-var lookup = regexp.MustCompile(`lookup ([\w.-]+)(?: on \S+)?: (?:no such host|server misbehaving|Temporary failure in name resolution|dial udp|read udp|i/o timeout).*`)
+var lookup = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`lookup ([\w.-]+)(?: on \S+)?: (?:no such host|server misbehaving|Temporary failure in name resolution|dial udp|read udp|i/o timeout).*`)
+})
 
 // wordings are how programs, Go's and others', put into words what the system
 // answered them. The first one that a line has counts.
@@ -135,12 +138,14 @@ var wordings = []struct {
 }
 
 // hostPort finds "127.0.0.1:80", "[::1]:80" and ":80" in a sentence.
-var hostPort = regexp.MustCompile(`(?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-fA-F:.%]+\]|localhost|\B):\d{1,5}\b`)
+var hostPort = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-fA-F:.%]+\]|localhost|\B):\d{1,5}\b`)
+})
 
 // addressIn returns the last address in an error's words: the first can be a
 // file's position or a time of day.
 func addressIn(text string) string {
-	all := hostPort.FindAllString(text, -1)
+	all := hostPort().FindAllString(text, -1)
 	if len(all) == 0 {
 		return ""
 	}
@@ -202,7 +207,7 @@ func (l *logTail) readStacks(i int) {
 			if n := strings.LastIndexByte(line, '('); n > 0 {
 				fn = line[:n]
 			}
-			if l.blocked == "" && strings.ContainsAny(strings.Split(fn, "/")[0], ".") && !standard.MatchString(fn) {
+			if l.blocked == "" && strings.ContainsAny(strings.Split(fn, "/")[0], ".") && !standard().MatchString(fn) {
 				l.blocked = fmt.Sprintf("[%s] in %s", state, fn)
 				if j+1 < len(l.lines) {
 					pos, _, _ := strings.Cut(strings.TrimSpace(l.lines[j+1]), " +0x")
@@ -216,11 +221,15 @@ func (l *logTail) readStacks(i int) {
 }
 
 // standard are functions of the packages that only wait for others'.
-var standard = regexp.MustCompile(`^(runtime|time|sync|syscall|os|net|io|bufio|internal|golang\.org/x/sys)[./]`)
+var standard = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(runtime|time|sync|syscall|os|net|io|bufio|internal|golang\.org/x/sys)[./]`)
+})
 
 // initFrame is how the compiler names init functions (init.0, init.1, …) and
 // the one that initializes package variables.
-var initFrame = regexp.MustCompile(`^init(\.\d+)?$`)
+var initFrame = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^init(\.\d+)?$`)
+})
 
 // readFrame looks at one function of the panic's stack. Package initialization
 // runs before main.main, so a frame of it below the panic is proof.
@@ -235,7 +244,7 @@ func (l *logTail) readFrame(line string) {
 		return
 	}
 	switch {
-	case initFrame.MatchString(fn):
+	case initFrame().MatchString(fn):
 		l.initFunc = full
 	case fn == "TestMain":
 		l.inTestMain = true

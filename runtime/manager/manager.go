@@ -112,11 +112,14 @@ func (m *Manager) warm(n int, c *config.Config, soon bool) {
 	m.pool.warm(min(n, limit.Nodes), AtOnce(c).Nodes, c.StartTimeout(), soon)
 }
 
-// Prepare looks at the machine in the background, which a first decision
-// depends on, while its caller has other things to read.
+// Prepare does in the background what a first cluster depends on, while its
+// caller has other things to read.
 func (m *Manager) Prepare() {
-	go machine()
-	go machineAtOnce()
+	go m.engine.Root() // who needs it hears why it cannot be had
+	go func() {
+		machine()
+		machineAtOnce()
+	}()
 	if m.room != nil {
 		go m.room.Open()
 	}
