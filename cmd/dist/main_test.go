@@ -53,6 +53,12 @@ func TestScript(t *testing.T) {
 				return err
 			}
 			e.Vars = append(e.Vars, "DIST="+dist)
+			// A script that fails may leave clusters up, for as long as nobody has them.
+			e.Defer(func() {
+				down := exec.Command(dist, "down", "-all", "-force")
+				down.Env = append(os.Environ(), "HOME="+home, "TMPDIR="+home, "XDG_CACHE_HOME=")
+				down.Run()
+			})
 			if _, err := os.Stat(filepath.Join(e.WorkDir, "new")); err == nil {
 				return nil
 			}
