@@ -112,10 +112,9 @@ func (m *Manager) warm(n int, c *config.Config, soon bool) {
 	m.pool.warm(min(n, limit.Nodes), AtOnce(c).Nodes, c.StartTimeout(), soon)
 }
 
-// Prepare does in the background what a first cluster depends on, while its
-// caller has other things to read.
+// Prepare looks at the machine in the background, which a first decision
+// depends on, while its caller has other things to read.
 func (m *Manager) Prepare() {
-	go m.engine.Root() // who needs it hears why it cannot be had
 	go func() {
 		machine()
 		machineAtOnce()

@@ -133,9 +133,6 @@ func (e *Engine) open() (*run, error) {
 	}
 	r := &run{id: id, dir: dir, entered: make(chan struct{}), guarded: make(chan struct{})}
 	watchParent()
-	// The first process that package os handles has it find out what the kernel
-	// can do, by a process of its own. Nobody waits for that yet.
-	os.FindProcess(os.Getpid())
 	e.run = r
 	return r, nil
 }
