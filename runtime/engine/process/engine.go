@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/distkit/dist/runtime/diagnostics"
 	"github.com/distkit/dist/runtime/engine"
@@ -73,7 +74,11 @@ type run struct {
 	entered   chan struct{}  // closed when entry is set
 	entry     *lockfile.File // nil if the state directory cannot be used
 
-	oom atomic.Pointer[uint64] // what diagnostics.OOMKills said when the first node was started, or when one was last lost
+	oom struct { // see oomKills
+		sync.Mutex
+		now, before *uint64
+		lost        time.Time // the last node
+	}
 
 	guard   sync.Once
 	guarded chan struct{} // closed when the reaper is started, or cannot be
@@ -100,7 +105,9 @@ func (r *run) awaitReaper() {
 func (r *run) enter() {
 	r.enterOnce.Do(func() {
 		go func() {
-			r.oomKills()
+			r.oom.Lock()
+			r.oom.now = diagnostics.OOMKills()
+			r.oom.Unlock()
 			// Without an entry the next run cannot clean up after this one; the
 			// reaper can. It is no reason to have no cluster.
 			r.entry, _ = newEntry(r.id, r.dir)
@@ -111,8 +118,18 @@ func (r *run) enter() {
 }
 
 // oomKills is how many processes the kernel had killed for lack of memory when
-// this was last asked, nil if nobody has.
-func (r *run) oomKills() *uint64 { return r.oom.Swap(diagnostics.OOMKills()) }
+// the first node was started, or when one was last lost before: not counting
+// what is lost together with this one, for the same reason.
+func (r *run) oomKills() *uint64 {
+	o := &r.oom
+	o.Lock()
+	defer o.Unlock()
+	if time.Since(o.lost) > time.Second {
+		o.before = o.now
+	}
+	o.now, o.lost = diagnostics.OOMKills(), time.Now()
+	return o.before
+}
 
 // open makes the run, once. A failure is tried again by the next caller: a
 // full disk may have been emptied.
