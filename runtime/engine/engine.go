@@ -124,3 +124,31 @@ func TailFrom(file string, from int64, n int) []string {
 	}
 	return lines
 }
+
+// Alive reports whether a node's process exists, paused or not.
+func Alive(n Node) bool {
+	select {
+	case <-n.Done():
+		return false
+	default:
+		return true
+	}
+}
+
+// raceMark begins the race detector's report.
+const raceMark = "WARNING: DATA RACE"
+
+// RaceReport is the first data race that a log tells of from an offset in bytes
+// on, by lines; nil if it tells of none, or cannot be read.
+func RaceReport(file string, from int64) []string {
+	b, err := os.ReadFile(file)
+	if err != nil || int64(len(b)) <= from {
+		return nil
+	}
+	_, report, ok := strings.Cut(string(b[from:]), raceMark)
+	if !ok {
+		return nil
+	}
+	report, _, _ = strings.Cut(report, "==================")
+	return strings.Split(raceMark+strings.TrimRight(report, "\n"), "\n")
+}

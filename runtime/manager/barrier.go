@@ -203,7 +203,7 @@ func (b *barriers) wait(ctx context.Context, who int, name string) error {
 
 // broken reports whether a node that was to come has ended.
 func (m *meeting) broken() bool {
-	return slices.ContainsFunc(m.processes, func(p engine.Node) bool { return !alive(p) })
+	return slices.ContainsFunc(m.processes, func(p engine.Node) bool { return !engine.Alive(p) })
 }
 
 // complete reports whether all are there.
@@ -275,7 +275,7 @@ func (b *barriers) fail(bar *barrier, m *meeting) {
 func (b *barriers) arrived(m *meeting) []string {
 	names := []string{}
 	for i, n := range b.nodes() {
-		if m.here[i] > 0 && alive(m.processes[i]) {
+		if m.here[i] > 0 && engine.Alive(m.processes[i]) {
 			names = append(names, n.name)
 		}
 	}
@@ -308,7 +308,7 @@ func (b *barriers) absent(bar *barrier, m *meeting) []absence {
 	var missing []absence
 	for i, n := range b.nodes() {
 		switch {
-		case !alive(m.processes[i]):
+		case !engine.Alive(m.processes[i]):
 			var known []string
 			if m.here[i] > 0 || bar.left[i] != "" {
 				known = append(known, "it had arrived")
@@ -362,7 +362,7 @@ func (a *absence) find(ctx context.Context) Missing {
 func (n *binaryNode) howEnded() string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if alive(n.cur) {
+	if engine.Alive(n.cur) {
 		return ""
 	}
 	if n.asked != "" {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
@@ -256,16 +255,7 @@ func (n *binaryNode) process() engine.Node {
 }
 
 // Running implements Node.
-func (n *binaryNode) Running() bool { return alive(n.process()) }
-
-func alive(p engine.Node) bool {
-	select {
-	case <-p.Done():
-		return false
-	default:
-		return true
-	}
-}
+func (n *binaryNode) Running() bool { return engine.Alive(n.process()) }
 
 // Log implements Node.
 func (n *binaryNode) Log() string {
@@ -329,7 +319,7 @@ func (n *binaryNode) lost(ctx context.Context, p engine.Node, op string, cause e
 func (n *binaryNode) expect(reason string) engine.Node {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if alive(n.cur) {
+	if engine.Alive(n.cur) {
 		n.asked = reason
 	}
 	n.faulted = true
@@ -411,7 +401,7 @@ func (n *binaryNode) Stop(ctx context.Context) error {
 
 func (n *binaryNode) stop(ctx context.Context, reason string) error {
 	p := n.expect(reason)
-	if !alive(p) {
+	if !engine.Alive(p) {
 		return nil
 	}
 	n.mu.Lock()
@@ -483,37 +473,15 @@ func (n *binaryNode) examine(p engine.Node, asked bool) {
 	exit := p.Exit()
 	f := diagnostics.Failure{Phase: diagnostics.PhaseStop, Exit: &exit, PID: p.PID()}
 	switch {
-	case RaceEnabled && (exit.Code == raceExit || exit.Signal != "" && hasRace(n.Log())):
+	case RaceEnabled && (exit.Code == raceExit || exit.Signal != "" && engine.RaceReport(n.Log(), 0) != nil):
 		f.Phase = diagnostics.PhaseCall
 		f.Code = diagnostics.NodeRace
-		f.Log = raceReport(n.Log())
+		f.Log = engine.RaceReport(n.Log(), 0)
 		n.problem(f, true)
 	case asked && exit.Code != 0 && exit.Signal == "":
 		f.Phase = diagnostics.PhaseCall
 		n.problem(f, true)
 	}
-}
-
-// raceMark begins the race detector's report.
-const raceMark = "WARNING: DATA RACE"
-
-func hasRace(log string) bool {
-	b, err := os.ReadFile(log)
-	return err == nil && strings.Contains(string(b), raceMark)
-}
-
-// raceReport is the part of the log that holds the first race.
-func raceReport(log string) []string {
-	b, err := os.ReadFile(log)
-	if err != nil {
-		return nil
-	}
-	_, report, ok := strings.Cut(string(b), raceMark)
-	if !ok {
-		return nil
-	}
-	report, _, _ = strings.Cut(report, "==================")
-	return strings.Split(raceMark+strings.TrimRight(report, "\n"), "\n")
 }
 
 // Restart implements Node.
@@ -577,7 +545,7 @@ func (n *binaryNode) end(ctx context.Context) {
 	if p == nil {
 		return
 	}
-	if alive(p) {
+	if engine.Alive(p) {
 		if paused {
 			n.resume()
 		}
@@ -601,7 +569,7 @@ func (n *binaryNode) end(ctx context.Context) {
 	}
 	f := diagnostics.Failure{Phase: diagnostics.PhaseStop, Code: diagnostics.NodeExitUnnoticed, Exit: &exit, PID: p.PID()}
 	if RaceEnabled && exit.Code == raceExit {
-		f.Code, f.Phase, f.Log = diagnostics.NodeRace, diagnostics.PhaseCall, raceReport(n.Log())
+		f.Code, f.Phase, f.Log = diagnostics.NodeRace, diagnostics.PhaseCall, engine.RaceReport(n.Log(), 0)
 	}
 	n.problem(f, true)
 }
@@ -613,7 +581,7 @@ func (n *binaryNode) reset(ctx context.Context) bool {
 	n.mu.Lock()
 	p, faulted := n.cur, n.faulted
 	n.mu.Unlock()
-	if faulted || !alive(p) {
+	if faulted || !engine.Alive(p) {
 		return false
 	}
 	body, err := p.Conn().Call(ctx, MethodReset, nil)

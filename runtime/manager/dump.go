@@ -227,7 +227,7 @@ func (n *binaryNode) Dump(ctx context.Context, quit time.Duration) Dump {
 	n.mu.Unlock()
 	slices.SortFunc(d.Pending, func(a, b Pending) int { return cmp.Or(a.Since.Compare(b.Since), strings.Compare(a.Op, b.Op)) })
 	switch {
-	case !alive(p):
+	case !engine.Alive(p):
 		exit := p.Exit()
 		d.Silent = fmt.Sprintf("has ended (%v)", &exit)
 	case paused:
@@ -250,7 +250,7 @@ func (n *binaryNode) ask(ctx context.Context, p engine.Node, quit time.Duration,
 		return
 	}
 	d.Silent = "does not answer"
-	if !alive(p) {
+	if !engine.Alive(p) {
 		exit := p.Exit()
 		d.Silent = fmt.Sprintf("has ended (%v)", &exit)
 		return

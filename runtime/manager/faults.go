@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/distkit/dist/runtime/engine"
 	"github.com/distkit/dist/runtime/network"
 	"github.com/distkit/dist/runtime/network/links"
 )
@@ -45,7 +46,7 @@ func (c *binaryCluster) link() error {
 func (c *binaryCluster) pids() []int {
 	pids := make([]int, len(c.nodes))
 	for i, n := range c.nodes {
-		if p := n.process(); p != nil && alive(p) {
+		if p := n.process(); p != nil && engine.Alive(p) {
 			pids[i] = p.PID()
 		}
 	}

@@ -71,26 +71,17 @@ func (n *member) spec() program.Spec {
 func (n *member) running() (engine.Node, bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.cur, n.cur != nil && alive(n.cur)
+	return n.cur, n.cur != nil && engine.Alive(n.cur)
 }
 
 // pid is that of the process there is, ready or not; 0 if there is none.
 func (n *member) pid() int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.coming == nil || !alive(n.coming) {
+	if n.coming == nil || !engine.Alive(n.coming) {
 		return 0
 	}
 	return n.coming.PID()
-}
-
-func alive(p engine.Node) bool {
-	select {
-	case <-p.Done():
-		return false
-	default:
-		return true
-	}
 }
 
 // start starts a process, where none runs, and returns when it is ready.
@@ -133,7 +124,7 @@ func (n *member) startLocked(ctx context.Context) error {
 func (n *member) expect(reason string) (p engine.Node, running bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.cur == nil || !alive(n.cur) {
+	if n.cur == nil || !engine.Alive(n.cur) {
 		n.told = true // whoever wants it to end does not mind that it has
 		return n.cur, false
 	}
@@ -382,7 +373,7 @@ func (n *member) state() State {
 		s.Reason = "it has not been started"
 		return s
 	}
-	s.PID, s.Up, s.Paused = n.cur.PID(), alive(n.cur), n.paused
+	s.PID, s.Up, s.Paused = n.cur.PID(), engine.Alive(n.cur), n.paused
 	if !s.Up {
 		s.Paused = false
 		if s.Reason = n.asked; s.Reason == "" {
@@ -416,7 +407,7 @@ func (n *member) ended() []engine.Node {
 	defer n.mu.Unlock()
 	ended := n.past
 	n.past = nil
-	if n.cur != nil && !alive(n.cur) {
+	if n.cur != nil && !engine.Alive(n.cur) {
 		ended = append(ended, n.cur)
 	}
 	return ended
@@ -447,15 +438,12 @@ func removeAll(dir string) {
 	}
 }
 
-// raceMark begins the race detector's report.
-const raceMark = "WARNING: DATA RACE"
-
 // begin is the beginning of a lease: an end from now on is for its holder to
 // see.
 func (n *member) begin() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.told = n.cur == nil || !alive(n.cur)
+	n.told = n.cur == nil || !engine.Alive(n.cur)
 }
 
 // witness waits for the end of a process that is just ending: the kernel closes
@@ -484,7 +472,7 @@ func (n *member) settle(who string, mark int64) []Problem {
 	n.mu.Lock()
 	p, asked, told := n.cur, n.asked, n.told
 	n.mu.Unlock()
-	if p != nil && !alive(p) && asked == "" && !told {
+	if p != nil && !engine.Alive(p) && asked == "" && !told {
 		exit := p.Exit()
 		n.problem(diagnostics.Failure{
 			Phase: diagnostics.PhaseStop, Code: diagnostics.NodeExitUnnoticed, Op: "end the lease of " + n.name + " by " + who,
@@ -492,7 +480,7 @@ func (n *member) settle(who string, mark int64) []Problem {
 		}, exit.Code != 0)
 	}
 	if slices.Contains(n.c.ask.Flags.Args, "-race") {
-		if report := raceReport(n.own.Log, mark); report != nil {
+		if report := engine.RaceReport(n.own.Log, mark); report != nil {
 			n.problem(diagnostics.Failure{Phase: diagnostics.PhaseCall, Code: diagnostics.NodeRace, Op: "end the lease of " + n.name + " by " + who, Log: report}, true)
 		}
 	}
@@ -524,18 +512,4 @@ func (n *member) size() int64 {
 		return 0
 	}
 	return info.Size()
-}
-
-// raceReport is the first race that a log tells of from mark on; nil if none.
-func raceReport(log string, mark int64) []string {
-	b, err := os.ReadFile(log)
-	if err != nil || int64(len(b)) <= mark {
-		return nil
-	}
-	_, report, ok := strings.Cut(string(b[mark:]), raceMark)
-	if !ok {
-		return nil
-	}
-	report, _, _ = strings.Cut(report, "==================")
-	return strings.Split(raceMark+strings.TrimRight(report, "\n"), "\n")
 }
