@@ -72,7 +72,7 @@ func generation() {
 	if _, known := os.LookupEnv(envRun); !known && v == "" {
 		return // nothing of ours is above
 	}
-	_, own, err := executable()
+	own, err := ownKey()
 	if err != nil {
 		return
 	}
@@ -92,7 +92,7 @@ func generation() {
 // ours reports whether a variable was set by this very binary for itself.
 func ours(v string) bool {
 	version, key, _ := strings.Cut(v, " ")
-	_, own, err := executable()
+	own, err := ownKey()
 	return err == nil && version == protocol && key == own
 }
 
