@@ -142,12 +142,7 @@ func (c *Conn) Call(ctx context.Context, method string, body []byte) ([]byte, er
 	c.pending[id] = answer
 	c.mu.Unlock()
 
-	head := make([]byte, headerSize+10, headerSize+10+len(method)+min(len(body), smallBody))
-	putHeader(head, kindRequest, id, 10+len(method)+len(body))
-	binary.BigEndian.PutUint64(head[headerSize:], timeout)
-	binary.BigEndian.PutUint16(head[headerSize+8:], uint16(len(method)))
-	head = append(head, method...)
-	if err := c.write.frame(ctx, head, body); err != nil {
+	if err := c.write.frame(ctx, requestHead(id, timeout, method, len(body)), body); err != nil {
 		c.forget(id)
 		return nil, err
 	}
@@ -169,6 +164,20 @@ func (c *Conn) Call(ctx context.Context, method string, body []byte) ([]byte, er
 			return nil, c.closedError()
 		}
 	}
+}
+
+// Tell sends a request whose answer nobody waits for. Unlike Call it does not
+// need Serve to run.
+func (c *Conn) Tell(method string) error {
+	return c.write.frame(c.closed, requestHead(c.nextID.Add(1), 0, method, 0), nil)
+}
+
+func requestHead(id, timeout uint64, method string, size int) []byte {
+	head := make([]byte, headerSize+10, headerSize+10+len(method)+min(size, smallBody))
+	putHeader(head, kindRequest, id, 10+len(method)+size)
+	binary.BigEndian.PutUint64(head[headerSize:], timeout)
+	binary.BigEndian.PutUint16(head[headerSize+8:], uint16(len(method)))
+	return append(head, method...)
 }
 
 func (c *Conn) answer(ctx context.Context, r reply) ([]byte, error) {

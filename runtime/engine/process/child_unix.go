@@ -3,7 +3,6 @@
 package process
 
 import (
-	"context"
 	"fmt"
 	"net"
 	"os"
@@ -129,12 +128,10 @@ func (c *Child) Serve(h wire.Handler, ready func(*wire.Conn)) error {
 	c.control.Close()
 	conn := wire.New(stream, h)
 	ready(conn)
-	served := make(chan error, 1)
-	go func() { served <- conn.Serve() }()
-	if _, err := conn.Call(context.Background(), methodHello, nil); err != nil {
+	if err := conn.Tell(methodHello); err != nil {
 		return err
 	}
-	return <-served
+	return conn.Serve()
 }
 
 // Abandoned ends this process and its group at once: the test side is gone. The
