@@ -1,14 +1,18 @@
 package wire
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"net"
+	"os"
 	"syscall"
+	"time"
 )
 
 // A writer puts frames on the stream one after the other. It never keeps a
 // caller longer than the caller's context: a peer that is stopped (SIGSTOP)
-// does not read, and what the socket does not take at once is written by a
+// does not read, and what the socket has not taken by then is written by a
 // goroutine that holds the lock until it is through.
 type writer struct {
 	conn *Conn
@@ -39,7 +43,6 @@ func (w *writer) frame(ctx context.Context, head, body []byte) error {
 	case <-w.conn.closed.Done():
 		return w.conn.closedError()
 	}
-	var rest net.Buffers
 	if len(body) <= cap(head)-len(head) {
 		head, body = append(head, body...), nil
 	}
@@ -49,26 +52,53 @@ func (w *writer) frame(ctx context.Context, head, body []byte) error {
 		m, err = w.try(body)
 		n += m
 	}
-	switch {
-	case err != nil:
-		<-w.lock
+	if err == nil && n < len(head)+len(body) {
+		rest := net.Buffers{body}
+		if n < len(head) {
+			rest = net.Buffers{head[n:], body}
+		} else {
+			rest[0] = body[n-len(head):]
+		}
+		var later bool
+		if later, err = w.wait(ctx, rest); later {
+			return nil
+		}
+	}
+	<-w.lock
+	if err != nil {
 		w.conn.shut(err)
 		return w.conn.closedError()
-	case n == len(head)+len(body):
-		<-w.lock
-		return nil
-	case n < len(head):
-		rest = net.Buffers{head[n:], append([]byte(nil), body...)}
-	default:
-		rest = net.Buffers{append([]byte(nil), body[n-len(head):]...)}
+	}
+	return nil
+}
+
+// wait writes what the socket did not take at once. If ctx ends meanwhile, what
+// is left is copied, and written later by a goroutine, which unlocks.
+func (w *writer) wait(ctx context.Context, rest net.Buffers) (later bool, err error) {
+	rw := w.conn.rw
+	interrupted := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(interrupted)
+		rw.SetWriteDeadline(time.Unix(1, 0))
+	})
+	_, err = rest.WriteTo(rw)
+	if !stop() {
+		<-interrupted
+		rw.SetWriteDeadline(time.Time{})
+	}
+	if err == nil || !errors.Is(err, os.ErrDeadlineExceeded) {
+		return false, err
+	}
+	for i, b := range rest {
+		rest[i] = bytes.Clone(b)
 	}
 	go func() {
 		defer func() { <-w.lock }()
-		if _, err := rest.WriteTo(w.conn.rw); err != nil {
+		if _, err := rest.WriteTo(rw); err != nil {
 			w.conn.shut(err)
 		}
 	}()
-	return nil
+	return true, nil
 }
 
 // try writes what the socket takes without waiting.
