@@ -43,22 +43,15 @@ func (w *writer) frame(ctx context.Context, head, body []byte) error {
 	case <-w.conn.closed.Done():
 		return w.conn.closedError()
 	}
+	rest := net.Buffers{head, body}
+	var err error
 	if len(body) <= cap(head)-len(head) {
-		head, body = append(head, body...), nil
+		head = append(head, body...)
+		var n int
+		n, err = w.try(head)
+		rest = net.Buffers{head[n:]}
 	}
-	n, err := w.try(head)
-	if err == nil && n == len(head) && len(body) > 0 {
-		var m int
-		m, err = w.try(body)
-		n += m
-	}
-	if err == nil && n < len(head)+len(body) {
-		rest := net.Buffers{body}
-		if n < len(head) {
-			rest = net.Buffers{head[n:], body}
-		} else {
-			rest[0] = body[n-len(head):]
-		}
+	if err == nil && len(rest[0]) > 0 {
 		var later bool
 		if later, err = w.wait(ctx, rest); later {
 			return nil
@@ -72,7 +65,7 @@ func (w *writer) frame(ctx context.Context, head, body []byte) error {
 	return nil
 }
 
-// wait writes what the socket did not take at once. If ctx ends meanwhile, what
+// wait writes what the socket may not take at once. If ctx ends meanwhile, what
 // is left is copied, and written later by a goroutine, which unlocks.
 func (w *writer) wait(ctx context.Context, rest net.Buffers) (later bool, err error) {
 	rw := w.conn.rw
