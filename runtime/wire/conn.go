@@ -53,7 +53,8 @@ type Conn struct {
 	rw      net.Conn
 	handler Handler
 	write   writer
-	most    int64 // bytes in a frame's body that comes in
+	most    int64        // bytes in a frame's body that comes in
+	busy    atomic.Int64 // requests in progress, ours and the peer's
 
 	nextID  atomic.Uint64
 	mu      sync.Mutex
@@ -141,6 +142,8 @@ func (c *Conn) Call(ctx context.Context, method string, body []byte) ([]byte, er
 	c.mu.Lock()
 	c.pending[id] = answer
 	c.mu.Unlock()
+	c.busy.Add(1)
+	defer c.busy.Add(-1)
 
 	if err := c.write.frame(ctx, requestHead(id, timeout, method, len(body)), body); err != nil {
 		c.forget(id)
@@ -294,6 +297,7 @@ func (c *Conn) request(id uint64, body []byte) error {
 	c.mu.Lock()
 	c.serving[id] = cancel
 	c.mu.Unlock()
+	c.busy.Add(1)
 	go c.serve(ctx, id, method, body[10+n:], func() {
 		stop()
 		cancel(nil)
@@ -329,6 +333,7 @@ func (c *Conn) serve(ctx context.Context, id uint64, method string, body []byte,
 		putHeader(head, kind, id, len(result))
 		// Only the connection's own end keeps an answer back.
 		c.write.frame(c.closed, head, result)
+		c.busy.Add(-1)
 		// Only now: what waits for the context to end may end the process.
 		release()
 	}()

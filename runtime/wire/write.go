@@ -6,6 +6,8 @@ import (
 	"errors"
 	"net"
 	"os"
+	"runtime"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -14,11 +16,23 @@ import (
 // caller longer than the caller's context: a peer that is stopped (SIGSTOP)
 // does not read, and what the socket has not taken by then is written by a
 // goroutine that holds the lock until it is through.
+//
+// Small frames of those who come while the lock is held are queued for the one
+// who holds it, and go out in one write, as in grpc-go.
 type writer struct {
 	conn *Conn
 	raw  syscall.RawConn // nil where the stream is not a plain socket
 	lock chan struct{}
+
+	mu    sync.Mutex
+	held  bool   // somebody has the lock, and is going to look at the queue
+	queue []byte // frames; empty unless held
+	spare []byte // to queue in while the queue is being written
 }
+
+// maxQueue is how many bytes are queued at most. Beyond it callers wait for the
+// lock: a peer that does not read must not cost memory.
+const maxQueue = 64 << 10
 
 func (w *writer) init(c *Conn) {
 	w.conn = c
@@ -30,9 +44,16 @@ func (w *writer) init(c *Conn) {
 	}
 }
 
-// frame writes head and body. head must have room for a small body behind it.
-// Neither is read any more when frame has returned.
+// frame writes head and body, or queues them: if they cannot be written then,
+// the connection ends. head must have room for a small body behind it. Neither
+// is read any more when frame has returned.
 func (w *writer) frame(ctx context.Context, head, body []byte) error {
+	if len(body) <= cap(head)-len(head) {
+		head, body = append(head, body...), nil
+		if w.enqueue(head) {
+			return nil
+		}
+	}
 	select {
 	case w.lock <- struct{}{}:
 	case <-ctx.Done():
@@ -43,32 +64,103 @@ func (w *writer) frame(ctx context.Context, head, body []byte) error {
 	case <-w.conn.closed.Done():
 		return w.conn.closedError()
 	}
-	rest := net.Buffers{head, body}
-	var err error
-	if len(body) <= cap(head)-len(head) {
-		head = append(head, body...)
-		var n int
-		n, err = w.try(head)
-		rest = net.Buffers{head[n:]}
+	w.mu.Lock()
+	w.held = true
+	w.mu.Unlock()
+	if body == nil && w.conn.busy.Load() > 1 {
+		runtime.Gosched() // the others may be about to write, too
+		w.mu.Lock()
+		w.queue = append(w.queue, head...)
+		w.mu.Unlock()
+	} else if done, err := w.send(ctx, head, body); done {
+		return err
 	}
-	if err == nil && len(rest[0]) > 0 {
-		var later bool
-		if later, err = w.wait(ctx, rest); later {
+	// Others have queued meanwhile. Once is enough to do for them.
+	for range 2 {
+		frames := w.dequeue()
+		if frames == nil {
 			return nil
 		}
+		if done, err := w.send(ctx, frames, nil); done {
+			return err
+		}
+		w.recycle(frames)
 	}
-	<-w.lock
-	if err != nil {
-		w.conn.shut(err)
-		return w.conn.closedError()
-	}
+	go w.flush()
 	return nil
 }
 
-// wait writes what the socket may not take at once. If ctx ends meanwhile, what
-// is left is copied, and written later by a goroutine, which unlocks.
-func (w *writer) wait(ctx context.Context, rest net.Buffers) (later bool, err error) {
-	rw := w.conn.rw
+// enqueue reports whether the one who holds the lock is going to write a frame.
+func (w *writer) enqueue(frame []byte) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.held || len(w.queue)+len(frame) > maxQueue {
+		return false
+	}
+	w.queue = append(w.queue, frame...)
+	return true
+}
+
+// dequeue returns what is queued, or unlocks and returns nil.
+func (w *writer) dequeue() []byte {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.queue) == 0 {
+		w.held = false
+		<-w.lock
+		return nil
+	}
+	frames := w.queue
+	w.queue, w.spare = w.spare, nil
+	return frames
+}
+
+// recycle has a queue's memory used again.
+func (w *writer) recycle(frames []byte) {
+	w.mu.Lock()
+	w.spare = frames[:0]
+	w.mu.Unlock()
+}
+
+// flush writes what is queued until nothing is, and unlocks.
+func (w *writer) flush() {
+	for {
+		frames := w.dequeue()
+		if frames == nil {
+			return
+		}
+		if _, err := w.conn.rw.Write(frames); err != nil {
+			w.fail(err)
+			return
+		}
+		w.recycle(frames)
+	}
+}
+
+// fail ends the connection, and unlocks.
+func (w *writer) fail(err error) error {
+	w.mu.Lock()
+	w.held, w.queue = false, nil
+	w.mu.Unlock()
+	<-w.lock
+	w.conn.shut(err)
+	return w.conn.closedError()
+}
+
+// send writes a head and a body, with the lock held. It is done, and the caller
+// has no lock any more, if it has failed, or if ctx has ended: then a
+// goroutine writes what is left.
+func (w *writer) send(ctx context.Context, head, body []byte) (done bool, err error) {
+	if len(body) == 0 {
+		n, err := w.try(head)
+		if err != nil {
+			return true, w.fail(err)
+		}
+		if head = head[n:]; len(head) == 0 {
+			return false, nil
+		}
+	}
+	rw, rest := w.conn.rw, net.Buffers{head, body}
 	interrupted := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(interrupted)
@@ -79,17 +171,21 @@ func (w *writer) wait(ctx context.Context, rest net.Buffers) (later bool, err er
 		<-interrupted
 		rw.SetWriteDeadline(time.Time{})
 	}
-	if err == nil || !errors.Is(err, os.ErrDeadlineExceeded) {
-		return false, err
+	switch {
+	case err == nil:
+		return false, nil
+	case !errors.Is(err, os.ErrDeadlineExceeded):
+		return true, w.fail(err)
 	}
 	for i, b := range rest {
 		rest[i] = bytes.Clone(b)
 	}
 	go func() {
-		defer func() { <-w.lock }()
 		if _, err := rest.WriteTo(rw); err != nil {
-			w.conn.shut(err)
+			w.fail(err)
+			return
 		}
+		w.flush()
 	}()
 	return true, nil
 }
