@@ -27,7 +27,7 @@ func environ(j suite.Job) ([]string, error) {
 		return nil, err
 	}
 	// How long the pauses between tries are is no matter of how fast it is.
-	return append(os.Environ(), "DIST_FALLBACK_RETRIES=0", "DIST_CLUSTER_MAX_NODES=64", "DIST_CI_MAX_NODES=64", suite.Env+"="+string(value)), nil
+	return append(os.Environ(), "DIST_FALLBACK_RETRIES=0", "DIST_CLUSTER_MAX_NODES=256", "DIST_CI_MAX_NODES=256", suite.Env+"="+string(value)), nil
 }
 
 // do runs a job to its end, in a fresh process, and returns its sample.

@@ -13,7 +13,7 @@ import (
 // What one node may take, as an estimate on the high side. It bounds the size
 // of a single cluster, not how many run at once.
 const (
-	nodesPerCore      = 64
+	nodesPerCore      = 128
 	memoryPerNode     = 16 << 20 // bytes
 	memoryPerRaceNode = 64 << 20
 	filesPerNode      = 8  // descriptors of the test process
