@@ -200,6 +200,11 @@ func (n *Network) Set(conditions map[network.Pair]network.Condition) error {
 		up, down network.Condition
 	}
 	var changes []change
+	for _, c := range conditions {
+		if c.Loss > 0 {
+			return &network.Unsupported{Fault: "packet loss", Backend: Backend, Why: "they carry streams, in which nothing can be lost: delay or cut the link instead"}
+		}
+	}
 	n.lookAgain()
 	n.mu.Lock()
 	if n.closed {
