@@ -2,6 +2,7 @@ package gossip
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -26,7 +27,9 @@ type Config struct {
 
 // A Group is the group as one member sees it.
 type Group struct {
-	list *memberlist.Memberlist
+	list     *memberlist.Memberlist
+	name     string
+	patience time.Duration // with an update
 
 	mu      sync.Mutex
 	says    string            // what others are told
@@ -40,7 +43,7 @@ func Open(c Config) (*Group, error) {
 	if c.Advertise == "" {
 		c.Advertise = c.Listen
 	}
-	g := &Group{members: make(map[string]string), changed: make(chan struct{})}
+	g := &Group{name: c.Name, patience: 10 * c.Probe, members: make(map[string]string), changed: make(chan struct{})}
 	m := memberlist.DefaultLANConfig()
 	m.Name, m.LogOutput = c.Name, c.Log
 	m.ProbeInterval, m.ProbeTimeout, m.GossipInterval = c.Probe, c.Probe/2, c.Probe/5
@@ -73,11 +76,24 @@ func (g *Group) Join(addrs ...string) error {
 }
 
 // Say has all members learn what this one says, instead of what it said before.
-func (g *Group) Say(text string) error {
+func (g *Group) Say(ctx context.Context, text string) error {
 	g.mu.Lock()
 	g.says = text
 	g.mu.Unlock()
-	return g.list.UpdateNode(0)
+	for {
+		// An update is dropped, and its end never told, where in the same moment the
+		// member has to deny that it is dead: then it is made again.
+		err := g.list.UpdateNode(g.patience)
+		g.mu.Lock()
+		said := g.members[g.name] == text
+		g.mu.Unlock()
+		if said {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return errors.Join(ctx.Err(), err)
+		}
+	}
 }
 
 // WaitMembers returns when just the members with some names are there, this one

@@ -46,7 +46,7 @@ func members(ctx context.Context, names []string) (struct{}, error) {
 
 // say has the node say something to all.
 func say(ctx context.Context, text string) (struct{}, error) {
-	return struct{}{}, group.Say(text)
+	return struct{}{}, group.Say(ctx, text)
 }
 
 // A saying is what a member says.
