@@ -40,7 +40,8 @@ func filesLeft(w *world) (left []string) {
 		files, _ := filepath.Glob(filepath.Join(dir, "*"))
 		left = append(left, slices.DeleteFunc(files, func(f string) bool {
 			name := filepath.Base(f)
-			return strings.HasPrefix(name, "go-build") || strings.HasPrefix(name, "go.work") ||
+			return strings.HasPrefix(name, ".") || // being made when its process was killed: removed when it is a minute old
+				strings.HasPrefix(name, "go-build") || strings.HasPrefix(name, "go.work") ||
 				strings.HasPrefix(name, "dist-runs-") || strings.HasPrefix(name, "dist-owners-") || strings.HasPrefix(name, "dist-allowance-") || strings.HasPrefix(name, "dist-builds-")
 		})...)
 	}
