@@ -14,6 +14,7 @@ import (
 	"golang.org/x/tools/go/analysis/unitchecker"
 
 	"github.com/distkit/dist/analyzer"
+	"github.com/distkit/dist/cmd/internal/vettool"
 	"github.com/distkit/dist/config"
 	"github.com/distkit/dist/generator"
 	"github.com/distkit/dist/runtime/engine/process"
@@ -30,6 +31,13 @@ const (
 func main() {
 	if c := process.Inherited(); c != nil {
 		beNode(c)
+	}
+	if asked, err := vettool.Identify(os.Args[1:], "dist", os.Stdout); asked {
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(exitTrouble)
+		}
+		return
 	}
 	if calledByGoVet(os.Args[1:]) {
 		unitchecker.Main(analyzer.Analyzer)

@@ -376,12 +376,10 @@ func (n *binaryNode) resume() error {
 func (n *binaryNode) gone(what string, err error) error {
 	if errors.Is(err, os.ErrProcessDone) {
 		n.mu.Lock()
-		defer n.mu.Unlock()
-		reason := n.asked
-		if reason == "" {
-			exit := n.cur.Exit()
-			reason = exit.String()
-			n.told = true
+		p, reason := n.cur, n.asked
+		n.mu.Unlock()
+		if reason == "" { // nobody here has ended it
+			return n.lost(context.Background(), p, what+" "+n.name, err)
 		}
 		return fmt.Errorf("%s %s: the node is not running: %s", what, n.name, reason)
 	}

@@ -3,6 +3,7 @@ package process
 import (
 	"crypto/rand"
 	"encoding/base32"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -69,6 +70,7 @@ func (e *Engine) Close() error {
 type run struct {
 	id  string
 	dir string
+	own *lockfile.File // dir, locked
 
 	enterOnce sync.Once
 	entered   chan struct{}  // closed when entry is set
@@ -113,6 +115,7 @@ func (r *run) startGuard() {
 			r.reaper, _ = startReaper(r) // the next run cleans up if none can be had
 			close(r.guarded)
 			sweepDeadRuns()
+			sweepDeadDirs(filepath.Dir(r.dir))
 		}()
 	})
 }
@@ -155,16 +158,23 @@ func (e *Engine) open() (*run, error) {
 	if e.run != nil {
 		return e.run, nil
 	}
-	id := newID()
 	tmp, err := filepath.Abs(os.TempDir())
 	if err != nil {
 		return nil, prepareError("find the temporary directory", os.TempDir(), err)
 	}
-	dir := filepath.Join(tmp, dirPrefix+id)
-	if err := os.Mkdir(dir, 0o700); err != nil {
+	var id, dir string
+	var own *lockfile.File
+	for range 3 { // one that is not locked yet may be taken for a dead run's
+		id = newID()
+		dir = filepath.Join(tmp, dirPrefix+id)
+		if own, err = lockfile.MakeDir(dir); err == nil || !errors.Is(err, lockfile.ErrTaken) {
+			break
+		}
+	}
+	if err != nil {
 		return nil, prepareError("create the directory of this run", tmp, err)
 	}
-	r := &run{id: id, dir: dir, entered: make(chan struct{}), guarded: make(chan struct{})}
+	r := &run{id: id, dir: dir, own: own, entered: make(chan struct{}), guarded: make(chan struct{})}
 	watchParent()
 	e.run = r
 	return r, nil
@@ -172,6 +182,7 @@ func (e *Engine) open() (*run, error) {
 
 func (r *run) close() error {
 	err := os.RemoveAll(r.dir)
+	r.own.Remove()
 	r.enterOnce.Do(func() { close(r.entered) }) // no node was ever started
 	<-r.entered
 	if r.entry != nil {
@@ -185,10 +196,13 @@ func (r *run) close() error {
 	return err
 }
 
-const dirPrefix = "dist-"
+const (
+	dirPrefix = "dist-"
+	idLen     = 16
+)
 
 func newID() string {
-	var b [10]byte // 16 letters and digits
+	var b [idLen * 5 / 8]byte // letters and digits
 	rand.Read(b[:])
 	return strings.ToLower(base32.StdEncoding.EncodeToString(b[:]))
 }
