@@ -221,7 +221,7 @@ func readAnswer(conn net.Conn) (*answer, error) {
 // healthStatus reads the response message: an enum as field 1, absent if it is
 // 0.
 func healthStatus(body []byte) (string, error) {
-	if len(body) < 5 || body[0] != 0 || int(binary.BigEndian.Uint32(body[1:])) > len(body)-5 {
+	if len(body) < 5 || body[0] != 0 || uint64(binary.BigEndian.Uint32(body[1:])) > uint64(len(body)-5) {
 		return "", fmt.Errorf("the health service's answer cannot be read: % x", body[:min(len(body), 32)])
 	}
 	msg := body[5 : 5+binary.BigEndian.Uint32(body[1:])]
