@@ -69,10 +69,7 @@ func mask(arg string) (_ string, next bool) {
 			end++
 		}
 		at = end
-		if end < len(small) && (small[end] == '"' || small[end] == '\'') { // {"token": …}
-			end++
-		}
-		rest := strings.TrimLeft(small[end:], " \t")
+		rest := strings.TrimLeft(small[end:], " \t\n\"'") // {"token": …}
 		flag := small[begin] == '-' || strings.HasSuffix(small[begin:at], "bearer")
 		switch {
 		case rest == "":
@@ -80,7 +77,7 @@ func mask(arg string) (_ string, next bool) {
 				return arg, true
 			}
 		case rest[0] == '=' || rest[0] == ':':
-			rest = strings.TrimLeft(rest[1:], " \t")
+			rest = strings.TrimLeft(rest[1:], " \t\n")
 			if rest == "" {
 				return arg, true
 			}

@@ -26,6 +26,11 @@ func askHTTP(ctx context.Context, addr, path string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", addr, plain(err))
 	}
+	return readHTTP(conn, addr)
+}
+
+// readHTTP reads the answer of a server, or of whatever is there.
+func readHTTP(conn io.Reader, addr string) error {
 	r := textproto.NewReader(bufio.NewReader(io.LimitReader(conn, maxAnswer)))
 	for {
 		line, _, err := r.R.ReadLine()
