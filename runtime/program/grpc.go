@@ -66,7 +66,7 @@ func askGRPC(ctx context.Context, addr, port string) error {
 	status, ok := a.header["grpc-status"]
 	switch {
 	case !ok && a.header[":status"] != "200":
-		return fmt.Errorf("HTTP %s, from no gRPC server", a.header[":status"])
+		return fmt.Errorf("HTTP %s, from no gRPC server", terse(a.header[":status"]))
 	case !ok:
 		return errors.New("it answers HTTP/2, but not gRPC")
 	case status == grpcUnimplemented:
@@ -95,7 +95,7 @@ func statusText(code string) string {
 	}[code]; ok {
 		return name
 	}
-	return code
+	return terse(code)
 }
 
 // healthRequest is all that is sent before the answer: it asks about the
