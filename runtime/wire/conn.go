@@ -26,6 +26,9 @@ const (
 	smallBody = 16 << 10
 	// What is allocated on a peer's word alone; more is allocated as it arrives.
 	trustedBody = 4 << 20
+	// How many requests of the peer may be unanswered. Each costs a goroutine,
+	// also where the answer is there and the peer does not read it.
+	maxRequests = 1 << 20
 )
 
 const (
@@ -53,10 +56,12 @@ type Conn struct {
 	rw      net.Conn
 	handler Handler
 	write   writer
-	most    int64        // bytes in a frame's body that comes in
-	busy    atomic.Int64 // requests in progress, ours and the peer's
+	most    int64 // bytes in a frame's body that comes in
+	crowd   int64 // requests that may be unanswered
 
 	nextID  atomic.Uint64
+	asking  atomic.Int64 // our requests that are not answered yet
+	asked   atomic.Int64 // the peer's
 	mu      sync.Mutex
 	pending map[uint64]chan reply              // requests we sent
 	serving map[uint64]context.CancelCauseFunc // requests we answer
@@ -73,7 +78,7 @@ type reply struct {
 // New makes a Conn of a stream. Nothing is read until Serve runs.
 func New(rw net.Conn, h Handler) *Conn {
 	c := &Conn{
-		rw: rw, handler: h, most: MaxFrame,
+		rw: rw, handler: h, most: MaxFrame, crowd: maxRequests,
 		pending: make(map[uint64]chan reply),
 		serving: make(map[uint64]context.CancelCauseFunc),
 	}
@@ -82,9 +87,12 @@ func New(rw net.Conn, h Handler) *Conn {
 	return c
 }
 
-// Limit sets the largest frame that is accepted, in bytes, where MaxFrame is
-// more than the peer ever has reason to send. It is to be called before Serve.
-func (c *Conn) Limit(n int) { c.most = int64(min(n, MaxFrame)) }
+// Limit sets the largest frame that is accepted, in bytes, and how many requests
+// may be unanswered at a time, where the peer never has reason to send what it
+// may by default. It is to be called before Serve.
+func (c *Conn) Limit(frame, requests int) {
+	c.most, c.crowd = int64(min(frame, MaxFrame)), int64(min(requests, maxRequests))
+}
 
 // Serve reads frames until the stream ends and returns why it did; io.EOF is
 // the peer's orderly end. Every request is answered in a goroutine of its own.
@@ -142,8 +150,8 @@ func (c *Conn) Call(ctx context.Context, method string, body []byte) ([]byte, er
 	c.mu.Lock()
 	c.pending[id] = answer
 	c.mu.Unlock()
-	c.busy.Add(1)
-	defer c.busy.Add(-1)
+	c.asking.Add(1)
+	defer c.asking.Add(-1)
 
 	if err := c.write.frame(ctx, requestHead(id, timeout, method, len(body)), body); err != nil {
 		c.forget(id)
@@ -289,15 +297,26 @@ func (c *Conn) request(id uint64, body []byte) error {
 		return fmt.Errorf("%w: a request cut short", ErrProtocol)
 	}
 	method := string(body[10 : 10+n])
+	if c.asked.Load() >= c.crowd {
+		return fmt.Errorf("%w: more than %d requests that are not answered yet", ErrProtocol, c.crowd)
+	}
 	ctx, cancel := context.WithCancelCause(c.closed)
 	stop := func() {}
 	if timeout > 0 && timeout < uint64(1<<62) {
 		ctx, stop = context.WithTimeout(ctx, time.Duration(timeout))
 	}
 	c.mu.Lock()
-	c.serving[id] = cancel
+	twice := c.serving[id] != nil
+	if !twice {
+		c.serving[id] = cancel
+	}
 	c.mu.Unlock()
-	c.busy.Add(1)
+	if twice { // two answers by one number, and nobody could tell them apart
+		stop()
+		cancel(nil)
+		return fmt.Errorf("%w: request %d comes twice", ErrProtocol, id)
+	}
+	c.asked.Add(1)
 	go c.serve(ctx, id, method, body[10+n:], func() {
 		stop()
 		cancel(nil)
@@ -333,7 +352,7 @@ func (c *Conn) serve(ctx context.Context, id uint64, method string, body []byte,
 		putHeader(head, kind, id, len(result))
 		// Only the connection's own end keeps an answer back.
 		c.write.frame(c.closed, head, result)
-		c.busy.Add(-1)
+		c.asked.Add(-1)
 		// Only now: what waits for the context to end may end the process.
 		release()
 	}()

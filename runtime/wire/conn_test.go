@@ -192,23 +192,3 @@ func TestPeerThatDoesNotRead(t *testing.T) {
 		cancel()
 	}
 }
-
-func FuzzServe(f *testing.F) {
-	f.Add([]byte{0, 0, 0, 9, kindRequest, 0, 0, 0, 0, 0, 0, 0, 1})
-	f.Add([]byte{0xff, 0xff, 0xff, 0xff, kindResponse, 0, 0, 0, 0, 0, 0, 0, 1})
-	f.Add([]byte{0, 0, 0, 20, kindRequest, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 'x'})
-	f.Add([]byte{0, 0, 0, 9, kindCancel, 0, 0, 0, 0, 0, 0, 0, 1})
-	f.Add([]byte("junk that is no frame at all"))
-	f.Fuzz(func(t *testing.T, stream []byte) {
-		here, there := net.Pipe()
-		go io.Copy(io.Discard, there)
-		c := New(here, echo)
-		done := make(chan error)
-		go func() { done <- c.Serve() }()
-		there.Write(stream)
-		there.Close()
-		if err := <-done; err == nil {
-			t.Error("Serve returned nil")
-		}
-	})
-}

@@ -67,7 +67,7 @@ func (w *writer) frame(ctx context.Context, head, body []byte) error {
 	w.mu.Lock()
 	w.held = true
 	w.mu.Unlock()
-	if body == nil && w.conn.busy.Load() > 1 {
+	if body == nil && w.conn.asking.Load()+w.conn.asked.Load() > 1 {
 		runtime.Gosched() // the others may be about to write, too
 		w.mu.Lock()
 		w.queue = append(w.queue, head...)
