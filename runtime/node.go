@@ -83,6 +83,8 @@ func (n *nodeSide) handle(ctx context.Context, method string, body []byte) ([]by
 			base.compare(ctx, &report)
 		}
 		return wire.Marshal(report)
+	case manager.MethodExit:
+		os.Exit(manager.ExitKilled)
 	case manager.MethodStacks:
 		return stacks(), nil
 	case manager.MethodStop:

@@ -70,6 +70,7 @@ func (c *binaryCluster) release(ctx context.Context, keep bool, wantLogs func(pr
 		ended = append(ended, n.cur)
 	}
 	r.Left = c.m.engine.Sweep(ended)
+	r.Notes = c.uncounted()
 	if wantLogs(len(r.Problems) > 0) {
 		r.Logs = make(map[string][]string)
 		for _, n := range c.nodes {
@@ -303,7 +304,7 @@ func (n *binaryNode) lost(ctx context.Context, p engine.Node, op string, cause e
 		reason = "restarted by the test"
 	}
 	n.mu.Unlock()
-	e := &LostError{Node: n.name, Op: op, Reason: reason, Exit: p.Exit(), At: time.Now(), Log: engine.Tail(n.Log(), tailLines)}
+	e := &LostError{Node: n.name, Op: op, Reason: reason, Exit: killed(p.Exit(), reason), At: time.Now(), Log: engine.Tail(n.Log(), tailLines)}
 	if reason == "" {
 		f := diagnostics.Failure{Phase: diagnostics.PhaseCall, Op: op, Node: n.name, Err: cause, Exit: &e.Exit, Log: e.Log, PID: p.PID(), Path: n.Log()}
 		if errors.Is(cause, wire.ErrProtocol) {
@@ -333,7 +334,11 @@ func (n *binaryNode) Kill() error {
 	if n.c.Ended() {
 		return fmt.Errorf("kill %s: %w", n.name, n.c.endedError())
 	}
-	return n.expect("killed by the test").Kill()
+	p := n.expect(killedByTest)
+	if n.c.request.CoverDir != "" {
+		n.exitNow(p)
+	}
+	return p.Kill()
 }
 
 // Pause implements Node.
@@ -558,7 +563,7 @@ func (n *binaryNode) end(ctx context.Context) {
 		return
 	}
 	if asked != "" {
-		if exit := p.Exit(); exit.Signal != "" { // stopped ones were examined then
+		if asked == killedByTest || p.Exit().Signal != "" { // stopped ones were examined then
 			n.examine(p, false)
 		}
 		return
@@ -601,5 +606,8 @@ func (n *binaryNode) reset(ctx context.Context) bool {
 	left(diagnostics.LeftGoroutine, report.Goroutines)
 	left(diagnostics.LeftListener, report.Listeners)
 	left(diagnostics.LeftChild, report.Children)
+	if RaceEnabled && engine.RaceReport(n.Log(), 0) != nil {
+		return false // its exit status says so, too, as long as somebody listens
+	}
 	return report.Clean()
 }

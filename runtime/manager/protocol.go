@@ -7,6 +7,7 @@ const (
 	MethodPing   = "dist.ping"   // nothing, or an Identity to be forgotten → nothing
 	MethodReset  = "dist.reset"  // nothing → EndReport: a lease ends, the node stays
 	MethodStop   = "dist.stop"   // nothing → EndReport: a lease ends, the node exits
+	MethodExit   = "dist.exit"   // nothing → never: the process exits at once, with what is written then
 	MethodStacks = "dist.stacks" // nothing → the stacks of all goroutines, as text
 	MethodFunc   = "fn:"         // followed by a registered function's name
 )
