@@ -164,3 +164,50 @@ func TestAttributes(t *testing.T) {
 		}
 	}
 }
+
+// Profiles that go test is asked for are of the nodes, too.
+func TestProfiles(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	r := observe(t, "OBSERVED_KILL=1", "-v", "-run=^Test(Profiled|Restarted)$", "-o", filepath.Join(dir, "observed.test"), "-outputdir="+dir,
+		"-cpuprofile=cpu.out", "-memprofile=mem.out", "-blockprofile=block.out", "-mutexprofile=mutex.out", "-trace=trace.out")
+	r.check(t, 0, `profiles of node-2 \(pid \d+\) are lost: .* signal: killed`)
+	for _, file := range []string{
+		"cpu.TestProfiled.node-1.out", "mem.TestProfiled.node-1.out", "block.TestProfiled.node-1.out", "mutex.TestProfiled.node-1.out",
+		"cpu.TestRestarted.node-1.out", "cpu.TestRestarted.node-1-2.out",
+	} {
+		readable(t, filepath.Join(dir, file))
+	}
+	if out := readable(t, filepath.Join(dir, "cpu.TestProfiled.node-1.out")); !strings.Contains(out, "observed.Spin") {
+		t.Errorf("nobody has seen it spin:\n%s", out)
+	}
+	if b, err := os.ReadFile(filepath.Join(dir, "trace.TestProfiled.node-1.out")); err != nil || !bytes.HasPrefix(b, []byte("go 1.")) {
+		t.Errorf("no trace: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "cpu.TestProfiled.node-2.out")); err == nil {
+		t.Error("there is one of the killed node")
+	}
+}
+
+// readable is what go tool pprof makes of a profile.
+func readable(t *testing.T, file string) string {
+	t.Helper()
+	out, err := exec.Command("go", "tool", "pprof", "-top", "-cum", file).CombinedOutput()
+	if err != nil {
+		t.Errorf("%s: %v\n%s", file, err, out)
+	}
+	return string(out)
+}
+
+// Nodes can be looked into while they run.
+func TestInspected(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	observe(t, "OBSERVED_DIR="+dir, "-v", "-run=^TestInspected").check(t, 0, `PASS`)
+	for _, name := range []string{"cpu", "heap", "goroutine", "block", "mutex"} {
+		out := readable(t, filepath.Join(dir, name))
+		if name == "cpu" && !strings.Contains(out, "observed.Spin") || name == "goroutine" && !strings.Contains(out, "dist/runtime.leadNodesLife") {
+			t.Errorf("%s has not seen it:\n%s", name, out)
+		}
+	}
+}

@@ -339,7 +339,7 @@ func (s *session) require(t testing.TB, options requirement.Requirement, at stri
 	s.report.wants(t.Name())
 	lease, err := m.Acquire(ctx, manager.Request{
 		Test: t.Name(), Package: s.packagePath(), Requirement: need, Faults: plan.Faults, Config: c, Short: testing.Short(), OwnTestMain: ownMain,
-		Flags: program.TestFlags(testing.CoverMode()), CoverDir: s.cover.dirOf(need.Program),
+		Flags: program.TestFlags(testing.CoverMode()), CoverDir: s.cover.dirOf(need.Program), Profiled: isProfiling(),
 		Announce: func(reason string) {
 			t.Helper()
 			s.report.waits(t.Name(), reason)

@@ -70,7 +70,7 @@ func (c *binaryCluster) release(ctx context.Context, keep bool, wantLogs func(pr
 		ended = append(ended, n.cur)
 	}
 	r.Left = c.m.engine.Sweep(ended)
-	r.Notes = c.uncounted()
+	r.Notes = append(c.uncounted(), c.unprofiled()...)
 	if wantLogs(len(r.Problems) > 0) {
 		r.Logs = make(map[string][]string)
 		for _, n := range c.nodes {
@@ -223,10 +223,15 @@ func (n *binaryNode) adopt(ctx context.Context, c *candidate) error {
 func (n *binaryNode) identity() Identity {
 	c := n.c
 	id := Identity{
-		Cluster: c.ID, Name: n.name, Index: n.index, Size: len(c.nodes), Dir: n.dir,
+		Cluster: c.ID, Name: n.name, Index: n.index, Size: len(c.nodes), Dir: n.dir, Test: c.Test(),
 		Listen: make(map[string]string), Addrs: make(map[string][]string),
 		Baseline: reusable(c.request.Requirement, c.request.Config),
 	}
+	n.mu.Lock()
+	if id.Life = len(n.past); n.cur != nil {
+		id.Life++
+	}
+	n.mu.Unlock()
 	for _, port := range c.request.Requirement.Ports {
 		id.Listen[port] = n.listenAddr(port)
 		id.Addrs[port] = c.Addrs(port)

@@ -120,3 +120,23 @@ func (c *programCluster) uncounted(all []covering) []string {
 	}
 	return notes
 }
+
+// unprofiled tells of the processes of a cluster that have ended without writing
+// the profiles that were wanted.
+func (c *binaryCluster) unprofiled() []string {
+	if !c.request.Profiled {
+		return nil
+	}
+	var notes []string
+	for _, n := range c.nodes {
+		for _, p := range append(n.past[:len(n.past):len(n.past)], n.cur) {
+			if p == nil || engine.Alive(p) {
+				continue
+			}
+			if exit := p.Exit(); exit.Code != 0 && exit.Code != raceExit {
+				notes = append(notes, fmt.Sprintf("profiles of %s (pid %d) are lost: they are written when its lease ends, or when it is stopped, and it has ended by %v", n.name, p.PID(), &exit))
+			}
+		}
+	}
+	return notes
+}

@@ -33,8 +33,10 @@ func init() {
 			{Name: "TestProgramRace", Requirement: requirement.Requirement{Nodes: 1, Program: "server"}},
 			{Name: "TestProgramRaceKilled", Requirement: requirement.Requirement{Nodes: 1, Program: "server"}},
 			{Name: "TestProfiled", Requirement: requirement.Requirement{Nodes: 2}},
+			{Name: "TestInspected", Requirement: requirement.Requirement{Nodes: 1}},
+			{Name: "TestInspectedProgram", Requirement: requirement.Requirement{Nodes: 1, Program: "server"}},
 		},
-		Digest: "e5c8b3c06eeecc06",
+		Digest: "9c9becf2900c84c1",
 	})
 	runtime.Func("github.com/distkit/dist/testdata/observed.crashed", crashed)           // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist/testdata/observed.killed", killed)             // undefined? run: go generate
@@ -45,6 +47,7 @@ func init() {
 	runtime.Func("github.com/distkit/dist/testdata/observed.reused", reused)             // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist/testdata/observed.spin", spin)                 // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist/testdata/observed.stopped", stopped)           // undefined? run: go generate
+	runtime.Func("github.com/distkit/dist/testdata/observed.waitOrSpin", waitOrSpin)     // undefined? run: go generate
 }
 
 // TestMain decides which life this process leads. Nodes are this test binary run

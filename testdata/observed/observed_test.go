@@ -9,6 +9,8 @@ import (
 	"io"
 	"net"
 	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -165,5 +167,60 @@ func TestProfiled(t *testing.T) {
 	}
 	if os.Getenv("OBSERVED_KILL") != "" {
 		c.Node(1).Kill()
+	}
+}
+
+// TestInspected looks into a node while it runs, and leaves what it sees in files.
+//
+//dist:nodes=1
+func TestInspected(t *testing.T) {
+	n := dist.Require(t).Node(0)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() {
+		_, err := dist.Call(ctx, n, waitOrSpin, 0)
+		done <- err
+	}()
+	for { // until it is there
+		b, err := n.Goroutines(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(b), "observed.waitOrSpin") {
+			break
+		}
+	}
+	for _, name := range []string{"cpu", "heap", "goroutine", "block", "mutex", "trace"} {
+		b, err := n.Profile(ctx, name, 200*time.Millisecond)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(os.Getenv("OBSERVED_DIR"), name), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := n.Profile(ctx, "nonsense", 0); err == nil || !strings.Contains(err.Error(), `make a nonsense profile of node-1: there is no profile "nonsense": there are cpu, trace, allocs`) {
+		t.Errorf("nonsense: %v", err)
+	}
+	cancel()
+	<-done
+	n.Kill()
+	if _, err := n.Goroutines(t.Context()); !errors.As(err, new(*dist.LostError)) {
+		t.Errorf("of a node that is gone: %v", err)
+	}
+}
+
+func waitOrSpin(ctx context.Context, _ int) (int, error) {
+	for ctx.Err() == nil {
+		Spin(time.Millisecond)
+	}
+	return 0, ctx.Err()
+}
+
+//dist:nodes=1 program=server
+func TestInspectedProgram(t *testing.T) {
+	n := dist.Require(t).Node(0)
+	if _, err := n.Goroutines(t.Context()); err == nil || !strings.Contains(err.Error(), "ask node-1 for its goroutines: it runs program server") {
+		t.Error(err)
 	}
 }
