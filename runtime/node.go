@@ -114,6 +114,9 @@ func (n *nodeSide) assign(id manager.Identity) {
 		// What was found clean at the end of a lease still is what it was at its
 		// beginning.
 	}
+	if id.Debug {
+		allowTracer()
+	}
 	n.local = newLocal(id, n.conn)
 	n.profile = beginProfiles(id)
 }

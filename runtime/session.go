@@ -320,6 +320,14 @@ func (s *session) require(t testing.TB, options requirement.Requirement, at stri
 			Phase: diagnostics.PhaseConfig, Op: "have a cluster for " + t.Name(), Name: t.Name(), Err: err,
 		})
 	}
+	debugged, err := readDebug()
+	if err != nil {
+		s.mu.Unlock()
+		return nil, err
+	}
+	if len(debugged) > 0 {
+		c = patient(c)
+	}
 	m := s.manager
 	ownMain := s.ownMain()
 	s.mu.Unlock()
@@ -331,6 +339,9 @@ func (s *session) require(t testing.TB, options requirement.Requirement, at stri
 			fmt.Sprintf("%s: asks for %s", at, describe(options, 0)),
 		}})
 	}
+	if len(debugged) > 0 {
+		need.Timeout = 0
+	}
 	ctx, cancel := t.Context(), func() {}
 	if d, ok := deadline(t); ok {
 		ctx, cancel = context.WithDeadline(ctx, d.Add(-deadlineMargin))
@@ -340,6 +351,7 @@ func (s *session) require(t testing.TB, options requirement.Requirement, at stri
 	lease, err := m.Acquire(ctx, manager.Request{
 		Test: t.Name(), Package: s.packagePath(), Requirement: need, Faults: plan.Faults, Config: c, Short: testing.Short(), OwnTestMain: ownMain,
 		Flags: program.TestFlags(testing.CoverMode()), CoverDir: s.cover.dirOf(need.Program), Profiled: isProfiling(),
+		Debug: manager.Debug{Nodes: debugged, Tell: tell},
 		Announce: func(reason string) {
 			t.Helper()
 			s.report.waits(t.Name(), reason)
@@ -357,7 +369,9 @@ func (s *session) require(t testing.TB, options requirement.Requirement, at stri
 	s.warm(c, testing.Short(), s.manager.WarmSoon)
 	s.place(c.Artifacts.Dir)
 	s.mu.Unlock()
-	s.watch(h)
+	if len(debugged) == 0 {
+		s.watch(h)
+	}
 	t.Cleanup(func() {
 		t.Helper()
 		s.release(h)
@@ -368,6 +382,11 @@ func (s *session) require(t testing.TB, options requirement.Requirement, at stri
 		t.Logf("dist: cluster %s: %s in %v (%s)", lease.ID, describeNodes(lease), lease.Wait.Round(10*time.Microsecond), lease.Decision.Reason)
 		for _, try := range lease.Tried {
 			t.Logf("dist: a start had failed: %v", try)
+		}
+	}
+	if len(debugged) > 0 {
+		if err := h.debug(); err != nil {
+			return nil, err
 		}
 	}
 	return h, nil

@@ -129,8 +129,9 @@ type binaryNode struct {
 	cur      engine.Node // the process, also when it has ended
 	inbox    *inbox      // of the process
 	past     []engine.Node
-	asked    string // why the process is expected to have ended: "killed by the test"; "": it is not
-	told     bool   // the test has been told that it ended
+	debugger engine.Node // that has been attached to cur; nil if none has
+	asked    string      // why the process is expected to have ended: "killed by the test"; "": it is not
+	told     bool        // the test has been told that it ended
 	paused   bool
 	faulted  bool // killed, paused or restarted: not to be reused
 	problems []Problem
@@ -223,7 +224,7 @@ func (n *binaryNode) adopt(ctx context.Context, c *candidate) error {
 func (n *binaryNode) identity() Identity {
 	c := n.c
 	id := Identity{
-		Cluster: c.ID, Name: n.name, Index: n.index, Size: len(c.nodes), Dir: n.dir, Test: c.Test(),
+		Cluster: c.ID, Name: n.name, Index: n.index, Size: len(c.nodes), Dir: n.dir, Test: c.Test(), Debug: n.debugged(),
 		Listen: make(map[string]string), Addrs: make(map[string][]string),
 		Baseline: reusable(c.request.Requirement, c.request.Config),
 	}
@@ -339,6 +340,7 @@ func (n *binaryNode) Kill() error {
 	if n.c.Ended() {
 		return fmt.Errorf("kill %s: %w", n.name, n.c.endedError())
 	}
+	n.undebug() // a killed process is gone when its debugger has seen it
 	p := n.expect(killedByTest)
 	if n.c.request.CoverDir != "" {
 		n.exitNow(p)
@@ -352,6 +354,9 @@ func (n *binaryNode) Pause() error {
 	defer n.acting.Unlock()
 	if n.c.Ended() { // its process may serve another test by now
 		return fmt.Errorf("pause %s: %w", n.name, n.c.endedError())
+	}
+	if n.debugged() {
+		return fmt.Errorf("pause %s: it is being debugged, and stops when its debugger says so", n.name)
 	}
 	p := n.process()
 	if err := p.Pause(); err != nil {
@@ -435,9 +440,11 @@ func (n *binaryNode) shutDown(ctx context.Context, p engine.Node, explain func(e
 		}
 		p.Conn().Close() // the node exits when it has nobody to answer any more
 	}
+	defer n.undebug()
 	select {
 	case <-p.Done():
 	case <-ctx.Done():
+		n.undebug()
 		err := fmt.Errorf("stop %s: it did not end in time and was killed: %w", n.name, ctx.Err())
 		if explain != nil {
 			err = explain(p, err)
@@ -515,6 +522,9 @@ func (n *binaryNode) Restart(ctx context.Context) error {
 			p.Kill()
 		}
 	}
+	if err == nil && n.debugged() {
+		return n.debug(ctx)
+	}
 	if err != nil {
 		f := diagnostics.Failure{Phase: diagnostics.PhaseExec, Err: err}
 		if e := (*engine.Error)(nil); errors.As(err, &e) {
@@ -555,6 +565,7 @@ func (n *binaryNode) end(ctx context.Context) {
 	if p == nil {
 		return
 	}
+	defer n.undebug()
 	if engine.Alive(p) {
 		if paused {
 			n.resume()

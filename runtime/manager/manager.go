@@ -147,6 +147,7 @@ type Request struct {
 	OwnTestMain bool          // the package has a TestMain of its own, for the diagnosis
 	Flags       program.Flags // to build a program with
 	CoverDir    string        // where coverage is written; "": it is not
+	Debug       Debug         // what is to be debugged
 	Profiled    bool          // nodes write profiles when the lease ends
 
 	// Announce, if not nil, is told what the test waits for, where that takes

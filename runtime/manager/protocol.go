@@ -35,6 +35,8 @@ type Identity struct {
 	Listen  map[string]string   // port name → address to bind
 	Addrs   map[string][]string // port name → addresses others dial, by node
 
+	Debug bool // a debugger is going to attach to the process
+
 	// Baseline has the node note what it consists of now, because it may be
 	// asked at the end whether anything is left over.
 	Baseline bool

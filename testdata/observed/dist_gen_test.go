@@ -34,9 +34,10 @@ func init() {
 			{Name: "TestProgramRaceKilled", Requirement: requirement.Requirement{Nodes: 1, Program: "server"}},
 			{Name: "TestProfiled", Requirement: requirement.Requirement{Nodes: 2}},
 			{Name: "TestInspected", Requirement: requirement.Requirement{Nodes: 1}},
+			{Name: "TestDebugged", Requirement: requirement.Requirement{Nodes: 2}},
 			{Name: "TestInspectedProgram", Requirement: requirement.Requirement{Nodes: 1, Program: "server"}},
 		},
-		Digest: "9c9becf2900c84c1",
+		Digest: "39e2aadb29fe34d3",
 	})
 	runtime.Func("github.com/distkit/dist/testdata/observed.crashed", crashed)           // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist/testdata/observed.killed", killed)             // undefined? run: go generate

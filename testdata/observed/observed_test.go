@@ -217,6 +217,29 @@ func waitOrSpin(ctx context.Context, _ int) (int, error) {
 	return 0, ctx.Err()
 }
 
+// TestDebugged calls a function that somebody may have set a breakpoint in.
+//
+//dist:nodes=2
+func TestDebugged(t *testing.T) {
+	c := dist.Require(t)
+	for range 2 {
+		outs, err := dist.CallAll(t.Context(), c, retired, 1)
+		if err != nil || outs[1] != 2 {
+			t.Fatal(outs, err)
+		}
+		if os.Getenv("OBSERVED_RESTART") == "" {
+			return
+		}
+		if err := c.Node(1).Restart(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		c.Node(1).Kill()
+		if err := c.Node(1).Restart(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 //dist:nodes=1 program=server
 func TestInspectedProgram(t *testing.T) {
 	n := dist.Require(t).Node(0)
