@@ -29,7 +29,7 @@ type Failure struct {
 	Kind        string `json:"kind"`
 	Summary     string `json:"summary"`
 	Code        string `json:"code,omitempty"`
-	Text        string `json:"text,omitempty"` // what the diagnosis says, if there is one of this
+	Text        string `json:"text,omitempty"`        // what the diagnosis says, if there is one of this
 	First       bool   `json:"first,omitempty"`       // explains most
 	Consequence bool   `json:"consequence,omitempty"` // came after the first
 	// Led are the events that led to it, by time.

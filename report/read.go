@@ -108,6 +108,16 @@ func Read(r io.Reader) (*Run, error) {
 	return run, nil
 }
 
+// ReadHeader reads only what a file of events says of the run, without events.
+func ReadHeader(r io.Reader) (*Run, error) {
+	line, _, err := readLine(bufio.NewReader(r))
+	if err != nil && err != io.EOF {
+		return nil, fmt.Errorf("read events: %w", err)
+	}
+	run := &Run{}
+	return run, run.header(line)
+}
+
 // readLine returns the next line, what is beyond maxLine left out. It is whole
 // if it ends in a newline.
 func readLine(r *bufio.Reader) (line []byte, whole bool, err error) {

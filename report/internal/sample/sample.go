@@ -158,7 +158,8 @@ func (o Run) crash(r *recorder, rng *rand.Rand, n int, at int64) {
 	extra := o.Events
 	each := int64(2 * ms)
 	if extra > 0 {
-		each = 100 * ms / max(int64(extra)*2/5, 50)
+		// A call comes with half a line of its node's log, and a third of one of each other.
+		each = 100 * ms / max(int64(extra)*7/int64(9+2*(n-1)), 50)
 	}
 	writes(at+60*ms, 0, each)
 
