@@ -153,7 +153,7 @@ func (c *Conn) Call(ctx context.Context, method string, body []byte) ([]byte, er
 	c.asking.Add(1)
 	defer c.asking.Add(-1)
 
-	if err := c.write.frame(ctx, requestHead(id, timeout, method, len(body)), body); err != nil {
+	if err := c.write.frame(ctx, requestHead(id, timeout, method, len(body)), body, nil); err != nil {
 		c.forget(id)
 		return nil, err
 	}
@@ -180,7 +180,7 @@ func (c *Conn) Call(ctx context.Context, method string, body []byte) ([]byte, er
 // Tell sends a request whose answer nobody waits for. Unlike Call it does not
 // need Serve to run.
 func (c *Conn) Tell(method string) error {
-	return c.write.frame(c.closed, requestHead(c.nextID.Add(1), 0, method, 0), nil)
+	return c.write.frame(c.closed, requestHead(c.nextID.Add(1), 0, method, 0), nil, nil)
 }
 
 func requestHead(id, timeout uint64, method string, size int) []byte {
@@ -215,7 +215,7 @@ func (c *Conn) forget(id uint64) {
 func (c *Conn) cancel(id uint64) {
 	head := make([]byte, headerSize)
 	putHeader(head, kindCancel, id, 0)
-	go c.write.frame(c.closed, head, nil)
+	go c.write.frame(c.closed, head, nil, nil)
 }
 
 func putHeader(b []byte, kind byte, id uint64, rest int) {
@@ -351,10 +351,11 @@ func (c *Conn) serve(ctx context.Context, id uint64, method string, body []byte,
 		head := make([]byte, headerSize, headerSize+min(len(result), smallBody))
 		putHeader(head, kind, id, len(result))
 		// Only the connection's own end keeps an answer back.
-		c.write.frame(c.closed, head, result)
-		c.asked.Add(-1)
-		// Only now: what waits for the context to end may end the process.
-		release()
+		c.write.frame(c.closed, head, result, func() {
+			c.asked.Add(-1)
+			// Only now: what waits for the context to end may end the process.
+			release()
+		})
 	}()
 	if c.handler == nil {
 		err = fmt.Errorf("nobody here answers %q", method)

@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -190,5 +191,35 @@ func TestPeerThatDoesNotRead(t *testing.T) {
 			t.Fatalf("got %v", err)
 		}
 		cancel()
+	}
+}
+
+// TestEndsAfterItsAnswer: what waits for a request's context to end may end the
+// process, so the answer must have left it, whoever else is writing.
+func TestEndsAfterItsAnswer(t *testing.T) {
+	for range 100 {
+		var far atomic.Pointer[Conn]
+		near, there := pair(t, nil, func(ctx context.Context, method string, body []byte) ([]byte, error) {
+			if method == "leave" {
+				go func() {
+					<-ctx.Done()
+					far.Load().Close()
+				}()
+			}
+			return body, nil
+		})
+		far.Store(there)
+		var others sync.WaitGroup
+		for range 8 {
+			others.Go(func() {
+				for near.Err() == nil {
+					near.Call(t.Context(), "stay", []byte("x"))
+				}
+			})
+		}
+		if got, err := near.Call(t.Context(), "leave", []byte("y")); string(got) != "y" || err != nil {
+			t.Fatalf("the answer of one that left: %q, %v", got, err)
+		}
+		others.Wait()
 	}
 }

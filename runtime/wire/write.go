@@ -26,8 +26,14 @@ type writer struct {
 
 	mu    sync.Mutex
 	held  bool   // somebody has the lock, and is going to look at the queue
-	queue []byte // frames; empty unless held
+	queue batch  // empty unless held
 	spare []byte // to queue in while the queue is being written
+}
+
+// A batch is frames that go out in one write.
+type batch struct {
+	frames  []byte
+	written []func() // called when they are, or cannot be
 }
 
 // maxQueue is how many bytes are queued at most. Beyond it callers wait for the
@@ -46,22 +52,29 @@ func (w *writer) init(c *Conn) {
 
 // frame writes head and body, or queues them: if they cannot be written then,
 // the connection ends. head must have room for a small body behind it. Neither
-// is read any more when frame has returned.
-func (w *writer) frame(ctx context.Context, head, body []byte) error {
+// is read any more when frame has returned. written, if not nil, is called when
+// the peer will have them, whatever becomes of this process, or never will.
+func (w *writer) frame(ctx context.Context, head, body []byte, written func()) (err error) {
 	if len(body) <= cap(head)-len(head) {
 		head, body = append(head, body...), nil
-		if w.enqueue(head) {
+		if w.enqueue(head, written) {
 			return nil
 		}
+	}
+	b := batch{frames: head}
+	if written != nil {
+		b.written = []func(){written}
 	}
 	select {
 	case w.lock <- struct{}{}:
 	case <-ctx.Done():
+		b.done()
 		if w.conn.closed.Err() != nil {
 			return w.conn.closedError()
 		}
 		return ctx.Err()
 	case <-w.conn.closed.Done():
+		b.done()
 		return w.conn.closedError()
 	}
 	w.mu.Lock()
@@ -70,49 +83,59 @@ func (w *writer) frame(ctx context.Context, head, body []byte) error {
 	if body == nil && w.conn.asking.Load()+w.conn.asked.Load() > 1 {
 		runtime.Gosched() // the others may be about to write, too
 		w.mu.Lock()
-		w.queue = append(w.queue, head...)
+		w.queue.frames = append(w.queue.frames, head...)
+		w.queue.written = append(w.queue.written, b.written...)
 		w.mu.Unlock()
-	} else if done, err := w.send(ctx, head, body); done {
+	} else if done, err := w.send(ctx, b, body); done {
 		return err
 	}
 	// Others have queued meanwhile. Once is enough to do for them.
 	for range 2 {
-		frames := w.dequeue()
-		if frames == nil {
+		b := w.dequeue()
+		if b.frames == nil {
 			return nil
 		}
-		if done, err := w.send(ctx, frames, nil); done {
+		if done, err := w.send(ctx, b, nil); done {
 			return err
 		}
-		w.recycle(frames)
+		w.recycle(b.frames)
 	}
 	go w.flush()
 	return nil
 }
 
 // enqueue reports whether the one who holds the lock is going to write a frame.
-func (w *writer) enqueue(frame []byte) bool {
+func (w *writer) enqueue(frame []byte, written func()) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if !w.held || len(w.queue)+len(frame) > maxQueue {
+	if !w.held || len(w.queue.frames)+len(frame) > maxQueue {
 		return false
 	}
-	w.queue = append(w.queue, frame...)
+	w.queue.frames = append(w.queue.frames, frame...)
+	if written != nil {
+		w.queue.written = append(w.queue.written, written)
+	}
 	return true
 }
 
-// dequeue returns what is queued, or unlocks and returns nil.
-func (w *writer) dequeue() []byte {
+// dequeue returns what is queued, or unlocks and returns nothing.
+func (w *writer) dequeue() batch {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.queue) == 0 {
+	if len(w.queue.frames) == 0 {
 		w.held = false
 		<-w.lock
-		return nil
+		return batch{}
 	}
-	frames := w.queue
-	w.queue, w.spare = w.spare, nil
-	return frames
+	b := w.queue
+	w.queue, w.spare = batch{frames: w.spare}, nil
+	return b
+}
+
+func (b batch) done() {
+	for _, f := range b.written {
+		f()
+	}
 }
 
 // recycle has a queue's memory used again.
@@ -125,38 +148,45 @@ func (w *writer) recycle(frames []byte) {
 // flush writes what is queued until nothing is, and unlocks.
 func (w *writer) flush() {
 	for {
-		frames := w.dequeue()
-		if frames == nil {
+		b := w.dequeue()
+		if b.frames == nil {
 			return
 		}
-		if _, err := w.conn.rw.Write(frames); err != nil {
+		_, err := w.conn.rw.Write(b.frames)
+		b.done()
+		if err != nil {
 			w.fail(err)
 			return
 		}
-		w.recycle(frames)
+		w.recycle(b.frames)
 	}
 }
 
 // fail ends the connection, and unlocks.
 func (w *writer) fail(err error) error {
 	w.mu.Lock()
-	w.held, w.queue = false, nil
+	b := w.queue
+	w.held, w.queue = false, batch{}
 	w.mu.Unlock()
 	<-w.lock
 	w.conn.shut(err)
+	b.done()
 	return w.conn.closedError()
 }
 
-// send writes a head and a body, with the lock held. It is done, and the caller
+// send writes a batch and a body, with the lock held. It is done, and the caller
 // has no lock any more, if it has failed, or if ctx has ended: then a
 // goroutine writes what is left.
-func (w *writer) send(ctx context.Context, head, body []byte) (done bool, err error) {
+func (w *writer) send(ctx context.Context, b batch, body []byte) (done bool, err error) {
+	head := b.frames
 	if len(body) == 0 {
 		n, err := w.try(head)
 		if err != nil {
+			b.done()
 			return true, w.fail(err)
 		}
 		if head = head[n:]; len(head) == 0 {
+			b.done()
 			return false, nil
 		}
 	}
@@ -173,15 +203,19 @@ func (w *writer) send(ctx context.Context, head, body []byte) (done bool, err er
 	}
 	switch {
 	case err == nil:
+		b.done()
 		return false, nil
 	case !errors.Is(err, os.ErrDeadlineExceeded):
+		b.done()
 		return true, w.fail(err)
 	}
 	for i, b := range rest {
 		rest[i] = bytes.Clone(b)
 	}
 	go func() {
-		if _, err := rest.WriteTo(rw); err != nil {
+		_, err := rest.WriteTo(rw)
+		b.done()
+		if err != nil {
 			w.fail(err)
 			return
 		}
