@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/distkit/dist/runtime/events"
 )
 
 // Runs beyond these are removed, the oldest first.
@@ -135,43 +137,64 @@ func fileName(name string) string {
 	return strings.TrimLeft(name, ".")
 }
 
-// Prune removes the oldest runs in a directory that are too many or too large.
-// What is not named as a run's is left alone, and so is what is recent.
-func Prune(base string) {
+// A Run is the directory of a run, which may still be going on.
+type Run struct {
+	Dir  string
+	At   time.Time // when something was last added
+	Size int64     // bytes in all
+
+	// Events is the name of its file of events; "" if it has none.
+	Events string
+}
+
+// Runs are those below a directory, the newest first. A directory that is not
+// there has none.
+func Runs(base string) ([]Run, error) {
 	entries, err := os.ReadDir(base)
-	if err != nil {
-		return
+	if err != nil && !os.IsNotExist(err) {
+		return nil, fmt.Errorf("look for artifacts: %w", err)
 	}
-	type run struct {
-		dir  string
-		at   time.Time
-		size int64
-	}
-	var runs []run
+	var runs []Run
 	for _, e := range entries {
 		if !e.IsDir() || !runName().MatchString(e.Name()) {
 			continue
 		}
-		r := run{dir: filepath.Join(base, e.Name())}
+		r := Run{Dir: filepath.Join(base, e.Name())}
 		if info, err := e.Info(); err == nil {
-			r.at = info.ModTime()
+			r.At = info.ModTime()
 		}
-		filepath.WalkDir(r.dir, func(_ string, d fs.DirEntry, err error) error {
-			if err == nil && d.Type().IsRegular() {
-				if info, err := d.Info(); err == nil {
-					r.size += info.Size()
-				}
+		filepath.WalkDir(r.Dir, func(name string, d fs.DirEntry, err error) error {
+			if err != nil || !d.Type().IsRegular() {
+				return nil
+			}
+			info, err := d.Info()
+			if err != nil {
+				return nil
+			}
+			r.Size += info.Size()
+			if info.ModTime().After(r.At) {
+				r.At = info.ModTime()
+			}
+			if name == filepath.Join(r.Dir, events.FileName) {
+				r.Events = name
 			}
 			return nil
 		})
 		runs = append(runs, r)
 	}
-	slices.SortFunc(runs, func(a, b run) int { return b.at.Compare(a.at) }) // newest first
+	slices.SortStableFunc(runs, func(a, b Run) int { return b.At.Compare(a.At) })
+	return runs, nil
+}
+
+// Prune removes the oldest runs in a directory that are too many or too large.
+// What is not named as a run's is left alone, and so is what is recent.
+func Prune(base string) {
+	runs, _ := Runs(base)
 	var size int64
 	for i, r := range runs {
-		size += r.size
-		if (i >= MaxRuns-1 || size > MaxBytes) && time.Since(r.at) > recent {
-			os.RemoveAll(r.dir)
+		size += r.Size
+		if (i >= MaxRuns-1 || size > MaxBytes) && time.Since(r.At) > recent {
+			os.RemoveAll(r.Dir)
 		}
 	}
 }
