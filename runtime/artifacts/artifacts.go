@@ -2,7 +2,9 @@ package artifacts
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -60,6 +62,13 @@ func (s *Store) Of(base, pkg string) {
 // Write adds a file to the run and returns its name. One that is there by that
 // name is kept: the new one gets a number.
 func (s *Store) Write(name string, data []byte) (string, error) {
+	return s.write(name, func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
+}
+
+func (s *Store) write(name string, write func(io.Writer) error) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.base == "" {
@@ -80,7 +89,7 @@ func (s *Store) Write(name string, data []byte) (string, error) {
 			continue
 		}
 		if err == nil {
-			_, err = f.Write(data)
+			err = write(f)
 			err = cmp.Or(err, f.Close())
 		}
 		if err != nil {
@@ -88,6 +97,31 @@ func (s *Store) Write(name string, data []byte) (string, error) {
 		}
 		return file, nil
 	}
+}
+
+// Replace writes a file of the run, in place of one that is there by that name.
+func (s *Store) Replace(name string, data []byte) error {
+	dir, err := s.Dir()
+	if err != nil {
+		return fmt.Errorf("keep %s: %w", name, err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, fileName(name)), data, 0o600); err != nil {
+		return fmt.Errorf("keep %s: %w", name, err)
+	}
+	return nil
+}
+
+// Dir makes the run's directory, if it is not there, and returns its name.
+func (s *Store) Dir() (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.base == "" {
+		return "", errors.New("keep artifacts: nobody has said where")
+	}
+	if err := s.open(); err != nil {
+		return "", fmt.Errorf("keep artifacts: %w", err)
+	}
+	return s.dir, nil
 }
 
 // open makes the run's directory if it is not there (it may have been removed
@@ -101,13 +135,22 @@ func (s *Store) open() error {
 	if err := os.MkdirAll(s.base, 0o700); err != nil {
 		return err
 	}
-	Prune(s.base)
+	if crowded(s.base) {
+		Prune(s.base)
+	}
 	dir, err := os.MkdirTemp(s.base, time.Now().Format(stamp)+"-"+s.name+"-")
 	if err != nil {
 		return err
 	}
 	s.dir = dir
 	return nil
+}
+
+// crowded reports whether there may be something to remove. To look at the sizes
+// of few runs each time would cost more than they take.
+func crowded(base string) bool {
+	entries, err := os.ReadDir(base)
+	return err == nil && len(entries) >= MaxRuns/2
 }
 
 // stamp begins the names of runs' directories, so that they sort by age.

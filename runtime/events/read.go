@@ -2,6 +2,7 @@ package events
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -80,14 +81,6 @@ func Read(r io.Reader) (*Record, error) {
 			rec.Events = append(rec.Events, e)
 		}
 	}
-	slices.SortStableFunc(rec.Events, func(a, b Event) int {
-		switch {
-		case a.At < b.At:
-			return -1
-		case a.At > b.At:
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(rec.Events, func(a, b Event) int { return cmp.Compare(a.At, b.At) })
 	return rec, nil
 }
