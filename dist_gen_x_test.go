@@ -7,6 +7,7 @@ package dist_test
 import (
 	"github.com/distkit/dist/requirement"
 	"github.com/distkit/dist/runtime"
+	"time"
 )
 
 func init() {
@@ -39,8 +40,9 @@ func init() {
 			{Name: "TestLink", Requirement: requirement.Requirement{Nodes: 3, Ports: []string{"tcp"}}, Faults: true},
 			{Name: "TestPartitionAndProcesses", Requirement: requirement.Requirement{Nodes: 3, Ports: []string{"tcp"}}, Faults: true},
 			{Name: "TestPartitionEndsWithTheLease", Requirement: requirement.Requirement{Nodes: 2, Ports: []string{"tcp"}, Reuse: true}, Faults: true},
+			{Name: "TestLargestClusterInTime", Requirement: requirement.Requirement{Nodes: 16, Ports: []string{"tcp"}, Timeout: 30 * time.Second}},
 		},
-		Digest: "4425271ed64847bc",
+		Digest: "c44cf9b6beee265e",
 	})
 	runtime.Func("github.com/distkit/dist_test.answered", answered)                           // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist_test.atEnd", atEnd)                                 // undefined? run: go generate
