@@ -7,6 +7,7 @@ package dist_test
 import (
 	"github.com/distkit/dist/requirement"
 	"github.com/distkit/dist/runtime"
+	"time"
 )
 
 func init() {
@@ -40,11 +41,12 @@ func init() {
 			{Name: "TestLink", Requirement: requirement.Requirement{Nodes: 3, Ports: []string{"tcp"}}, Faults: true},
 			{Name: "TestPartitionAndProcesses", Requirement: requirement.Requirement{Nodes: 3, Ports: []string{"tcp"}}, Faults: true},
 			{Name: "TestPartitionEndsWithTheLease", Requirement: requirement.Requirement{Nodes: 2, Ports: []string{"tcp"}, Reuse: true}, Faults: true},
+			{Name: "TestLargestClusterInTime", Requirement: requirement.Requirement{Nodes: 16, Ports: []string{"tcp"}, Timeout: 30 * time.Second}},
 			{Name: "TestNothingListensOutsideLoopback", Requirement: requirement.Requirement{Nodes: 3, Ports: []string{"tcp"}}, Faults: true},
 			{Name: "TestNodesDoNotListen", Requirement: requirement.Requirement{Nodes: 2, Ports: []string{"tcp"}}},
 			{Name: "TestFilesArePrivate", Requirement: requirement.Requirement{Nodes: 2, Ports: []string{"tcp"}}},
 		},
-		Digest: "0dc1fb48d20ab8c0",
+		Digest: "db1f283a7c1ef1d5",
 	})
 	runtime.Func("github.com/distkit/dist_test.answered", answered)                           // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist_test.atEnd", atEnd)                                 // undefined? run: go generate

@@ -94,7 +94,7 @@ func TestHostileLogs(t *testing.T) {
 		"\xff\xfe\x00\x1b]0;title\a\n",
 		"\r\n\n \n\t\n",
 		strings.Repeat("\x00", 1<<20),
-		strings.Repeat("a line of a log that is far too long\n", 1<<18), // 9 MiB
+		strings.Repeat(strings.Repeat("too long ", 100)+"\n", 10_000), // 9 MiB
 	} {
 		name := filepath.Join(dir, fmt.Sprint(i))
 		appendTo(t, name, text)
@@ -117,7 +117,7 @@ func TestHostileLogs(t *testing.T) {
 	if two := lines["node-2"]; len(two) == 2 && two[1] != "after it" {
 		t.Errorf("%.40q", two[1])
 	}
-	if n := len(lines["node-6"]); n < 1000 || n > mostAtOnce/30 {
+	if n := len(lines["node-6"]); n < 1000 || n > mostAtOnce/900 {
 		t.Errorf("%d lines of a log of 9 MiB", n)
 	}
 	if info, err := os.Stat(file); err != nil || info.Size() > MaxBytes {
