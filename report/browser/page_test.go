@@ -57,6 +57,16 @@ func wheel(x, y, dx, dy float64, modifiers ...chromedp.Modifier) chromedp.Action
 		func(p *input.DispatchMouseEventParams) { p.DeltaX, p.DeltaY = dx+1e-9, dy+1e-9 }) // none would be left out
 }
 
+// find types into the search, which / goes to.
+func (p *tab) find(words string) {
+	p.t.Helper()
+	p.do(key("/"))
+	p.until(`document.activeElement.id === "search"`)
+	// A key of the protocol is a character, too, whatever the page makes of it.
+	eval[string](p, `document.activeElement.value = ""`)
+	p.do(key(words))
+}
+
 // middle is the middle of the timeline, in pixels of the page.
 func (p *tab) middle() (x, y float64) {
 	p.t.Helper()
@@ -249,9 +259,7 @@ func TestFilters(t *testing.T) {
 
 func TestSearch(t *testing.T) {
 	p := open(t, raft(5, 10_000))
-	p.do(key("/"))
-	p.until(`document.activeElement.id === "search"`)
-	p.do(key("ELECTED leader"))
+	p.find("ELECTED leader")
 	p.until(`document.getElementById("found").textContent === "2"`)
 	p.until(`document.querySelectorAll(".row").length === 2 && document.querySelectorAll(".row mark").length === 4`)
 	p.do(key(kb.Enter))
@@ -261,7 +269,8 @@ func TestSearch(t *testing.T) {
 	p.do(key(kb.Enter))
 	p.until(`document.getElementById("found").textContent === "1 of 2"`)
 	p.shot("search")
-	p.do(chromedp.SetValue(chromedp.CSS("#search"), ""), key("no such thing"))
+	p.do(key(kb.Escape))
+	p.find("no such thing")
 	p.until(`document.getElementById("found").textContent === "none" && document.querySelector("#room .none") !== null`)
 	p.do(key(kb.Escape))
 	p.until(`document.getElementById("search").value === "" && document.querySelectorAll(".row").length > 2`)
@@ -274,7 +283,10 @@ func TestSearch(t *testing.T) {
 // The pointer finds what is drawn.
 func TestHoverAndClick(t *testing.T) {
 	p := open(t, raft(3, 0))
-	p.do(key("/"), key("raft.put"), key(kb.Enter), key(kb.Escape), key("f"))
+	p.find("raft.put")
+	p.do(key(kb.Enter))
+	p.until(`document.querySelector(".row.picked") !== null || !document.getElementById("details").hidden`)
+	p.do(key(kb.Escape), key("f"))
 	p.settled()
 	x, y := p.middle()
 	// Down through the lanes, where the call that was found is in the middle.
@@ -312,7 +324,8 @@ func TestHostile(t *testing.T) {
 	for range 30 {
 		p.do(key(kb.ArrowDown))
 	}
-	p.do(key("/"), key(`<script>`), key(kb.Enter))
+	p.find(`<script>`)
+	p.do(key(kb.Enter))
 	p.settled()
 	p.shot("hostile")
 	p.do(key(kb.Escape), key("t"))
