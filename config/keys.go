@@ -71,6 +71,8 @@ func (c *Config) fields() []field {
 			"Where logs and other artifacts are kept. Relative to the file it is set in; absolute in the environment. If empty, the user's cache directory. A directory inside the module keeps Go from caching test results."},
 		{"artifacts.keep", enumValue{&c.Artifacts.Keep, []string{"never", "failed", "always"}},
 			"Of which tests artifacts are kept."},
+		{"artifacts.dirs", boolValue{&c.Artifacts.Dirs},
+			"Whether the directories of these tests' nodes are kept, too: regular files, 64 MiB a node at most."},
 	}
 }
 

@@ -43,6 +43,10 @@ type Spec struct {
 	// Spawned, if not nil, is called when the node has been started and before
 	// it has answered. What is asked of it then waits in its control channel.
 	Spawned func(Node)
+
+	// Ended, if not nil, is called when the node has ended, just before Done is
+	// closed. Its Exit is valid then.
+	Ended func(Node)
 }
 
 // A Command is what an engine must know to start a program.

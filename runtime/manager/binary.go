@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/distkit/dist/runtime/diagnostics"
@@ -32,6 +33,7 @@ type binaryCluster struct {
 	unlinked error          // why there are none, though the test may want to
 	dir      string         // of the nodes' directories: there as soon as one is asked for
 	barriers *barriers
+	watching atomic.Bool // somebody is going to look for long calls
 }
 
 // release implements cluster. Nodes retire gracefully, all at once, unless they
@@ -79,6 +81,7 @@ func (c *binaryCluster) release(ctx context.Context, keep bool, wantLogs func(pr
 		}
 	}
 	for i, n := range c.nodes {
+		c.m.logs.Finish(n.Log())
 		if stays[i] {
 			os.Truncate(n.Log(), 0) // the next test's begins here
 			c.m.pool.keep(n.cur, n.inbox, n.env)
@@ -147,6 +150,10 @@ func (n *binaryNode) Name() string { return n.name }
 // Index implements Node.
 func (n *binaryNode) Index() int { return n.index }
 
+// DirName is the directory for the node's data, which is not there unless somebody
+// has asked for it.
+func (n *binaryNode) DirName() string { return n.dir }
+
 // Dir implements Node. The directory is created only now: most tests never ask
 // for it, and on a busy disk it can take longer than all the rest of a lease.
 func (n *binaryNode) Dir() (string, error) {
@@ -164,6 +171,15 @@ const examineTime = 100 * time.Millisecond
 // heard. A process that is still starting is told all the same: it reads that
 // first, and answers with its name.
 func (n *binaryNode) adopt(ctx context.Context, c *candidate) error {
+	err := n.become(ctx, c)
+	n.recordStart(c, err)
+	if err == nil {
+		n.c.m.logs.Follow(n.Log(), n.c.request.Test, n.name)
+	}
+	return err
+}
+
+func (n *binaryNode) become(ctx context.Context, c *candidate) error {
 	late := func() error {
 		if time.Until(c.until) < examineTime {
 			select { // its own time is up, too: the engine has it examined
@@ -276,13 +292,15 @@ func (n *binaryNode) Call(ctx context.Context, op, method string, body []byte) (
 	if n.c.Ended() {
 		return nil, fmt.Errorf("%s: %w", op, n.c.endedError())
 	}
-	p, call := n.enter(op)
-	defer n.leave(call)
+	p, call := n.enter(op, functionOf(method))
+	n.c.watchCalls()
 	result, err := p.Conn().Call(ctx, method, body)
-	if err == nil || !errors.Is(err, wire.ErrClosed) {
-		return result, err
+	if err != nil && errors.Is(err, wire.ErrClosed) {
+		result, err = nil, n.lost(ctx, p, op, err)
 	}
-	return nil, n.lost(ctx, p, op, err)
+	n.leave(call)
+	n.recordCall(call, len(body)+len(result), err)
+	return result, err
 }
 
 // lost finds out why the control channel has ended.
@@ -311,6 +329,7 @@ func (n *binaryNode) lost(ctx context.Context, p engine.Node, op string, cause e
 		}
 		gather(&f)
 		e.Diagnosis = diagnostics.Diagnose(f)
+		n.c.recordDiagnosis(n.name, e.Diagnosis)
 	}
 	return e
 }
@@ -499,9 +518,12 @@ func (n *binaryNode) Restart(ctx context.Context) error {
 	defer cancel()
 	pool := &n.c.m.pool
 	in := newInbox()
-	p, err := pool.engine.Start(ctx, engine.Spec{Env: pool.env(), Log: n.Log(), Handler: in.handle})
+	began := time.Now()
+	p, err := pool.engine.Start(ctx, engine.Spec{Env: pool.env(), Log: n.Log(), Handler: in.handle, Ended: in.ended})
 	if err == nil {
-		if err = n.adopt(ctx, there(p, in)); err != nil {
+		c := there(p, in)
+		c.began, c.answered = began, time.Now()
+		if err = n.adopt(ctx, c); err != nil {
 			p.Kill()
 		}
 	}

@@ -22,6 +22,7 @@ type Lease struct {
 	request Request
 	cluster cluster
 	room    *allowance.Grant // nil if nobody counts its nodes here
+	began   time.Time        // Acquire
 	ended   atomic.Bool
 	net     conditions
 }
@@ -119,6 +120,10 @@ func (m *Manager) Release(ctx context.Context, l *Lease, keep bool, wantLogs fun
 	r := l.cluster.release(ctx, keep, wantLogs)
 	if l.room != nil {
 		l.room.Release()
+	}
+	l.recordLease(r.Left)
+	for _, p := range r.Problems {
+		l.recordDiagnosis(p.Node, p.Diagnosis)
 	}
 	m.mu.Lock()
 	m.stats.Replaced += r.Replaced

@@ -17,6 +17,7 @@ import (
 	"github.com/distkit/dist/requirement"
 	"github.com/distkit/dist/runtime/diagnostics"
 	"github.com/distkit/dist/runtime/engine"
+	"github.com/distkit/dist/runtime/events"
 	"github.com/distkit/dist/runtime/manager/allowance"
 	"github.com/distkit/dist/runtime/manager/keeper"
 	"github.com/distkit/dist/runtime/network"
@@ -31,6 +32,8 @@ type Manager struct {
 	pool   pool
 	room   *allowance.Allowance // of this machine, over all test binaries; nil: somebody else has asked for us
 	seq    atomic.Int64
+	events *events.Recorder // of what becomes of clusters; nil: nobody wants to know
+	logs   *events.Logs     // of what nodes print; nil likewise
 
 	mu      sync.Mutex
 	network *network.Allocator
@@ -142,6 +145,8 @@ type Request struct {
 	// Announce, if not nil, is told what the test waits for, where that takes
 	// longer than a second.
 	Announce func(reason string)
+
+	events *events.Recorder
 }
 
 // Unavailable is returned by Acquire where there is no cluster for the test.
@@ -197,7 +202,9 @@ func SizeOf(r requirement.Requirement, c *config.Config, short bool) int {
 // and so does the requirement's timeout or, without one, the configuration's.
 func (m *Manager) Acquire(ctx context.Context, r Request) (*Lease, error) {
 	begin := time.Now()
+	r.events = m.events
 	d, found, err := m.decide(ctx, r)
+	r.recordDecision(d)
 	if d.Row == "manual" && found.Err != nil { // it may well have had one
 		return nil, r.failed(ctx, d, found.Err, nil, begin)
 	}
@@ -249,7 +256,7 @@ func (m *Manager) Acquire(ctx context.Context, r Request) (*Lease, error) {
 		return nil, r.failed(ctx, d, err, tried, begin)
 	}
 	l.room, l.Tried = room, tried
-	l.Wait = time.Since(begin)
+	l.Wait, l.began = time.Since(begin), begin
 	m.count(l, len(tried))
 	return l, nil
 }
@@ -416,6 +423,7 @@ func build(ctx context.Context, r Request, d Decision, timeout time.Duration, tr
 		select {
 		case <-time.After(wait):
 			tried = append(tried, Try{why.Line(""), wait.Round(time.Millisecond), why})
+			r.recordRetry(tried[len(tried)-1])
 		case <-ctx.Done():
 			return nil, tried, err
 		}
@@ -490,6 +498,7 @@ func (m *Manager) startOnce(ctx context.Context, r Request, d Decision, size int
 	}
 	cluster = &binaryCluster{Lease: l, m: m, addrs: addrs, dir: filepath.Join(root, l.ID)}
 	cluster.barriers = newBarriers(func() []*binaryNode { return cluster.nodes })
+	cluster.barriers.record = cluster.recordBarrier
 	l.cluster = cluster
 	for i := range size {
 		n := newNode(cluster, i)

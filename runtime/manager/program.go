@@ -141,6 +141,7 @@ func (m *Manager) leaseFrom(ctx context.Context, r Request, d Decision, found ke
 	for i := range info.Nodes {
 		l.Nodes = append(l.Nodes, &programNode{c: c, index: i})
 	}
+	c.recordStart()
 	return l, 0, nil
 }
 
@@ -148,6 +149,9 @@ func (m *Manager) leaseFrom(ctx context.Context, r Request, d Decision, found ke
 // clusters that this test binary owns itself.
 func (c *programCluster) release(ctx context.Context, keep bool, wantLogs func(problems bool) bool) Report {
 	var r Report
+	for _, n := range c.info.Nodes {
+		c.m.logs.Finish(n.Log)
+	}
 	if f, err := c.faults(); err == nil {
 		f.Set(nil)
 	}

@@ -38,6 +38,7 @@ type node struct {
 	lifeline *os.File // its write end: closed when the node has ended
 	log      string
 	done     chan struct{}
+	ended    func(engine.Node) // told before done is closed; may be nil
 
 	mu     sync.Mutex
 	reaped bool // the process id may belong to somebody else
@@ -167,7 +168,7 @@ func (e *Engine) spawn(r *run, seq int64, s engine.Spec, h wire.Handler) (_ *nod
 	if err != nil {
 		return nil, failed(diagnostics.PhaseExec, "find the test binary", path, err)
 	}
-	n := &node{id: r.nodeID(seq), log: logName, lifeline: write, done: make(chan struct{})}
+	n := &node{id: r.nodeID(seq), log: logName, lifeline: write, done: make(chan struct{}), ended: s.Ended}
 	n.cmd = &exec.Cmd{
 		Path: path,
 		// The flags too: what the package's own flags say holds on nodes as well.
@@ -221,6 +222,9 @@ func (n *node) wait(pidfd int) {
 	n.mu.Unlock()
 	awaitGroup(n.cmd.Process.Pid)
 	n.lifeline.Close()
+	if n.ended != nil {
+		n.ended(n)
+	}
 	close(n.done)
 }
 
