@@ -71,7 +71,7 @@ func open(t *testing.T, write func(*os.File) error) *tab {
 	t.Helper()
 	ctx := chromium(t)
 	dir := t.TempDir()
-	events, err := os.Create(filepath.Join(dir, report.FileName))
+	events, err := os.Create(filepath.Join(dir, "events.jsonl"))
 	if err != nil {
 		t.Fatal(err)
 	}
