@@ -543,6 +543,10 @@ func Describe(e *Event) string {
 		if e.Error != "" || e.Outcome != "" && e.Outcome != "ok" {
 			return why(s + " failed")
 		}
+		// Some texts are whole sentences, others only say how much.
+		if line := firstLine(e.Text); e.Node == "" && strings.Contains(line, e.What) || e.Node != "" && strings.Contains(line, e.Node) {
+			return line
+		}
 		return s + suffix(firstLine(e.Text))
 	case "leak":
 		return why(subject + " leaked")

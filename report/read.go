@@ -197,6 +197,7 @@ func (r *Run) settle() {
 		}
 		return 0
 	})
+	r.settleClusters()
 	over := len(r.Events) - maxEvents
 	if over <= 0 {
 		return
@@ -217,6 +218,37 @@ func (r *Run) settle() {
 		kept = kept[n:]
 	}
 	r.Events = kept
+}
+
+// settleClusters adds the cluster to events that name a test and a node of it
+// only, as lines of logs do: the last that the test had with such a node.
+func (r *Run) settleClusters() {
+	type member struct{ test, node string }
+	had := make(map[member][]*Event) // where the cluster is named, by time
+	for i := range r.Events {
+		e := &r.Events[i]
+		if e.Cluster == "" || e.Node == "" {
+			continue
+		}
+		m := member{e.Test, e.Node}
+		if n := len(had[m]); n == 0 || had[m][n-1].Cluster != e.Cluster {
+			had[m] = append(had[m], e)
+		}
+	}
+	for i := range r.Events {
+		e := &r.Events[i]
+		named := had[member{e.Test, e.Node}]
+		if e.Cluster != "" || e.Node == "" || len(named) == 0 {
+			continue
+		}
+		k, _ := slices.BinarySearchFunc(named, e.T, func(n *Event, t int64) int {
+			if n.T <= t {
+				return -1
+			}
+			return 1
+		})
+		e.Cluster = named[max(k-1, 0)].Cluster
+	}
 }
 
 // printable makes text that can be shown as it is: colours of terminals are

@@ -244,6 +244,7 @@ function describe(i) {
     case "barrier": return "barrier “" + what + "”" + on + (ill[i] ? " failed" + why : C.dur[i] ? ", waited " + duration(C.dur[i]) : "");
     case "fault": {
       const peer = C.peer[i] >= 0 ? " → " + data.lanes[C.peer[i]].node : "";
+      if (!ill[i] && text && text.includes(node || what)) return text;
       return what + (node ? " " + node : "") + peer + (ill[i] ? " failed" : "") + why;
     }
     case "leak": return (node || "a node") + " leaked" + why;
