@@ -27,6 +27,7 @@ type recording struct {
 	events *events.Recorder
 	logs   *events.Logs
 	store  *artifacts.Store
+	report *report
 
 	mu     sync.Mutex
 	soon   *time.Timer // to open the file
@@ -40,7 +41,7 @@ type recording struct {
 }
 
 // newRecording begins one, if anything can be kept by a configuration.
-func newRecording(pkg string, c *config.Config, store *artifacts.Store) *recording {
+func newRecording(pkg string, c *config.Config, store *artifacts.Store, report *report) *recording {
 	if c.Artifacts.Keep == "never" || c.Cluster.Mode == "off" {
 		return nil
 	}
@@ -50,7 +51,7 @@ func newRecording(pkg string, c *config.Config, store *artifacts.Store) *recordi
 			args = append(args, a)
 		}
 	}
-	r := &recording{events: events.New(events.Header{Package: pkg, Args: args}), store: store}
+	r := &recording{events: events.New(events.Header{Package: pkg, Args: args}), store: store, report: report}
 	r.logs = events.NewLogs(r.events)
 	return r
 }
@@ -86,6 +87,7 @@ func (r *recording) open() (string, error) {
 	}
 	r.events.Open(filepath.Join(r.dir, events.FileName)) // why it cannot be is told by note
 	r.logs.Watch()
+	r.report.keeps(r.dir)
 	return r.dir, nil
 }
 

@@ -93,7 +93,7 @@ func (s *session) begin() {
 	// This is only to warm up: Require reads the configuration again, where
 	// Go's test cache takes note of it, and reports what is wrong with it.
 	if c, err := config.Load(s.dir, config.Expect(s.expected())); err == nil {
-		if s.recording = newRecording(s.packagePath(), c, &s.artifacts); s.recording != nil {
+		if s.recording = newRecording(s.packagePath(), c, &s.artifacts, s.report); s.recording != nil {
 			s.manager.Record(s.recording.events, s.recording.logs)
 			s.place(c.Artifacts.Dir)
 		}
