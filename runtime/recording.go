@@ -227,7 +227,7 @@ func (r *recording) ends(h *Held) {
 	}
 	h.t.Helper()
 	e := events.Event{Kind: events.Test, At: r.events.Since(h.began), Dur: time.Since(h.began), Test: h.Test(), Cluster: h.ID, Outcome: events.Passed}
-	failed := h.t.Failed()
+	failed := h.t.Failed() || panics(h.t)
 	switch {
 	case failed:
 		e.Outcome = events.Failed
@@ -240,6 +240,10 @@ func (r *recording) ends(h *Held) {
 	}
 	r.failed()
 	r.describing.Go(func() { r.describeMachine(h.config) })
+	if failed && !h.t.Failed() { // a panic: nobody comes by here any more
+		r.describing.Wait()
+		r.merge()
+	}
 	if _, isB := h.t.(*testing.B); failed || !isB || testing.Verbose() {
 		h.t.Log(r.note())
 	}
