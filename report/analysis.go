@@ -223,7 +223,7 @@ func (t *Test) conclude(events []Event, own []int) {
 	skipped := false
 	for _, i := range own {
 		e := &events[i]
-		if t.Begin < 0 || e.T < t.Begin {
+		if (t.Begin < 0 || e.T < t.Begin) && e.Kind != "start" { // nodes may be started ahead of time
 			t.Begin = e.T
 		}
 		t.End = max(t.End, e.End())

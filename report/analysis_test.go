@@ -148,6 +148,9 @@ func TestAssign(t *testing.T) {
 	)))
 	got := make(map[string]string)
 	for _, test := range a.Tests {
+		if test.Name == "TestA" && test.Begin != 5 {
+			t.Errorf("TestA began at %d, not when it did but with its nodes", test.Begin)
+		}
 		got[test.Name] = test.Failures[0].Summary
 	}
 	if diff := cmp.Diff(map[string]string{"TestA": "node-2 crashed", "TestB/own": "node-10 crashed"}, got); diff != "" {

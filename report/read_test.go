@@ -83,7 +83,7 @@ func TestReadCut(t *testing.T) {
 		t.Fatal(err)
 	}
 	whole := len(read(t, b.String()).Events)
-	for n := 0; n < b.Len(); n += 101 {
+	for n := 0; n < b.Len(); n += 307 {
 		run := read(t, b.String()[:n])
 		if run.Malformed != 0 || len(run.Events) > whole {
 			t.Fatalf("cut at %d: %d events, %d lines that are none", n, len(run.Events), run.Malformed)

@@ -70,6 +70,7 @@ function makeView(test) {
     if (endOf(i) > end) end = endOf(i);
   }
   if (!own.length) begin = 0;
+  if (test >= 0) begin = data.tests[test].t; // its nodes may have been started before
   end = Math.max(end, begin + 1000);
   const there = new Uint8Array(data.lanes.length);
   there[PROCESS] = 1;
@@ -174,6 +175,12 @@ function faultSpans(view) {
       for (const [key] of [...slow]) stop(slow, key, at);
       if (!pairs) stop(cut, cluster, at);
     }
+  }
+  // The end of a lease ends them all.
+  for (const i of view.events) {
+    if (kindOf(i) !== "lease") continue;
+    const over = endOf(i), cluster = field("cluster", i);
+    for (const s of spans) if (s.from >= C.t[i] && s.from < over && s.to > over && field("cluster", s.i) === cluster) s.to = over;
   }
   return spans;
 }
