@@ -158,6 +158,26 @@ func TestKeep(t *testing.T) {
 	})
 }
 
+// A panic takes the test binary with it, but not what is known.
+func TestArtifactsOfAPanic(t *testing.T) {
+	t.Parallel()
+	r := newRun(t, "SUITE_PANIC=1", "-test.run=^TestHang$")
+	r.cmd.Run()
+	runs := r.kept(t)
+	if len(runs) != 1 || !strings.Contains(r.out.String(), "dist: artifacts: "+runs[0].Dir) {
+		t.Fatalf("%v\n%s", runs, &r.out)
+	}
+	for _, file := range []string{"merged.log", "facts.json", "TestHang.stacks.txt"} {
+		if _, err := os.Stat(filepath.Join(runs[0].Dir, file)); err != nil {
+			t.Error(err)
+		}
+	}
+	rec := recorded(t, runs[0].Events)
+	if last := rec.Events[len(rec.Events)-1]; rec.Bad > 0 || !slices.ContainsFunc(rec.Events, func(e events.Event) bool { return e.Kind == events.Test && e.Outcome == events.Failed }) {
+		t.Errorf("%d bad lines, the last event is %+v", rec.Bad, last)
+	}
+}
+
 // What was going on is there also when the test process is killed.
 func TestEventsOfTheKilled(t *testing.T) {
 	t.Parallel()

@@ -223,7 +223,7 @@ func (t *Test) conclude(events []Event, own []int) {
 	skipped := false
 	for _, i := range own {
 		e := &events[i]
-		if t.Begin < 0 || e.T < t.Begin {
+		if (t.Begin < 0 || e.T < t.Begin) && e.Kind != "start" { // nodes may be started ahead of time
 			t.Begin = e.T
 		}
 		t.End = max(t.End, e.End())
@@ -542,6 +542,10 @@ func Describe(e *Event) string {
 		}
 		if e.Error != "" || e.Outcome != "" && e.Outcome != "ok" {
 			return why(s + " failed")
+		}
+		// Some texts are whole sentences, others only say how much.
+		if line := firstLine(e.Text); e.Node == "" && strings.Contains(line, e.What) || e.Node != "" && strings.Contains(line, e.Node) {
+			return line
 		}
 		return s + suffix(firstLine(e.Text))
 	case "leak":

@@ -148,12 +148,36 @@ func TestAssign(t *testing.T) {
 	)))
 	got := make(map[string]string)
 	for _, test := range a.Tests {
+		if test.Name == "TestA" && test.Begin != 5 {
+			t.Errorf("TestA began at %d, not when it did but with its nodes", test.Begin)
+		}
 		got[test.Name] = test.Failures[0].Summary
 	}
 	if diff := cmp.Diff(map[string]string{"TestA": "node-2 crashed", "TestB/own": "node-10 crashed"}, got); diff != "" {
 		t.Error(diff)
 	}
 	if diff := cmp.Diff([]report.Lane{{}, {Cluster: "c", Node: "node-2"}, {Cluster: "c", Node: "node-10"}}, a.Lanes); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// Lines of logs need not name the cluster: they are in the lane of their node.
+func TestLogLanes(t *testing.T) {
+	run := read(t, events(
+		`{'t':1,'dur':1,'kind':'start','test':'TestA','cluster':'c-1','node':'node-1','outcome':'ok'}`,
+		`{'t':0,'kind':'log','test':'TestA','node':'node-1','text':'before'}`,
+		`{'t':5,'kind':'log','test':'TestA','node':'node-1','text':'first'}`,
+		`{'t':10,'dur':1,'kind':'start','test':'TestA','cluster':'c-2','node':'node-1','outcome':'ok'}`,
+		`{'t':15,'kind':'log','test':'TestA','node':'node-1','text':'second'}`,
+		`{'t':15,'kind':'log','test':'TestB','node':'node-1','text':'of nobody'}`,
+	))
+	got := make(map[string]string)
+	for _, e := range run.Events {
+		if e.Kind == "log" {
+			got[e.Text] = e.Cluster
+		}
+	}
+	if diff := cmp.Diff(map[string]string{"before": "c-1", "first": "c-1", "second": "c-2", "of nobody": ""}, got); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -166,6 +190,8 @@ func TestDescribe(t *testing.T) {
 		{report.Event{Kind: "call.done", What: "kv.get", Node: "node-1", Dur: 1_234_567, Outcome: "ok"}, "kv.get on node-1 in 1.23ms"},
 		{report.Event{Kind: "call.done", What: "kv.get", Node: "node-1", Peer: "node-2", Outcome: "ended", Error: "context canceled"}, "kv.get on node-1, called by node-2 was cut short: context canceled"},
 		{report.Event{Kind: "fault", What: "delay", Node: "node-1", Peer: "node-2", Text: "20ms"}, "delay node-1 → node-2: 20ms"},
+		{report.Event{Kind: "fault", What: "kill", Node: "node-1", Text: "node-1 killed", Outcome: "ok"}, "node-1 killed"},
+		{report.Event{Kind: "fault", What: "heal", Text: "heal the network", Outcome: "ok"}, "heal the network"},
 		{report.Event{Kind: "fault", What: "kill", Node: "node-1", Outcome: "failed", Error: "no such process"}, "kill node-1 failed: no such process"},
 		{report.Event{Kind: "barrier", What: "ready", Node: "node-1", Dur: 90_000_000_000}, `barrier "ready" on node-1, waited 1m30s`},
 		{report.Event{Kind: "exit", Node: "node-1", Outcome: "killed", Text: "killed by SIGKILL"}, "node-1 ended: killed by SIGKILL"},

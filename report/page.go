@@ -178,6 +178,7 @@ func columns(r *Run, a *Analysis) *pageData {
 			d.More[i] = m
 		}
 	}
+	d.Tests = []pageTest{}
 	for _, t := range a.Tests {
 		p := pageTest{Test: t, Failures: []pageFailure{}}
 		for _, f := range t.Failures {

@@ -10,16 +10,13 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/distkit/dist/runtime/events"
 )
 
-// Schema is what the first line of a file of events says it is. Minor versions
-// add fields and kinds, which readers ignore.
-const Schema = "dist.events/1"
-
-// FileName is the file in a run's directory that has its events.
-const FileName = "events.jsonl"
-
-// A Run is a file of events: one run of one test binary.
+// A Run is a file of events: one run of one test binary. Unlike an
+// events.Record it keeps kinds that are not known, says what is missing, and has
+// texts that can be shown as they are.
 type Run struct {
 	ID      string   `json:"run,omitempty"`
 	Start   string   `json:"start,omitempty"` // RFC 3339
@@ -90,6 +87,7 @@ func Read(r io.Reader) (*Run, error) {
 				return nil, err
 			}
 		}
+		line = bytes.TrimLeft(line, "\x00") // room that nothing has been written to
 		if len(bytes.TrimSpace(line)) > 0 {
 			switch e, ok := parse(line); {
 			case ok:
@@ -144,11 +142,11 @@ func (r *Run) header(line []byte) error {
 	if err != nil && !errors.As(err, &mistyped) {
 		return nil // a cut file, counted by the caller
 	}
-	if family, _, _ := strings.Cut(Schema, "/"); h.Schema != "" && h.Schema != Schema && !strings.HasPrefix(h.Schema, Schema+".") {
+	if family, _, _ := strings.Cut(events.Schema, "/"); h.Schema != "" && h.Schema != events.Schema && !strings.HasPrefix(h.Schema, events.Schema+".") {
 		if strings.HasPrefix(h.Schema, family+"/") {
-			return fmt.Errorf("read events: the file is of schema %q, and this dist reads %s: use the dist that the tests were run with", h.Schema, Schema)
+			return fmt.Errorf("read events: the file is of schema %q, and this dist reads %s: use the dist that the tests were run with", h.Schema, events.Schema)
 		}
-		return fmt.Errorf("read events: the file is of schema %q, not %s", h.Schema, Schema)
+		return fmt.Errorf("read events: the file is of schema %q, not %s", h.Schema, events.Schema)
 	}
 	for _, s := range []*string{&r.ID, &r.Start, &r.Package, &r.Go, &r.OS, &r.Arch} {
 		*s = printable(*s)
@@ -199,6 +197,7 @@ func (r *Run) settle() {
 		}
 		return 0
 	})
+	r.settleClusters()
 	over := len(r.Events) - maxEvents
 	if over <= 0 {
 		return
@@ -219,6 +218,37 @@ func (r *Run) settle() {
 		kept = kept[n:]
 	}
 	r.Events = kept
+}
+
+// settleClusters adds the cluster to events that name a test and a node of it
+// only, as lines of logs do: the last that the test had with such a node.
+func (r *Run) settleClusters() {
+	type member struct{ test, node string }
+	had := make(map[member][]*Event) // where the cluster is named, by time
+	for i := range r.Events {
+		e := &r.Events[i]
+		if e.Cluster == "" || e.Node == "" {
+			continue
+		}
+		m := member{e.Test, e.Node}
+		if n := len(had[m]); n == 0 || had[m][n-1].Cluster != e.Cluster {
+			had[m] = append(had[m], e)
+		}
+	}
+	for i := range r.Events {
+		e := &r.Events[i]
+		named := had[member{e.Test, e.Node}]
+		if e.Cluster != "" || e.Node == "" || len(named) == 0 {
+			continue
+		}
+		k, _ := slices.BinarySearchFunc(named, e.T, func(n *Event, t int64) int {
+			if n.T <= t {
+				return -1
+			}
+			return 1
+		})
+		e.Cluster = named[max(k-1, 0)].Cluster
+	}
 }
 
 // printable makes text that can be shown as it is: colours of terminals are

@@ -48,6 +48,8 @@ func TestRead(t *testing.T) {
 			"1 b, 1 c", 0, false},
 		{"controls", header + `{"t":1,"kind":"log","text":"\u001b[1;31mred\u001b[0m \u001b]0;x\u0007 \u202e\u2028 tab\t"}` + "\n",
 			"1 red ␛]0;x␇ <U+202E><U+2028> tab\t", 0, false},
+		{"room that was not used", header + `{"t":1,"kind":"log","text":"a"}` + "\n" + strings.Repeat("\x00", 9000), "1 a", 0, false},
+		{"room in the middle", header + strings.Repeat("\x00", 90) + `{"t":1,"kind":"log","text":"a"}` + "\n", "1 a", 0, false},
 		{"not UTF-8", header + "{\"t\":1,\"kind\":\"log\",\"text\":\"\xff\"}\n", "1 \ufffd", 0, false},
 		{"fields and kinds to come", header + `{"t":1,"kind":"new","text":"a","new":{"x":[1]}}` + "\n", "1 a", 0, false},
 	} {
@@ -81,7 +83,7 @@ func TestReadCut(t *testing.T) {
 		t.Fatal(err)
 	}
 	whole := len(read(t, b.String()).Events)
-	for n := 0; n < b.Len(); n += 101 {
+	for n := 0; n < b.Len(); n += 307 {
 		run := read(t, b.String()[:n])
 		if run.Malformed != 0 || len(run.Events) > whole {
 			t.Fatalf("cut at %d: %d events, %d lines that are none", n, len(run.Events), run.Malformed)

@@ -27,6 +27,7 @@ type recording struct {
 	events *events.Recorder
 	logs   *events.Logs
 	store  *artifacts.Store
+	report *report
 
 	mu     sync.Mutex
 	soon   *time.Timer // to open the file
@@ -40,7 +41,7 @@ type recording struct {
 }
 
 // newRecording begins one, if anything can be kept by a configuration.
-func newRecording(pkg string, c *config.Config, store *artifacts.Store) *recording {
+func newRecording(pkg string, c *config.Config, store *artifacts.Store, report *report) *recording {
 	if c.Artifacts.Keep == "never" || c.Cluster.Mode == "off" {
 		return nil
 	}
@@ -50,7 +51,7 @@ func newRecording(pkg string, c *config.Config, store *artifacts.Store) *recordi
 			args = append(args, a)
 		}
 	}
-	r := &recording{events: events.New(events.Header{Package: pkg, Args: args}), store: store}
+	r := &recording{events: events.New(events.Header{Package: pkg, Args: args}), store: store, report: report}
 	r.logs = events.NewLogs(r.events)
 	return r
 }
@@ -86,6 +87,7 @@ func (r *recording) open() (string, error) {
 	}
 	r.events.Open(filepath.Join(r.dir, events.FileName)) // why it cannot be is told by note
 	r.logs.Watch()
+	r.report.keeps(r.dir)
 	return r.dir, nil
 }
 
@@ -225,7 +227,7 @@ func (r *recording) ends(h *Held) {
 	}
 	h.t.Helper()
 	e := events.Event{Kind: events.Test, At: r.events.Since(h.began), Dur: time.Since(h.began), Test: h.Test(), Cluster: h.ID, Outcome: events.Passed}
-	failed := h.t.Failed()
+	failed := h.t.Failed() || panics(h.t)
 	switch {
 	case failed:
 		e.Outcome = events.Failed
@@ -238,6 +240,10 @@ func (r *recording) ends(h *Held) {
 	}
 	r.failed()
 	r.describing.Go(func() { r.describeMachine(h.config) })
+	if failed && !h.t.Failed() { // a panic: nobody comes by here any more
+		r.describing.Wait()
+		r.merge()
+	}
 	if _, isB := h.t.(*testing.B); failed || !isB || testing.Verbose() {
 		h.t.Log(r.note())
 	}

@@ -153,6 +153,20 @@ func (r *report) failed(test string, err error) {
 	r.add(t)
 }
 
+// keeps is told where artifacts go that may be kept, lest nobody tell of those of a
+// binary that crashes.
+func (r *report) keeps(dir string) {
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.r.Ended {
+		early := report{name: r.name, r: Report{Package: r.r.Package, Artifacts: dir}}
+		early.write()
+	}
+}
+
 // close writes the last report. That it cannot be written is the reader's to notice.
 func (r *report) close(m *manager.Manager, artifacts string) {
 	if r == nil {

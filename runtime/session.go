@@ -96,7 +96,7 @@ func (s *session) begin() {
 	// This is only to warm up: Require reads the configuration again, where
 	// Go's test cache takes note of it, and reports what is wrong with it.
 	if c, err := config.Load(s.dir, config.Expect(s.expected())); err == nil {
-		if s.recording = newRecording(s.packagePath(), c, &s.artifacts); s.recording != nil {
+		if s.recording = newRecording(s.packagePath(), c, &s.artifacts, s.report); s.recording != nil {
 			s.manager.Record(s.recording.events, s.recording.logs)
 			s.place(c.Artifacts.Dir)
 		}
@@ -551,11 +551,12 @@ func (s *session) release(h *Held) {
 	if h.keep == "never" {
 		rec = nil
 	}
-	if rec != nil && t.Failed() {
+	failing := t.Failed() || panics(t)
+	if rec != nil && failing {
 		rec.failing(h)
 	}
 	r := m.Release(ctx, h.Lease, keep, func(problems bool) bool {
-		failed := problems || t.Failed()
+		failed := problems || failing || t.Failed()
 		if rec != nil && (failed || h.keep == "always") {
 			for _, err := range rec.collect(h, h.config.Artifacts.Dirs) {
 				t.Logf("dist: %v", err)
@@ -606,12 +607,26 @@ func prefixed(name string, lines []string) string {
 // testing does not tell; its field is only read, and not there in a later Go it
 // means that this mistake is left to distvet.
 func isParallel(t testing.TB) bool {
+	parallel, _ := field(t, "isParallel")
+	return parallel
+}
+
+// panics reports whether a test whose cleanups run has come to them by a panic:
+// it has not failed yet, and not finished either. In a Go that does not have the
+// field such a test leaves its events, and nothing else.
+func panics(t testing.TB) bool {
+	finished, known := field(t, "finished")
+	return known && !finished
+}
+
+// field is a field of a test's, if it has it.
+func field(t testing.TB, name string) (value, known bool) {
 	if tt, ok := t.(*testing.T); ok {
-		if f := reflect.ValueOf(tt).Elem().FieldByName("isParallel"); f.IsValid() && f.Kind() == reflect.Bool {
-			return f.Bool()
+		if f := reflect.ValueOf(tt).Elem().FieldByName(name); f.IsValid() && f.Kind() == reflect.Bool {
+			return f.Bool(), true
 		}
 	}
-	return false
+	return false, false
 }
 
 // caller is the file:line outside this module's API that called Require.

@@ -22,6 +22,7 @@ import (
 	"github.com/distkit/dist/config"
 	"github.com/distkit/dist/report"
 	"github.com/distkit/dist/runtime/artifacts"
+	"github.com/distkit/dist/runtime/events"
 )
 
 const reportHelp = `usage: dist report [flags] [run directory | package]
@@ -234,12 +235,12 @@ func runAt(name string) (*keptRun, error) {
 	if err != nil {
 		return nil, nil // a package, perhaps
 	}
-	dir, file := name, filepath.Join(name, report.FileName)
+	dir, file := name, filepath.Join(name, events.FileName)
 	if !info.IsDir() {
 		dir, file = filepath.Dir(name), name
 	} else if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
 		if filepath.IsAbs(name) && !hasGoFiles(name) {
-			return nil, nothingKept(fmt.Sprintf("%s has no %s: the directory of a run is wanted, or a package", name, report.FileName))
+			return nil, nothingKept(fmt.Sprintf("%s has no %s: the directory of a run is wanted, or a package", name, events.FileName))
 		}
 		return nil, nil
 	}
@@ -257,20 +258,23 @@ func hasGoFiles(dir string) bool {
 	return len(names) > 0
 }
 
-// keptRuns are those below base that have events, the newest first.
+// keptRuns are those below base that have events, the one whose events were
+// written last first: pages and other files may be added later.
 func keptRuns(base string) ([]*keptRun, error) {
-	entries, err := os.ReadDir(base)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("look for runs: %w", err)
+	all, err := artifacts.Runs(base)
+	if err != nil {
+		return nil, err
 	}
 	var runs []*keptRun
-	for _, e := range entries {
-		r := &keptRun{dir: filepath.Join(base, e.Name())}
-		r.file = filepath.Join(r.dir, report.FileName)
-		f, err := os.Open(r.file)
-		if err != nil {
-			continue // of some other kind, or being removed
+	for _, kept := range all {
+		if kept.Events == "" {
+			continue
 		}
+		f, err := os.Open(kept.Events)
+		if err != nil {
+			continue // it is being removed
+		}
+		r := &keptRun{dir: kept.Dir, file: kept.Events}
 		if info, err := f.Stat(); err == nil {
 			r.at = info.ModTime()
 		}

@@ -34,7 +34,15 @@ type summary struct {
 	Unfinished []string   `json:"unfinished,omitempty"` // packages whose tests did not come to their end
 	Unknown    []string   `json:"unknown,omitempty"`    // packages that were cached or could not be built
 
+	Artifacts []kept `json:"artifacts,omitempty"` // directories with what is kept of runs
+
 	refused []refusal // the tests that Skipped and Failed count
+}
+
+// A kept is where to look for what happened in a package.
+type kept struct {
+	Package string `json:"package"`
+	Dir     string `json:"dir"`
 }
 
 // A reasonOf is why tests had no cluster, and how many.
@@ -68,6 +76,9 @@ func summarize(dir string, packages []*generator.Package, content bool) (*summar
 		if !r.Ended && !slices.Contains(s.Unfinished, path) {
 			s.Unfinished = append(s.Unfinished, path)
 		}
+		if r.Artifacts != "" {
+			s.Artifacts = append(s.Artifacts, kept{path, r.Artifacts})
+		}
 		for _, t := range r.Tests {
 			if t.Outcome != "leased" {
 				file, line := position(t.Test, path, packages)
@@ -94,6 +105,9 @@ func summarize(dir string, packages []*generator.Package, content bool) (*summar
 	slices.Sort(waits)
 	s.P50, s.P95 = milliseconds(percentile(waits, 50)), milliseconds(percentile(waits, 95))
 	slices.Sort(s.Unfinished)
+	slices.SortFunc(s.Artifacts, func(a, b kept) int {
+		return cmp.Or(strings.Compare(a.Package, b.Package), strings.Compare(a.Dir, b.Dir))
+	})
 	slices.SortStableFunc(s.refused, func(a, b refusal) int {
 		return cmp.Or(strings.Compare(a.pkg, b.pkg), strings.Compare(a.test, b.test))
 	})
@@ -196,6 +210,23 @@ func (s *summary) String() string {
 	list("cached", s.Cached)
 	list("ended early", s.Unfinished)
 	list("cached, or not built", s.Unknown)
+	return b.String()
+}
+
+// lookAt are lines that say where to look for what happened.
+func (s *summary) lookAt() string {
+	const most = 5
+	var b strings.Builder
+	for i, k := range s.Artifacts {
+		if i == most {
+			fmt.Fprintf(&b, "dist: and %d more\n", len(s.Artifacts)-most)
+			break
+		}
+		fmt.Fprintf(&b, "dist: what happened in %s is in %s\n", k.Package, k.Dir)
+	}
+	if b.Len() > 0 {
+		b.WriteString("dist: dist report draws it\n")
+	}
 	return b.String()
 }
 

@@ -334,7 +334,7 @@ func (r *testRun) test(ctx context.Context) error {
 	} else if v := r.line.value("json"); v != "" && v != "false" {
 		fmt.Fprintf(r.err, "%s\n", sum.json())
 	} else {
-		fmt.Fprintf(r.err, "dist: %s\n", sum)
+		fmt.Fprintf(r.err, "dist: %s\n%s", sum, sum.lookAt())
 	}
 	if err == nil && r.ci == github {
 		sum.annotate(r.err)

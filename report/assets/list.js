@@ -10,17 +10,15 @@ const list = { rows: new Int32Array(0), all: false, words: [] };
 function fillList() {
   const { view, shown, matched, from, to } = timeline;
   const rows = [];
-  for (const i of view.events) {
-    if (C.t[i] > to) break;
-    if (!shown[i]) continue;
+  const { listed } = view;
+  for (let k = firstAt(listed, struck, from); k < listed.length; k++) {
+    const i = listed[k];
+    if (struck(i) > to) break;
+    if (!shown[i] || matched && !matched[i]) continue;
     const g = GROUPS[group[i]][0];
     if (!list.all && (g === "call" && !ill[i] || g === "barrier" && !ill[i] || g === "lease")) continue;
-    const at = struck(i);
-    if (at < from || at > to) continue;
-    if (matched && !matched(i)) continue;
     rows.push(i);
   }
-  rows.sort((a, b) => struck(a) - struck(b) || a - b);
   list.rows = Int32Array.from(rows.length > ENOUGH ? rows.slice(0, ENOUGH) : rows);
   room.style.height = list.rows.length * LINE + "px";
   room.replaceChildren();

@@ -37,9 +37,18 @@ function refilter() {
 }
 
 function research() {
-  timeline.matched = makeMatcher(query);
+  const matches = makeMatcher(query);
+  timeline.matched = null;
   list.words = query.toLowerCase().split(/\s+/).filter(Boolean);
-  hits = timeline.matched ? [...timeline.view.events].filter(i => timeline.shown[i] && timeline.matched(i)) : [];
+  hits = [];
+  if (matches) {
+    timeline.matched = new Uint8Array(N);
+    for (const i of timeline.view.listed) {
+      if (!matches(i)) continue;
+      timeline.matched[i] = 1;
+      if (timeline.shown[i]) hits.push(i);
+    }
+  }
   tellFound();
   moved();
 }

@@ -70,6 +70,7 @@ function makeView(test) {
     if (endOf(i) > end) end = endOf(i);
   }
   if (!own.length) begin = 0;
+  if (test >= 0) begin = data.tests[test].t; // its nodes may have been started before
   end = Math.max(end, begin + 1000);
   const there = new Uint8Array(data.lanes.length);
   there[PROCESS] = 1;
@@ -81,12 +82,30 @@ function makeView(test) {
   const lanes = [];
   there.forEach((is, l) => { if (is) lanes.push(l); });
   const events = Int32Array.from(own);
-  const view = { test, events, begin, end, lanes, clusters: new Set(lanes.slice(1).map(l => data.lanes[l].cluster)) };
+  // Sorted for those who look at a part of it only: as listed, and what is well
+  // by whether it takes long.
+  const long = (end - begin) / 50, good = { long: [], short: [] }, bad = [];
+  for (const i of own) {
+    if (ill[i]) bad.push(i); else if (C.dur[i] > long || kindOf(i) === "call") good.long.push(i); else good.short.push(i);
+  }
+  const listed = Int32Array.from(own).sort((a, b) => struck(a) - struck(b) || a - b);
+  const drawn = { bad: Int32Array.from(bad), long: Int32Array.from(good.long), short: Int32Array.from(good.short), most: long };
+  const view = { test, events, listed, drawn, begin, end, lanes, clusters: new Set(lanes.slice(1).map(l => data.lanes[l].cluster)) };
   view.lists = failuresOf(view);
   view.rows = stack(view);
   view.spans = faultSpans(view);
   view.lives = lives(view);
   return view;
+}
+
+// firstAt is the first place in a sorted list whose time is not before t.
+function firstAt(list, time, t) {
+  let low = 0, high = list.length;
+  while (low < high) {
+    const mid = (low + high) >> 1;
+    if (time(list[mid]) < t) low = mid + 1; else high = mid;
+  }
+  return low;
 }
 
 function failuresOf(view) {
@@ -157,6 +176,12 @@ function faultSpans(view) {
       if (!pairs) stop(cut, cluster, at);
     }
   }
+  // The end of a lease ends them all.
+  for (const i of view.events) {
+    if (kindOf(i) !== "lease") continue;
+    const over = endOf(i), cluster = field("cluster", i);
+    for (const s of spans) if (s.from >= C.t[i] && s.from < over && s.to > over && field("cluster", s.i) === cluster) s.to = over;
+  }
   return spans;
 }
 
@@ -226,6 +251,7 @@ function describe(i) {
     case "barrier": return "barrier “" + what + "”" + on + (ill[i] ? " failed" + why : C.dur[i] ? ", waited " + duration(C.dur[i]) : "");
     case "fault": {
       const peer = C.peer[i] >= 0 ? " → " + data.lanes[C.peer[i]].node : "";
+      if (!ill[i] && text && text.includes(node || what)) return text;
       return what + (node ? " " + node : "") + peer + (ill[i] ? " failed" : "") + why;
     }
     case "leak": return (node || "a node") + " leaked" + why;

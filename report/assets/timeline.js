@@ -1,5 +1,5 @@
-// The timeline: lanes on a canvas, and the overview above them. All events are
-// gone through for each frame; of those that would fall on the same pixel only
+// The timeline: lanes on a canvas, and the overview above them. All events of the
+// window are gone through for each frame; of those that would fall on the same pixel only
 // the first is drawn, the bad ones in a pass of their own, so that none of them
 // is ever hidden by others.
 
@@ -278,21 +278,20 @@ function drawEvents(g, px, yOf, onScreen, bad) {
   const row = view.rows.row, from = timeline.from, to = timeline.to;
   const tail = { arrows: [], returns: [] };
   const covered = (key, x, w) => { const before = last.get(key); if (before !== undefined && x + w <= before) return true; last.set(key, x + w); return false; };
-  const dim = i => matched && !matched(i) ? 0.13 : 1;
+  const dim = i => matched && !matched[i] ? 0.13 : 1;
   const crashed = new Map();
   let arrows = 0;
-  for (const i of view.events) {
-    if (!shown[i] || (ill[i] > 0) !== bad) continue;
+  const drawEvent = i => {
+    if (!shown[i]) return;
     const kind = kindOf(i), lane = C.lane[i], t = C.t[i], end = kind === "call" ? view.end : t + C.dur[i];
-    if (t > to) break;
-    if (end < from || !at.has(lane)) continue;
+    if (t > to || end < from || !at.has(lane)) return;
     const visible = onScreen(lane), y = visible ? yOf(lane) : 0;
     const key = lane * 256;
     switch (kind) {
       case "call": case "call.done": case "barrier": case "lease": case "test": {
         const x = px(t), x2 = px(end), w = Math.max(x2 - x, 1.5), r = row[i];
         const place = key + r + (kind === "barrier" ? 16 : 0) + (matched && dim(i) === 1 ? 64 : 0);
-        if (covered(place, x, w)) continue;
+        if (covered(place, x, w)) return;
         const yy = y + PAD + STATE + r * ROW;
         const call = kind === "call" || kind === "call.done";
         if (call && !(x < gutter && x2 > width)) {
@@ -304,7 +303,7 @@ function drawEvents(g, px, yOf, onScreen, bad) {
             if (kind === "call.done" && w > 26) tail.returns.push(x2, a, b, i);
           }
         }
-        if (!visible) continue;
+        if (!visible) return;
         const cx = Math.max(x, gutter - 2), cw = Math.min(x2, width + 2) - cx;
         const colour = ill[i] === 1 ? c.bad : ill[i] === 2 ? c.wait : call ? c.call : kind === "barrier" ? c.barrier : kind === "test" ? c.weak : c.lease;
         g.globalAlpha = dim(i);
@@ -346,9 +345,9 @@ function drawEvents(g, px, yOf, onScreen, bad) {
         break;
       }
       case "log": case "print": {
-        if (!visible) continue;
+        if (!visible) return;
         const x = Math.round(px(t));
-        if (covered(key + 32 + (matched && dim(i) === 1 ? 64 : 0), x, 1)) continue;
+        if (covered(key + 32 + (matched && dim(i) === 1 ? 64 : 0), x, 1)) return;
         const h = at.get(lane).h, yy = y + h - LOG - PAD / 2;
         g.globalAlpha = dim(i);
         g.fillStyle = ill[i] ? c.bad : kind === "print" ? c.dim : c.log;
@@ -358,15 +357,15 @@ function drawEvents(g, px, yOf, onScreen, bad) {
         break;
       }
       default: {
-        if (!visible) continue;
+        if (!visible) return;
         const x = px(kind === "fault" || kind === "exit" || kind === "diagnosis" ? end : t);
         const big = ill[i] || kind === "exit" || kind === "fault";
-        if (covered(key + 48 + (big ? 1 : 0) + (matched && dim(i) === 1 ? 64 : 0), Math.floor(x / 3) * 3, 1)) continue;
+        if (covered(key + 48 + (big ? 1 : 0) + (matched && dim(i) === 1 ? 64 : 0), Math.floor(x / 3) * 3, 1)) return;
         g.globalAlpha = dim(i);
         if (kind === "exit" && ill[i] === 1) crashed.set(lane, x);
         if (kind === "diagnosis" && crashed.has(lane) && x - crashed.get(lane) < 15) { // not over what it is about
           hits.unshift(x - 6, y + PAD, 12, STATE, i);
-          continue;
+          return;
         }
         mark(g, kind, i, x, y + PAD + STATE / 2);
         if (led.has(i)) { g.beginPath(); g.arc(x, y + PAD + STATE / 2, 9, 0, 7); g.strokeStyle = c.pick; g.lineWidth = 1; g.stroke(); }
@@ -374,6 +373,13 @@ function drawEvents(g, px, yOf, onScreen, bad) {
       }
     }
     g.globalAlpha = 1;
+  };
+  if (bad) {
+    for (const i of view.drawn.bad) drawEvent(i);
+  } else {
+    const { long, short, most } = view.drawn;
+    for (const i of long) drawEvent(i);
+    for (let k = firstAt(short, i => C.t[i], from - most); k < short.length && C.t[short[k]] <= to; k++) drawEvent(short[k]);
   }
   // Arrows are lighter where there are many, and one a pixel.
   arrows = tail.arrows.length / 4;

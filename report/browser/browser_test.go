@@ -71,7 +71,7 @@ func open(t *testing.T, write func(*os.File) error) *tab {
 	t.Helper()
 	ctx := chromium(t)
 	dir := t.TempDir()
-	events, err := os.Create(filepath.Join(dir, report.FileName))
+	events, err := os.Create(filepath.Join(dir, "events.jsonl"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,8 +123,6 @@ func open(t *testing.T, write func(*os.File) error) *tab {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.do(command(log.Enable, cdp.Empty{}), command(network.Enable, network.EnableParams{}), chromedp.Navigate("file://"+file))
-	p.until(`document.getElementById("window").textContent !== ""`)
 	t.Cleanup(func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
@@ -135,6 +133,8 @@ func open(t *testing.T, write func(*os.File) error) *tab {
 			t.Errorf("asked for: %q", p.requests)
 		}
 	})
+	p.do(command(log.Enable, cdp.Empty{}), command(network.Enable, network.EnableParams{}), chromedp.Navigate("file://"+file))
+	p.until(`document.getElementById("window").textContent !== ""`)
 	return p
 }
 
