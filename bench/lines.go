@@ -66,6 +66,18 @@ var lines = slices.Concat([]line{
 		measure: one(suite.Job{Kind: suite.Calls, Nodes: 1, Size: 64, Callers: 64, Calls: 50}),
 	},
 	{
+		name: "event", unit: "µs", goal: goal{value: 2 * time.Microsecond},
+		doc:     "an event of a call, recorded",
+		floor:   "a write of as many bytes to a file",
+		measure: one(suite.Job{Kind: suite.Events, Nodes: 1}),
+	},
+	{
+		name: "call_recorded", unit: "µs", goal: goal{ratio: 1.03},
+		doc:     "dist.Call, 64 bytes, while events are recorded, median",
+		floor:   "the same while none are",
+		measure: recorded,
+	},
+	{
 		name: "lease_spare", unit: "µs", goal: goal{value: time.Millisecond},
 		doc:     "dist.Require, 3 nodes, while 3 spares are ready",
 		floor:   "a call to each of 3 nodes at once",
@@ -159,6 +171,23 @@ func one(j suite.Job) func(context.Context, *binary, int) (sample, error) {
 		s, err := b.do(ctx, j)
 		return sample{s.Ours, s.Floor, s.P95}, err
 	}
+}
+
+// recorded measures calls in two processes, one of which records events.
+func recorded(ctx context.Context, b *binary, round int) (s sample, err error) {
+	for i := range 2 {
+		without := (i+round)%2 == 1
+		got, err := b.do(ctx, suite.Job{Kind: suite.Calls, Nodes: 1, Size: 64, Callers: 1, Calls: 400, Unrecorded: without})
+		if err != nil {
+			return s, err
+		}
+		if without {
+			s.floor = got.Ours
+		} else {
+			s.ours, s.p95 = got.Ours, got.P95
+		}
+	}
+	return s, nil
 }
 
 // freshly measures in two processes, one for each: both times everything is done

@@ -28,7 +28,11 @@ func environ(j suite.Job) ([]string, error) {
 	}
 	// How long the pauses between tries are, and what others have on this
 	// machine, is no matter of how fast it is.
-	return append(os.Environ(), "DIST_FALLBACK_RETRIES=0", "DIST_CLUSTER_MAX_NODES=256", "DIST_CI_MAX_NODES=256", "DIST_RESOURCES_MAX_NODES_ON_MACHINE=4096", suite.Env+"="+string(value)), nil
+	env := append(os.Environ(), "DIST_FALLBACK_RETRIES=0", "DIST_CLUSTER_MAX_NODES=256", "DIST_CI_MAX_NODES=256", "DIST_RESOURCES_MAX_NODES_ON_MACHINE=4096", suite.Env+"="+string(value))
+	if j.Unrecorded {
+		env = append(env, "DIST_ARTIFACTS_KEEP=never")
+	}
+	return env, nil
 }
 
 // do runs a job to its end, in a fresh process, and returns its sample.

@@ -19,6 +19,8 @@ type Job struct {
 	Callers int    `json:",omitempty"` // goroutines that call
 	Calls   int    `json:",omitempty"` // by each caller
 	Parents bool   `json:",omitempty"` // every node has a child
+
+	Unrecorded bool `json:",omitempty"` // no events are recorded
 }
 
 // What processes of the test binary do. Start, Calls, Leases, Link, Stream, Cut,
@@ -37,6 +39,7 @@ const (
 	Diagnose  = "diagnose"   // from package initialisation until it is told that the nodes, which exit, do not start
 	ExitBare  = "exit-bare"  // until as many bare processes, which exit, are reaped
 	Exit      = "exit"       // exit
+	Events    = "events"     // record an event, and write as much to a file
 	Hold      = "hold"       // have a cluster, print its process ids, and wait
 	Bare      = "bare"       // write a byte, and exit when the standard input ends
 	Frames    = "frames"     // answer frames on descriptor 3

@@ -132,6 +132,8 @@ func Run(t *testing.T) {
 		proxied(t)
 	case Cut, Heal:
 		faults(t)
+	case Events:
+		record(t)
 	case Hold:
 		c := dist.Require(t)
 		callAll(t, c)

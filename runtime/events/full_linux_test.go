@@ -49,7 +49,7 @@ func TestWritten(t *testing.T) {
 	}
 	r := newRecorder(Header{}, layout{head: 512 << 10, reserve: 128 << 10, half: 256 << 10})
 	early := r.early
-	r.early, r.file = nil, written{f}
+	r.early, r.file, r.name = nil, written{f}, f.Name()
 	r.put(&r.head, early)
 	const n = 50_000
 	for i := range n {

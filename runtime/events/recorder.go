@@ -32,7 +32,7 @@ type part struct {
 	lines        int
 }
 
-func (p *part) fits(n int) bool { return p.at+int64(n) <= p.to }
+func (p *part) fits(n int) bool { return p.at+int64(n)+1 <= p.to } // and a newline before it
 
 // A Recorder writes events to a file, and before it has one keeps them. A nil
 // Recorder records nothing. It is safe for concurrent use.
@@ -179,6 +179,9 @@ const window = 256 << 10
 
 // put adds a line to a part that it fits into.
 func (r *Recorder) put(p *part, line []byte) {
+	if p.at == p.from && p.from > 0 { // what has not been written before it is a line of its own
+		line = append([]byte{'\n'}, line...)
+	}
 	if err := r.room(p, int64(len(line))); err != nil {
 		r.fail(err)
 		return
@@ -302,5 +305,30 @@ func (r *Recorder) Close() error {
 	if r.closed {
 		return r.err
 	}
-	return r.finish()
+	gaps := r.reserve.at > r.reserve.from || r.halves[0].at > r.halves[0].from
+	err := r.finish()
+	if err == nil && gaps {
+		err = pack(r.name)
+	}
+	return err
+}
+
+// pack has a file consist of lines alone.
+func pack(name string) error {
+	b, err := os.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	packed := b[:0]
+	for line := range bytes.Lines(b) {
+		if line = bytes.TrimLeft(line, "\x00"); len(line) > 1 {
+			packed = append(packed, line...)
+		}
+	}
+	temp := name + ".new"
+	if err := os.WriteFile(temp, packed, 0o600); err != nil {
+		os.Remove(temp)
+		return err
+	}
+	return os.Rename(temp, name)
 }

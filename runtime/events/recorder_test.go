@@ -208,6 +208,10 @@ func TestBound(t *testing.T) {
 	check(r.layout.size())
 	r.Close()
 	check(r.layout.size())
+	b, err := os.ReadFile(name)
+	if err != nil || bytes.IndexByte(b, 0) >= 0 || bytes.Contains(b, []byte("\n\n")) {
+		t.Errorf("the file consists of more than lines (%v)", err)
+	}
 }
 
 func TestRead(t *testing.T) {
