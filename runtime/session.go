@@ -95,6 +95,9 @@ func (s *session) begin() {
 	// This is only to warm up: Require reads the configuration again, where
 	// Go's test cache takes note of it, and reports what is wrong with it.
 	if c, err := config.Load(s.dir, config.Expect(s.expected())); err == nil {
+		if os.Getenv(EnvDebug) != "" {
+			c = patient(c)
+		}
 		s.warm(c, selection.short, s.manager.Warm)
 	}
 }
