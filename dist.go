@@ -202,7 +202,8 @@ func (n *Node) Profile(ctx context.Context, name string, d time.Duration) ([]byt
 func (n *Node) Running() bool { return n.node.Running() }
 
 // Kill ends the node and all in its process group by SIGKILL, and returns when
-// it is gone.
+// it is gone. Under -cover a node of the test binary exits where it is instead, a
+// few milliseconds later, so that its lines count: see docs/coverage.md.
 func (n *Node) Kill() error {
 	n.held.T().Helper()
 	return n.fault("kill", "killed", n.node.Kill)

@@ -4,6 +4,7 @@ package dist_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -11,7 +12,9 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/distkit/dist/runtime/manager"
 )
@@ -210,4 +213,171 @@ func TestInspected(t *testing.T) {
 			t.Errorf("%s has not seen it:\n%s", name, out)
 		}
 	}
+}
+
+// debuggee builds testdata/observed with what debuggers need.
+func debuggee(t *testing.T) string {
+	t.Helper()
+	bin := filepath.Join(t.TempDir(), "observed.test")
+	args := []string{"test", "-c", "-gcflags=all=-N -l", "-o", bin}
+	if manager.RaceEnabled {
+		args = append(args, "-race")
+	}
+	if out, err := exec.Command("go", append(args, "./testdata/observed")...).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return bin
+}
+
+// A debugged is a run of testdata/observed that waits for a debugger, without a
+// terminal to say so on.
+type debugged struct {
+	*run
+	t   *testing.T
+	out string // file
+	at  int    // of it that has been read
+}
+
+func debug(t *testing.T, bin, env string, args ...string) *debugged {
+	t.Helper()
+	d := &debugged{run: prepare(t, env, exec.Command(bin, append([]string{"-test.v", "-test.timeout=0"}, args...)...)), t: t, out: filepath.Join(t.TempDir(), "out")}
+	f, err := os.Create(d.out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	d.cmd.Dir = "testdata/observed"
+	d.cmd.Stdout, d.cmd.Stderr = f, f
+	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	d.start(t)
+	return d
+}
+
+// says waits until the run has printed what an expression matches, after what it
+// matched last, and returns the group in it.
+func (d *debugged) says(expr string) string {
+	d.t.Helper()
+	re := regexp.MustCompile(expr)
+	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		b, err := os.ReadFile(d.out)
+		if err != nil {
+			d.t.Fatal(err)
+		}
+		if m := re.FindSubmatchIndex(b[d.at:]); m != nil {
+			at := d.at
+			d.at += m[1]
+			return string(b[at+m[2] : at+m[3]])
+		}
+		if time.Now().After(deadline) {
+			d.t.Fatalf("it does not say %q:\n%s", expr, b)
+		}
+	}
+}
+
+// ends waits for the end of the run.
+func (d *debugged) ends(status int) {
+	d.t.Helper()
+	d.cmd.Wait()
+	if got := d.cmd.ProcessState.ExitCode(); got != status {
+		b, _ := os.ReadFile(d.out)
+		d.t.Errorf("exit status %d, want %d\n%s", got, status, b)
+	}
+	d.clean(d.t)
+}
+
+// delve runs commands of Delve and returns what it prints.
+func delve(t *testing.T, commands string, args ...string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "commands")
+	if err := os.WriteFile(file, []byte(commands), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "dlv", append(args, "--allow-non-terminal-interactive", "--init="+file)...)
+	out, err := cmd.CombinedOutput()
+	if ctx.Err() != nil {
+		t.Errorf("dlv %s has not ended: %v\n%s", args, err, out)
+	}
+	return string(out)
+}
+
+const stopThere = "break observed.Retired\ncontinue\nprint n+41\nclear 1\n"
+
+// A node that is to be debugged waits, stops at a breakpoint, and goes on.
+func TestDebugger(t *testing.T) {
+	dlv, err := exec.LookPath("dlv")
+	if err != nil {
+		t.Skip("needs dlv: go install github.com/go-delve/delve/cmd/dlv@v1.27.2")
+	}
+	bin := debuggee(t)
+	stopped := func(t *testing.T, out string) {
+		t.Helper()
+		if !regexp.MustCompile(`(?s)Breakpoint 1.*observed\.Retired.*\n42\n`).MatchString(out) {
+			t.Errorf("it has not stopped there:\n%s", out)
+		}
+	}
+	const connect = `(?s)node-2 of TestDebugged \(pid \d+\) is stopped under Delve.*?dlv connect (127\.0\.0\.1:\d+)\n`
+	t.Run("by dist", func(t *testing.T) {
+		t.Parallel()
+		// No timeout of ours is any longer than this.
+		d := debug(t, bin, "DIST_DEBUG=node-2 DIST_CLUSTER_START_TIMEOUT=1ms DIST_CLUSTER_STOP_TIMEOUT=1ms", "-test.run=^TestDebugged$")
+		addr := d.says(connect)
+		stopped(t, delve(t, stopThere+"continue\n", "connect", addr))
+		d.says(`(PASS): TestDebugged`)
+		d.ends(0)
+	})
+	t.Run("restarted and killed", func(t *testing.T) {
+		t.Parallel()
+		d := debug(t, bin, "DIST_DEBUG=node-2 OBSERVED_RESTART=1", "-test.run=^TestDebugged$")
+		for range 3 {
+			addr := d.says(connect)
+			go delve(t, "continue\n", "connect", addr)
+			d.says(`(goes on)`)
+		}
+		d.says(connect) // restarted again
+		d.cmd.Process.Kill()
+		d.ends(-1)
+	})
+	t.Run("by hand", func(t *testing.T) {
+		t.Parallel()
+		d := debug(t, bin, "DIST_DEBUG=node-2 PATH=/nonexistent", "-test.run=^TestDebugged$")
+		pid := d.says(`(?s)waits for a debugger.*?dlv attach (\d+)\n`)
+		stopped(t, delve(t, stopThere+"continue\n", "attach", pid))
+		d.says(`(PASS): TestDebugged`)
+		d.ends(0)
+	})
+	t.Run("without debug information", func(t *testing.T) {
+		t.Parallel()
+		stripped := filepath.Join(t.TempDir(), "stripped.test")
+		if out, err := exec.Command("go", "test", "-c", "-ldflags=-s -w", "-o", stripped, "./testdata/observed").CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		d := debug(t, stripped, "DIST_DEBUG=node-2 PATH="+filepath.Dir(dlv), "-test.run=^TestDebugged$")
+		addr := d.says(connect)
+		d.says(`(give it -o FILE)`)
+		delve(t, "continue\n", "connect", addr)
+		d.ends(0)
+	})
+	t.Run("without leave", func(t *testing.T) {
+		t.Parallel()
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "dlv"), []byte("#!/bin/sh\necho could not attach: operation not permitted\nexit 1\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		d := debug(t, bin, "DIST_DEBUG=node-2 PATH="+dir, "-test.run=^TestDebugged$")
+		d.says(`debug node-2: (dlv attach \d+ has ended without listening)`)
+		d.says(`(could not attach: operation not permitted)`)
+		d.says(`(ptrace_scope)`)
+		d.ends(1)
+	})
+	t.Run("no such node", func(t *testing.T) {
+		t.Parallel()
+		d := debug(t, bin, "DIST_DEBUG=node-7", "-test.run=^TestDebugged$")
+		d.says(`(TestDebugged has no node-7: its cluster has 2 nodes)`)
+		d.ends(0)
+		d = debug(t, bin, "DIST_DEBUG=2", "-test.run=^TestDebugged$")
+		d.says(`(DIST_DEBUG=2: "2" is no node's name)`)
+		d.ends(1)
+	})
 }

@@ -167,7 +167,7 @@ func TestLoadValues(t *testing.T) {
 		{"the default size follows max_nodes", "[cluster]\nmax_nodes = 1", nil, func(c *Config) { c.Cluster.MaxNodes, c.Cluster.DefaultNodes = 1, 1 }},
 		{"ranges", "[network]\nrange = '127.77.0.0/16'", nil, func(c *Config) { c.Network.Range = "127.77.0.0/16" }},
 		{"a range of ports", "[network]\naddresses = 'ports'\nrange = '1024-65535'", nil, func(c *Config) { c.Network.Addresses, c.Network.Range = "ports", "1024-65535" }},
-		{"reserved variables", "", []string{"DIST_NODE=x", "DIST_REAPER=x", "DIST_RUN_ID=x", "DIST_DEPTH=x", "DIST_REPORT=x", "DIST_OWNER=x", "DIST_DEBUG=x", "DIST_SEED=x"}, func(*Config) {}},
+		{"reserved variables", "", []string{"DIST_NODE=x", "DIST_REAPER=x", "DIST_RUN_ID=x", "DIST_DEPTH=x", "DIST_REPORT=x", "DIST_OWNER=x", "DIST_COVERDIR=x", "DIST_DEBUG=x", "DIST_SEED=x"}, func(*Config) {}},
 		{"other people's variables", "", []string{"DIST_DIR=/x", "DIST_VERSION=3", "DIST_CLUSTERS=1", "DISTDIR=1"}, func(*Config) {}},
 		{"a suspicion is a warning", "", []string{"DIST_CLUSTR_MAX_NODES=3", "DIST_PROGRAM_ETCD_COMMAND=/x"}, func(c *Config) {
 			c.Warnings = []string{

@@ -100,6 +100,9 @@ func (s *session) begin() {
 			s.manager.Record(s.recording.events, s.recording.logs)
 			s.place(c.Artifacts.Dir)
 		}
+		if os.Getenv(EnvDebug) != "" {
+			c = patient(c)
+		}
 		s.warm(c, selection.short, s.manager.Warm)
 	}
 }

@@ -34,8 +34,13 @@ unless they have the name of one of these:
   -max-nodes N      largest cluster one test may have; sets DIST_CLUSTER_MAX_NODES
   -reuse WHEN       auto, always or never; sets DIST_CLUSTER_REUSE
   -engine NAME      what starts nodes; sets DIST_CLUSTER_ENGINE
+  -debug NODES      have nodes (node-2, or a list node-1,node-3) wait for a debugger; sets DIST_DEBUG
   -verbose          say what was generated, and run the tests with -v
   -C dir            change to dir first
+
+With -cover the lines that ran in programs of [program.NAME] count, too: they are
+added to the file of -coverprofile, and said on standard error without one. With
+-debug the tests are built for a debugger and have no -timeout, unless one is given.
 
 With -json, which is go test's, the summary is a JSON object on one line. With
 -vet=off nothing is vetted.
@@ -45,6 +50,7 @@ Examples:
   dist test ./...
   dist test -run TestLeader -count=3 -v ./raft
   dist test -only -max-nodes=3 ./...
+  dist test -debug node-2 -run TestLeader ./raft
   dist test ./... -- -mode=fast        a flag -mode of the test binaries
 
 Exit status: that of go test (0, or 1 if tests failed); 1 if there are mistakes
@@ -69,6 +75,7 @@ var testSettings = map[string]string{
 	"max-nodes": "DIST_CLUSTER_MAX_NODES",
 	"reuse":     "DIST_CLUSTER_REUSE",
 	"engine":    "DIST_CLUSTER_ENGINE",
+	"debug":     runtime.EnvDebug,
 }
 
 func setupTest(own *flag.FlagSet) action {
@@ -114,6 +121,11 @@ func (r *testRun) start(ctx context.Context) error {
 	}
 	defer lock.Remove()
 	defer os.RemoveAll(r.tmp)
+	if os.Getenv(runtime.EnvDebug) != "" && r.runsTests() {
+		if err := r.prepareDebugging(); err != nil {
+			return err
+		}
+	}
 	return r.run(ctx)
 }
 
@@ -307,6 +319,13 @@ func (r *testRun) test(ctx context.Context) error {
 		return err
 	}
 	env := own.environ(append(os.Environ(), runtime.EnvReport+"="+reports))
+	covered, err := r.covered()
+	if err != nil {
+		return err
+	}
+	if covered != "" {
+		env = append(env, runtime.EnvCoverDir+"="+covered)
+	}
 	status := exitOK
 	for _, line := range lines {
 		var s int
@@ -327,6 +346,9 @@ func (r *testRun) test(ctx context.Context) error {
 	}
 	if !r.runsTests() {
 		return failed(status)
+	}
+	if err := r.coverPrograms(covered); err != nil {
+		fmt.Fprintf(r.err, "dist test: coverage of programs is not counted: %v\n", err)
 	}
 	sum, err := summarize(reports, r.packages, status == exitOK)
 	if err != nil {

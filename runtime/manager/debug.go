@@ -3,6 +3,8 @@ package manager
 import (
 	"context"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"os/exec"
 	"slices"
@@ -19,8 +21,10 @@ type Debug struct {
 	Tell  func(text string) // now, to whoever is at the terminal
 }
 
-// debugPoll is how often it is looked whether a debugger is there.
-const debugPoll = 20 * time.Millisecond
+const (
+	debugPoll = 10 * time.Millisecond // how often it is looked whether a debugger is there
+	debugStop = 2 * time.Second       // how long one may take to stop the process; it may also have let it go on at once
+)
 
 // Debug has the nodes that are to be debugged wait for a debugger, and returns
 // when each goes on, or with ctx's error.
@@ -71,13 +75,21 @@ func (n *binaryNode) debug(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("debug %s: %w", n.name, err)
 		}
-		tell(fmt.Sprintf("%s is stopped under Delve, before the test has called it. Connect, set breakpoints, and continue:\n\n    dlv connect %s\n", who, addr))
+		tell(fmt.Sprintf("%s is stopped under Delve, before the test has called it. Connect, set breakpoints, and continue:\n\n    dlv connect %s\n\n%s", who, addr, debugHint))
 	} else {
-		if traced(p.PID()) < 0 {
+		if tracer, _ := traced(p.PID()); tracer < 0 {
 			return fmt.Errorf("debug %s: there is no dlv in PATH to attach to process %d, and this system does not tell whether another debugger is: go install github.com/go-delve/delve/cmd/dlv@latest", n.name, p.PID())
 		}
-		tell(fmt.Sprintf("%s waits for a debugger, before the test has called it. Attach one, set breakpoints, and continue:\n\n    dlv attach %d\n", who, p.PID()))
-		for traced(p.PID()) == 0 {
+		tell(fmt.Sprintf("%s waits for a debugger, before the test has called it. Attach one, set breakpoints, and continue:\n\n    dlv attach %d\n\n%s", who, p.PID(), debugHint))
+		var begin time.Time // of the debugger
+		for {
+			tracer, stopped := traced(p.PID())
+			if tracer > 0 && begin.IsZero() {
+				begin = time.Now()
+			}
+			if tracer > 0 && (stopped || time.Since(begin) > debugStop) {
+				break
+			}
 			select {
 			case <-time.After(debugPoll):
 			case <-p.Done():
@@ -113,7 +125,8 @@ func (n *binaryNode) attach(ctx context.Context, dlv string, p engine.Node) (str
 		for _, line := range engine.Tail(d.LogFile(), tailLines) {
 			// API server listening at: 127.0.0.1:43817
 			if _, addr, ok := strings.Cut(line, "listening at: "); ok {
-				return strings.TrimSpace(addr), nil
+				addr = strings.TrimSpace(addr)
+				return addr, awaitDelve(ctx, addr)
 			}
 		}
 		select {
@@ -126,7 +139,26 @@ func (n *binaryNode) attach(ctx context.Context, dlv string, p engine.Node) (str
 	}
 }
 
-const debugRemedy = `go test leaves the debug information out of a binary that it does not keep: give it -o FILE, and -gcflags='all=-N -l' (dist test -debug does)`
+const (
+	debugRemedy = "where attaching is forbidden (kernel.yama.ptrace_scope of 2 or 3, a container without SYS_PTRACE) it has to be allowed first"
+	debugHint   = "lines and variables are missing? go test leaves them out of a binary that it does not keep: give it -o FILE, and -gcflags='all=-N -l'; dist test -debug does"
+)
+
+// awaitDelve returns when Delve answers: it listens before it has attached, and
+// until then the process runs.
+func awaitDelve(ctx context.Context, addr string) error {
+	c, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	defer context.AfterFunc(ctx, func() { c.Close() })()
+	if _, err := io.WriteString(c, `{"method":"RPCServer.GetVersion","params":[{}],"id":1}`); err != nil {
+		return err
+	}
+	_, err = c.Read(make([]byte, 1))
+	return err
+}
 
 // undebug ends what attach has started. The process has ended, or is let go.
 func (n *binaryNode) undebug() {

@@ -2,4 +2,4 @@
 
 package manager
 
-func traced(int) int { return -1 }
+func traced(int) (tracer int, stopped bool) { return -1, false }

@@ -173,6 +173,9 @@ func awaitExit(cmd *exec.Cmd, pidfd int) {
 		unix.SetNonblock(pidfd, true) // for the runtime's poller: no thread waits
 		f := os.NewFile(uintptr(pidfd), "pidfd")
 		defer f.Close()
+		// A process with a debugger has ended before it can be reaped, for which
+		// package os waits by the same open file.
+		defer unix.SetNonblock(pidfd, false)
 		if raw, err := f.SyscallConn(); err == nil {
 			err := raw.Read(func(fd uintptr) bool {
 				p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
