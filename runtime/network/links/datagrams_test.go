@@ -143,6 +143,15 @@ func TestDatagramsBetweenNodes(t *testing.T) {
 	w.set(nil)
 	post(t, a, "healed", w.addr(1))
 	get(t, b, "healed") // and none of those before
+	// What is sent across a cut stays lost, however soon that ends.
+	for i := range 100 {
+		w.set(both)
+		post(t, a, "lost", w.addr(1))
+		w.set(nil)
+		text := fmt.Sprint("healed ", i)
+		post(t, a, text, w.addr(1))
+		get(t, b, text)
+	}
 }
 
 // Any other socket of a node is told apart by whose it is, and hears answers
