@@ -435,3 +435,30 @@ func TestDatagramsGoPastTheLinks(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// Who has no descriptor left to look whose a socket is does not take it for a
+// stranger's, which nothing is ever cut for.
+func TestNoDescriptorToLookWith(t *testing.T) {
+	w := newWorld(t, 2)
+	c := w.client(1)
+	var was unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &was); err != nil {
+		t.Fatal(err)
+	}
+	none := was
+	none.Cur = 0
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &none); err != nil {
+		t.Fatal(err)
+	}
+	for _, pids := range [][]int{{os.Getpid()}, {1}, nil} {
+		if i := w.finder.find(udp, c.LocalAddr().(*net.UDPAddr).AddrPort(), w.addr(1), pids); i != unknown {
+			t.Errorf("among %v: %d", pids, i)
+		}
+	}
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &was); err != nil {
+		t.Fatal(err)
+	}
+	if i := w.finder.find(udp, c.LocalAddr().(*net.UDPAddr).AddrPort(), w.addr(1), []int{1, os.Getpid()}); i != 1 {
+		t.Errorf("%d", i)
+	}
+}
