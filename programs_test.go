@@ -43,6 +43,7 @@ func TestPrograms(t *testing.T) {
 		{name: "dies", args: []string{"-test.run=Dies"}, status: 1,
 			want: []string{`DIST-NODE-EXIT-UNNOTICED`, `exit status 3`, `node-2 \| .*asked to exit`}},
 		{name: "network fault", args: []string{"-test.run=^TestNetworkFault$", "-test.count=2", "-test.v"}, status: 0, want: []string{`network faults by links`}},
+		{name: "datagrams of programs", args: []string{"-test.run=^TestDatagrams$", "-test.count=3", "-test.v"}, status: 0, want: []string{`loses 100 % of the packets`}},
 		{name: "network fault while sharing", args: []string{"-test.run=SharedNetworkFault"}, status: 1, want: []string{`heal the network: the cluster is shared`}},
 		{name: "fault while sharing", args: []string{"-test.run=SharedFault"}, status: 1,
 			want: []string{`kill node-1: other tests may have the node at the same time`}},

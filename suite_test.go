@@ -163,7 +163,7 @@ func TestSuite(t *testing.T) {
 		{"mistakes", "", []string{"-test.run=Mistakes"}, 1, []string{`closure: .*DIST-USE-CLOSURE`, `method value: .*DIST-USE-METHOD-VALUE`, `unregistered: .*DIST-USE-UNREGISTERED`, `channel: .*DIST-USE-VALUE`, `Addrs\("nowhere"\)`, `Addr\("nowhere"\)`}},
 		{"mistakes about the network", "", []string{"-test.run=NetworkMistakes"}, 1, []string{
 			`partition node-1,node-2: all nodes are in one group`, `node-1 is in two groups`, `isolate: the node is nil`, `cut node-1 → node-1: a node has no link to itself`,
-			`lose packets of node-1 → node-2: packet loss is unsupported here: .* "links"`, `delay node-1 → node-2: .* not negative`, `slow down node-1 ↔ node-2: .* not negative`, `link: the node is nil`, `!no error`}},
+			`lose packets of node-1 → node-2: packet loss is unsupported here: .* "links"`, `lose packets of node-1 → node-2: the part that is lost is from 0 to 1, not 1.5`, `delay node-1 → node-2: .* not negative`, `slow down node-1 ↔ node-2: .* not negative`, `link: the node is nil`, `!no error`}},
 		{"past the links", "", []string{"-test.run=NetworkPast"}, 1, []string{`isolate node-1: node-1 has a connection to node-2 that goes past the links: .*ListenAddr`, `!no error`}},
 		{"another cluster's node", "", []string{"-test.run=NetworkForeign"}, 1, []string{`isolate: node-1 is a node of another cluster`}},
 		{"network without ports", "", []string{"-test.run=NetworkNoPorts"}, 1, []string{`isolate node-1: the nodes have no ports: .* ports=`}},

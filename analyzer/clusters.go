@@ -235,6 +235,7 @@ var faults = map[string]string{
 	"Link.Cut":          "cuts a link",
 	"Link.Delay":        "delays a link",
 	"Link.Bandwidth":    "slows down a link",
+	"Link.Loss":         "loses packets",
 	"Link.Reset":        "resets connections",
 }
 

@@ -109,6 +109,12 @@ var lines = slices.Concat([]line{
 		measure: one(suite.Job{Kind: suite.Stream, Nodes: 2, Size: 1 << 20, Calls: 40}),
 	},
 	{
+		name: "udp_64b", unit: "µs", goal: goal{ratio: 1.25},
+		doc:     "round trip of a datagram of 64 bytes between two nodes whose links can be cut, median",
+		floor:   "the same by way of a proxy for that one client and nothing else",
+		measure: one(suite.Job{Kind: suite.Datagram, Nodes: 2, Size: 64, Calls: 200}),
+	},
+	{
 		name: "cut", unit: "µs", goal: goal{value: time.Millisecond},
 		doc:     "Cluster.Isolate of a node that is in the middle of a stream, median",
 		floor:   "a call to that node",

@@ -23,14 +23,17 @@ func init() {
 			{Name: "TestNoSuchVictims", Requirement: requirement.Requirement{Nodes: 2}},
 			{Name: "TestOnPurpose", Requirement: requirement.Requirement{Nodes: 3}},
 			{Name: "TestNetworkFaults", Requirement: requirement.Requirement{Nodes: 5, Ports: []string{"tcp"}}, Faults: true},
+			{Name: "TestLinksOfNodes", Requirement: requirement.Requirement{Nodes: 4, Ports: []string{"udp"}}, Faults: true},
 			{Name: "TestTooFewForTheNetwork", Requirement: requirement.Requirement{Nodes: 2, Ports: []string{"tcp"}}, Faults: true},
 		},
-		Digest: "d84c8db2dfab124d",
+		Digest: "1abb64edcb2aca16",
 	})
-	runtime.Func("github.com/distkit/dist/nemesis_test.answer", answer)   // undefined? run: go generate
-	runtime.Func("github.com/distkit/dist/nemesis_test.reach", reach)     // undefined? run: go generate
-	runtime.Func("github.com/distkit/dist/nemesis_test.start", start)     // undefined? run: go generate
-	runtime.Func("github.com/distkit/dist/nemesis_test.started", started) // undefined? run: go generate
+	runtime.Func("github.com/distkit/dist/nemesis_test.answer", answer)                     // undefined? run: go generate
+	runtime.Func("github.com/distkit/dist/nemesis_test.answerDatagrams", answerDatagrams)   // undefined? run: go generate
+	runtime.Func("github.com/distkit/dist/nemesis_test.reach", reach)                       // undefined? run: go generate
+	runtime.Func("github.com/distkit/dist/nemesis_test.reachByDatagrams", reachByDatagrams) // undefined? run: go generate
+	runtime.Func("github.com/distkit/dist/nemesis_test.start", start)                       // undefined? run: go generate
+	runtime.Func("github.com/distkit/dist/nemesis_test.started", started)                   // undefined? run: go generate
 }
 
 // TestMain decides which life this process leads. Nodes are this test binary run

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/distkit/dist"
 )
@@ -79,6 +80,51 @@ func Ring() Fault {
 			return Strike{}, err
 		}
 		return s.cut("ring of "+names(ordered(s.Cluster.Nodes(), order)), ring(order)), nil
+	})
+}
+
+// Lossy has a part of the packets lost that nodes send and get, as
+// dist.Link.Loss does: 0.3 is 30 %.
+func Lossy(fraction float64, v Victims) Fault {
+	return around("lossy", func(who string) string { return fmt.Sprintf("lose %.4g %% of the packets of %s", 100*fraction, who) }, v,
+		func(l *dist.Link) error { return l.Loss(fraction) })
+}
+
+// Slow has what nodes send and get arrive later, by delay and at random by up to
+// jitter more.
+func Slow(delay, jitter time.Duration, v Victims) Fault {
+	return around("slow", func(who string) string { return fmt.Sprintf("delay %s by %v to %v", who, delay, delay+jitter) }, v,
+		func(l *dist.Link) error { return l.Delay(delay, jitter) })
+}
+
+// around is what is done to all links of some nodes.
+func around(what string, name func(who string) string, v Victims, do func(*dist.Link) error) Fault {
+	return FaultFunc(func(s *Scene) (Strike, error) {
+		if _, err := s.takeNetwork(what, 2); err != nil {
+			return Strike{}, err
+		}
+		nodes, err := v(s)
+		if err != nil {
+			return Strike{}, fmt.Errorf("%s: %w", what, err)
+		}
+		if len(nodes) == 0 {
+			return Strike{Name: name("nobody"), Do: func(context.Context) error { return nil }}, nil
+		}
+		return Strike{
+			Name: name(names(nodes)),
+			Do: func(context.Context) error {
+				var errs []error
+				for i, n := range nodes {
+					for _, other := range s.Cluster.Nodes() {
+						if !slices.Contains(nodes[:i+1], other) {
+							errs = append(errs, do(s.Cluster.Link(n, other).Both()))
+						}
+					}
+				}
+				return errors.Join(errs...)
+			},
+			Undo: func(context.Context) error { return s.Cluster.Heal() },
+		}, nil
 	})
 }
 

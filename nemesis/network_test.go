@@ -138,6 +138,87 @@ func TestNetworkFaults(t *testing.T) {
 	}
 }
 
+// answerDatagrams has a node send every datagram back.
+func answerDatagrams(ctx context.Context, _ struct{}) (struct{}, error) {
+	c, err := dist.Self(ctx).ListenPacket("udp")
+	if err != nil {
+		return struct{}{}, err
+	}
+	go func() {
+		for buf := make([]byte, 100); ; {
+			n, from, err := c.ReadFrom(buf)
+			if err != nil {
+				return
+			}
+			c.WriteTo(buf[:n], from)
+		}
+	}()
+	return struct{}{}, nil
+}
+
+// reachByDatagrams tells which nodes send a datagram back within a time.
+func reachByDatagrams(ctx context.Context, patience time.Duration) ([]bool, error) {
+	addrs := dist.Self(ctx).Addrs("udp")
+	reached := make([]bool, len(addrs))
+	var wg sync.WaitGroup
+	for i, addr := range addrs {
+		wg.Go(func() {
+			c, err := net.Dial("udp", addr)
+			if err != nil {
+				return
+			}
+			defer c.Close()
+			c.SetDeadline(time.Now().Add(patience))
+			fmt.Fprint(c, "there?")
+			_, err = c.Read(make([]byte, 100))
+			reached[i] = err == nil
+		})
+	}
+	wg.Wait()
+	return reached, nil
+}
+
+//dist:nodes=4 ports=udp
+func TestLinksOfNodes(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("who sends is not known here")
+	}
+	c := dist.Require(t)
+	if _, err := dist.CallAll(t.Context(), c, answerDatagrams, struct{}{}); err != nil {
+		t.Fatal(err)
+	}
+	await := func(ctx context.Context, want ...int) error {
+		for patience := 50 * time.Millisecond; ; patience *= 2 {
+			reached, err := dist.CallAll(ctx, c, reachByDatagrams, patience)
+			if err != nil {
+				return err
+			}
+			if got := counts(reached); slices.Equal(got, want) {
+				return nil
+			} else if patience > time.Minute || slices.Max(got) > slices.Max(want) {
+				return fmt.Errorf("the nodes reach %v; want %v", got, want)
+			}
+		}
+	}
+	for _, test := range []struct {
+		fault nemesis.Fault
+		want  []int
+	}{
+		{nemesis.Lossy(1, nemesis.Any), []int{1, 3, 3, 3}},
+		{nemesis.Slow(time.Hour, 0, nemesis.All), []int{1, 1, 1, 1}},
+		{nemesis.Slow(time.Hour, time.Hour, nemesis.Minority), []int{1, 3, 3, 3}},
+		{nemesis.Lossy(0, nemesis.All), []int{4, 4, 4, 4}},
+	} {
+		if err := nemesis.Run(t, c, nemesis.Options{
+			Rounds: 2,
+			During: func(ctx context.Context) error { return await(ctx, test.want...) },
+			After:  func(ctx context.Context) error { return await(ctx, 4, 4, 4, 4) },
+		}, test.fault); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 //dist:nodes=2 ports=tcp
 func TestTooFewForTheNetwork(t *testing.T) {
 	c := dist.Require(t)

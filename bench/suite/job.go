@@ -23,8 +23,8 @@ type Job struct {
 	Unrecorded bool `json:",omitempty"` // no events are recorded
 }
 
-// What processes of the test binary do. Start, Calls, Leases, Link, Stream, Cut,
-// Heal, Stops, Diagnose and Hold measure or hold a cluster, from inside the test;
+// What processes of the test binary do. Start, Calls, Leases, Link, Stream,
+// Datagram, Cut, Heal, Stops, Diagnose and Hold measure or hold a cluster, from inside the test;
 // StartBare and ExitBare measure floors; the others are what these start.
 const (
 	Start     = "start"      // from package initialisation until all nodes have answered a call
@@ -33,6 +33,7 @@ const (
 	Leases    = "leases"     // dist.Require, and as many calls as there are nodes
 	Link      = "link"       // round trips between nodes by way of a link, and of a bare proxy
 	Stream    = "stream"     // the same for a stream
+	Datagram  = "datagram"   // the same for a datagram and its answer
 	Cut       = "cut"        // a network that is parted, and a call
 	Heal      = "heal"       // a network that is whole again, and a call
 	Stops     = "stops"      // the end of a lease, and of as many bare processes

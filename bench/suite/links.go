@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,8 +22,9 @@ func init() {
 }
 
 const (
-	echoes  = 'e' // the server sends back what it gets
-	streams = 's' // the server sends without end
+	datagrams = 'd' // the server sends back what it gets, by datagrams
+	echoes    = 'e' // the server sends back what it gets
+	streams   = 's' // the server sends without end
 )
 
 // serve answers connections to a node, and returns the address that it binds.
@@ -39,6 +42,19 @@ func serve(ctx context.Context, _ struct{}) (string, error) {
 			}
 			self.Cleanup(func() { c.Close() })
 			go answer(c)
+		}
+	}()
+	p, err := self.ListenPacket("bench")
+	if err != nil {
+		return "", err
+	}
+	go func() {
+		for buf := make([]byte, 64<<10); ; {
+			n, from, err := p.ReadFrom(buf)
+			if err != nil {
+				return
+			}
+			p.WriteTo(buf[:n], from)
 		}
 	}()
 	return self.ListenAddr("bench"), nil
@@ -70,19 +86,26 @@ type talking struct {
 
 // talk times operations over a connection of its own.
 func talk(ctx context.Context, t talking) ([]float64, error) {
-	c, err := (&net.Dialer{}).DialContext(ctx, "tcp", t.Addr)
+	proto := "tcp"
+	if t.Kind == datagrams {
+		proto = "udp"
+	}
+	c, err := (&net.Dialer{}).DialContext(ctx, proto, t.Addr)
 	if err != nil {
 		return nil, err
 	}
 	defer c.Close()
-	if _, err := c.Write([]byte{t.Kind}); err != nil {
-		return nil, err
+	c.SetDeadline(time.Now().Add(time.Minute)) // a datagram may be lost
+	if t.Kind != datagrams {
+		if _, err := c.Write([]byte{t.Kind}); err != nil {
+			return nil, err
+		}
 	}
 	times := make([]float64, t.Count)
 	buf := make([]byte, t.Size)
 	for i := range times {
 		start := time.Now()
-		if t.Kind == echoes {
+		if t.Kind != streams {
 			if _, err := c.Write(buf); err != nil {
 				return nil, err
 			}
@@ -144,6 +167,44 @@ func bareProxy(t *testing.T, to string) string {
 	return l.Addr().String()
 }
 
+// bareDatagrams has the datagrams of one client lead to another address, and the
+// answers back. It returns where.
+func bareDatagrams(t *testing.T, to string) string {
+	in, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { in.Close() })
+	out, err := net.Dial("udp4", to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { out.Close() })
+	var client atomic.Pointer[netip.AddrPort]
+	go func() {
+		for buf := make([]byte, 64<<10); ; {
+			n, from, err := in.ReadFromUDPAddrPort(buf)
+			if err != nil {
+				return
+			}
+			if c := client.Load(); c == nil || *c != from {
+				client.Store(&from)
+			}
+			out.Write(buf[:n])
+		}
+	}()
+	go func() {
+		for buf := make([]byte, 64<<10); ; {
+			n, err := out.Read(buf)
+			if err != nil {
+				return
+			}
+			in.WriteToUDPAddrPort(buf[:n], *client.Load())
+		}
+	}()
+	return in.LocalAddr().String()
+}
+
 // proxied measures what two nodes say to each other by way of a link, against a
 // proxy that does nothing.
 func proxied(t *testing.T) {
@@ -154,8 +215,12 @@ func proxied(t *testing.T) {
 	}
 	addrs := [2]string{c.Node(0).Addr("bench"), bareProxy(t, listens)}
 	kind := byte(echoes)
-	if job.Kind == Stream {
+	switch job.Kind {
+	case Stream:
 		kind = streams
+	case Datagram:
+		kind = datagrams
+		addrs[1] = bareDatagrams(t, listens)
 	}
 	var all [2][]float64
 	for block := range blocks + 1 { // the first warms up

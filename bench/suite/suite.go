@@ -93,7 +93,7 @@ func Init() {
 	runtime.Load(requirement.Plan{Package: "bench", Tests: []requirement.Test{{
 		Name:        Test,
 		Requirement: requirement.Requirement{Nodes: job.Nodes, Ports: []string{"bench"}, Reuse: job.Reuse},
-		Faults:      slices.Contains([]string{Link, Stream, Cut, Heal}, job.Kind),
+		Faults:      slices.Contains([]string{Link, Stream, Datagram, Cut, Heal}, job.Kind),
 	}}})
 }
 
@@ -128,7 +128,7 @@ func Run(t *testing.T) {
 		leases(t)
 	case Stops:
 		stops(t)
-	case Link, Stream:
+	case Link, Stream, Datagram:
 		proxied(t)
 	case Cut, Heal:
 		faults(t)

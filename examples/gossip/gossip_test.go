@@ -21,7 +21,7 @@ type cluster struct {
 
 const (
 	hasty   = 4  // suspects have half a second or more to say that they live
-	patient = 15 // one and a half
+	patient = 40 // four
 )
 
 // startCluster has all nodes be members of one group.
@@ -64,10 +64,15 @@ func (c *cluster) wantMembers(on []*dist.Node, who ...*dist.Node) {
 	}
 }
 
-// talk has every node say something so many times, and all others hear it.
-func (c *cluster) talk(times int) {
+// long is longer than patient members take to give up a suspect.
+const long = (patient + 10) * probe
+
+// talk has every node say one thing after the other, and all others hear it,
+// until so much time has passed.
+func (c *cluster) talk(long time.Duration) {
 	c.t.Helper()
-	for i := range times {
+	begin := time.Now()
+	for i := 0; i == 0 || time.Since(begin) < long; i++ {
 		text := fmt.Sprint("word ", i)
 		if _, err := dist.CallAll(c.ctx, c.Cluster, say, text); err != nil {
 			c.t.Fatal(err)
@@ -96,7 +101,7 @@ func (c *cluster) wantNobodyLost() {
 //dist:nodes=5 ports=gossip
 func TestConverges(t *testing.T) {
 	c := startCluster(t, patient)
-	c.talk(3)
+	c.talk(0)
 	c.wantNobodyLost()
 }
 
@@ -112,7 +117,7 @@ func TestPartition(t *testing.T) {
 	c.wantMembers(many, many...)
 	c.Heal()
 	c.wantMembers(c.Nodes(), c.Nodes()...)
-	c.talk(1)
+	c.talk(0)
 }
 
 // A member that is killed is found out by all, and is one again after it has been
@@ -147,7 +152,7 @@ func TestLoss(t *testing.T) {
 			c.Link(a, b).Both().Loss(0.3)
 		}
 	}
-	c.talk(20) // for longer than suspects have
+	c.talk(long)
 	c.wantNobodyLost()
 }
 
@@ -158,6 +163,6 @@ func TestLoss(t *testing.T) {
 func TestSlowLink(t *testing.T) {
 	c := startCluster(t, patient)
 	c.Link(c.Node(0), c.Node(1)).Both().Delay(4*probe, probe)
-	c.talk(20) // for longer than suspects have
+	c.talk(long)
 	c.wantNobodyLost()
 }

@@ -25,6 +25,7 @@ func init() {
 			{Name: "TestSharedFault", Requirement: requirement.Requirement{Nodes: 2, Program: "kv", Shared: true}},
 			{Name: "TestSharedNetworkFault", Requirement: requirement.Requirement{Nodes: 2, Program: "kv", Shared: true}},
 			{Name: "TestNetworkFault", Requirement: requirement.Requirement{Nodes: 2, Program: "kv"}, Faults: true},
+			{Name: "TestDatagrams", Requirement: requirement.Requirement{Nodes: 2, Program: "kv"}, Faults: true},
 			{Name: "TestFaults", Requirement: requirement.Requirement{Nodes: 2, Program: "kv"}},
 			{Name: "TestUpgrade1", Requirement: requirement.Requirement{Nodes: 3, Program: "kv"}},
 			{Name: "TestUpgrade2", Requirement: requirement.Requirement{Nodes: 3, Program: "kv"}},
@@ -48,7 +49,7 @@ func init() {
 			{Name: "TestFlakyOptional", Requirement: requirement.Requirement{Nodes: 1, Program: "flaky", Optional: true}},
 			{Name: "TestReducible", Requirement: requirement.Requirement{Nodes: 3, Min: 2, Program: "kv"}},
 		},
-		Digest: "7359cb4878b10838",
+		Digest: "a51db74117dd020c",
 	})
 	runtime.Func("github.com/distkit/dist/testdata/programs.hello", hello) // undefined? run: go generate
 }

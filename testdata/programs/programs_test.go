@@ -129,6 +129,47 @@ func TestNetworkFault(t *testing.T) {
 	}
 }
 
+// Programs talk over UDP by way of links, too, and see each other's addresses.
+//
+//dist:nodes=2 program=kv
+func TestDatagrams(t *testing.T) {
+	c := dist.Require(t)
+	a, b := c.Node(0), c.Node(1)
+	tell := func(text string) { ask(t, a, "tell %s %s", b.Addr("kv"), text) }
+	heard := func(text string) {
+		t.Helper()
+		for {
+			from := ask(t, b, "heard %s", text)
+			if from == a.Addr("kv") {
+				return
+			}
+			if from != "nobody" {
+				t.Fatalf("%q comes from %s, not from %s", text, from, a.Addr("kv"))
+			}
+			select {
+			case <-time.After(time.Millisecond):
+			case <-t.Context().Done():
+				t.Fatal(t.Context().Err())
+			}
+		}
+	}
+	tell("before")
+	heard("before")
+	c.Link(a, b).Cut()
+	tell("cut")
+	c.Link(b, a).Cut()
+	tell("cut-again")
+	c.Link(a, b).Heal()
+	c.Link(a, b).Loss(1)
+	tell("lost")
+	c.Link(a, b).Loss(0)
+	tell("healed")
+	heard("healed") // after all of them
+	if from := ask(t, b, "heard cut"); from != "nobody" {
+		t.Errorf("%s was heard across a cut", from)
+	}
+}
+
 //dist:nodes=2 program=kv
 func TestFaults(t *testing.T) {
 	c, ctx := dist.Require(t), t.Context()

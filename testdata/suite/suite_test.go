@@ -428,6 +428,7 @@ func TestNetworkMistakes(t *testing.T) {
 		"nil":           c.Isolate(nil),
 		"itself":        c.Link(a, a).Cut(),
 		"loss":          c.Link(a, b).Loss(0.5),
+		"more than all": c.Link(a, b).Loss(1.5),
 		"negative":      c.Link(a, b).Delay(-1, 0),
 		"no bandwidth":  c.Link(a, b).Both().Bandwidth(-1),
 		"link to nil":   c.Link(a, nil).Both().Cut(),

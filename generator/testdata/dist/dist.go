@@ -12,6 +12,7 @@ import (
 type (
 	Cluster struct{}
 	Node    struct{}
+	Link    struct{}
 	Option  interface{ option() }
 )
 
@@ -26,7 +27,14 @@ func Shared() Option               { return nil }
 func Optional() Option             { return nil }
 func Timeout(time.Duration) Option { return nil }
 
-func (*Cluster) Node(int) *Node { return new(Node) }
+func (*Cluster) Node(int) *Node             { return new(Node) }
+func (*Cluster) Partition(...[]*Node) error { return nil }
+func (*Cluster) Isolate(*Node) error        { return nil }
+func (*Cluster) Heal() error                { return nil }
+func (*Cluster) Link(_, _ *Node) *Link      { return new(Link) }
+
+func (*Link) Cut() error         { return nil }
+func (*Link) Loss(float64) error { return nil }
 
 func Call[In, Out any](ctx context.Context, n *Node, fn func(context.Context, In) (Out, error), in In) (Out, error) {
 	return fn(ctx, in)

@@ -3,9 +3,12 @@ package links
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"slices"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -21,6 +24,7 @@ type mailbox struct {
 	conn   *net.UDPConn   // at addr
 	addr   netip.AddrPort // what others send to
 	behind netip.AddrPort // what the node binds
+	marks  chan string    // what it has sent to itself
 }
 
 // datagrams are what a Network has for them. Its fields are guarded by the
@@ -34,6 +38,7 @@ type datagrams struct {
 	failed  error         // why some datagram had no flow; told once
 	idle    time.Duration // after which a flow's socket is closed
 	sweeper bool          // somebody looks for those
+	drained int           // how often drain was called
 }
 
 const (
@@ -78,6 +83,7 @@ type flow struct {
 
 // post has a mailbox work. n.mu is held.
 func (n *Network) post(b *mailbox) {
+	b.marks = make(chan string, 1)
 	n.boxes[b.behind] = b
 	n.going.Go(func() {
 		buf := buffers.Get().(*[maxDatagram]byte)
@@ -90,11 +96,56 @@ func (n *Network) post(b *mailbox) {
 			if err != nil {
 				continue
 			}
+			if source == b.addr {
+				select {
+				case b.marks <- string(buf[:size]):
+				default:
+				}
+				continue
+			}
 			if f := n.flow(flowKey{source, b}); f != nil {
 				f.up.send(buf[:size])
 			}
 		}
 	})
+}
+
+// drainPatience is how long a mailbox may take to get to what it has sent to
+// itself: it may lose that, too.
+const drainPatience = time.Second
+
+// drain returns when what has been sent to nodes so far has met the conditions
+// that there are: what was sent across a cut does not arrive because the cut ends
+// before anybody has looked at it.
+func (n *Network) drain() {
+	n.mu.Lock()
+	boxes := slices.Collect(maps.Values(n.boxes))
+	if !n.seen {
+		boxes = nil
+	}
+	n.drained++
+	mark := strconv.Itoa(n.drained)
+	n.mu.Unlock()
+	again := time.NewTicker(10 * time.Millisecond)
+	defer again.Stop()
+	for _, b := range boxes {
+		for begin := time.Now(); time.Since(begin) < drainPatience; {
+			if _, err := b.conn.WriteToUDPAddrPort([]byte(mark), b.addr); err != nil {
+				break
+			}
+			got := ""
+			for timeout := false; got != mark && !timeout; {
+				select {
+				case got = <-b.marks:
+				case <-again.C:
+					timeout = true
+				}
+			}
+			if got == mark {
+				break
+			}
+		}
+	}
 }
 
 // flow returns what a datagram belongs to; nil if it must be given up. It is

@@ -143,6 +143,15 @@ func TestDatagramsBetweenNodes(t *testing.T) {
 	w.set(nil)
 	post(t, a, "healed", w.addr(1))
 	get(t, b, "healed") // and none of those before
+	// What is sent across a cut stays lost, however soon that ends.
+	for i := range 100 {
+		w.set(both)
+		post(t, a, "lost", w.addr(1))
+		w.set(nil)
+		text := fmt.Sprint("healed ", i)
+		post(t, a, text, w.addr(1))
+		get(t, b, text)
+	}
 }
 
 // Any other socket of a node is told apart by whose it is, and hears answers
@@ -424,5 +433,32 @@ func TestDatagramsGoPastTheLinks(t *testing.T) {
 	get(t, b, "past")
 	if err := w.Set(both); err == nil || !strings.Contains(err.Error(), "node-1 has a connection to node-2 that goes past the links") {
 		t.Errorf("%v", err)
+	}
+}
+
+// Who has no descriptor left to look whose a socket is does not take it for a
+// stranger's, which nothing is ever cut for.
+func TestNoDescriptorToLookWith(t *testing.T) {
+	w := newWorld(t, 2)
+	c := w.client(1)
+	var was unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &was); err != nil {
+		t.Fatal(err)
+	}
+	none := was
+	none.Cur = 0
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &none); err != nil {
+		t.Fatal(err)
+	}
+	for _, pids := range [][]int{{os.Getpid()}, {1}, nil} {
+		if i := w.finder.find(udp, c.LocalAddr().(*net.UDPAddr).AddrPort(), w.addr(1), pids); i != unknown {
+			t.Errorf("among %v: %d", pids, i)
+		}
+	}
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &was); err != nil {
+		t.Fatal(err)
+	}
+	if i := w.finder.find(udp, c.LocalAddr().(*net.UDPAddr).AddrPort(), w.addr(1), []int{1, os.Getpid()}); i != 1 {
+		t.Errorf("%d", i)
 	}
 }

@@ -219,6 +219,7 @@ func (n *Network) Set(conditions map[network.Pair]network.Condition) error {
 	}
 	n.lookAgain()
 	n.lookAgainAtFlows()
+	n.drain()
 	n.mu.Lock()
 	if n.closed {
 		n.mu.Unlock()

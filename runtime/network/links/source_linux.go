@@ -71,7 +71,7 @@ func (f *finder) bound(p protocol, addr netip.AddrPort) bool {
 // dialler returns who has a socket open: this process, before all others, since
 // it dials nodes itself.
 func dialler(inode uint32, pids []int) int {
-	if has(os.Getpid(), socketName(inode)) {
+	if found, _ := has(os.Getpid(), socketName(inode)); found {
 		return outside
 	}
 	return owner(inode, pids)
@@ -81,16 +81,24 @@ func socketName(inode uint32) string {
 	return "socket:[" + strconv.FormatUint(uint64(inode), 10) + "]"
 }
 
-// owner returns who has a socket open.
+// owner returns who has a socket open; unknown if it cannot look, for lack of
+// descriptors of its own.
 func owner(inode uint32, pids []int) int {
 	socket := socketName(inode)
+	blind := false
 	for i, pid := range pids {
-		if pid > 0 && has(pid, socket) {
-			return i
+		if pid > 0 {
+			found, b := has(pid, socket)
+			if found {
+				return i
+			}
+			blind = blind || b
 		}
 	}
-	if has(os.Getpid(), socket) {
+	if found, b := has(os.Getpid(), socket); found {
 		return outside
+	} else if blind || b {
+		return unknown
 	}
 	return inGroups(socket, pids)
 }
@@ -98,9 +106,13 @@ func owner(inode uint32, pids []int) int {
 // inGroups looks at all processes in the groups that some processes lead.
 func inGroups(socket string, pids []int) int {
 	proc, err := os.Open("/proc")
+	if outOfFiles(err) {
+		return unknown
+	}
 	if err != nil {
 		return foreign
 	}
+	blind := false
 	defer proc.Close()
 	names, _ := proc.Readdirnames(-1)
 	for _, name := range names {
@@ -113,20 +125,29 @@ func inGroups(socket string, pids []int) int {
 			continue
 		}
 		for i, leader := range pids {
-			if group == leader && pid != leader && has(pid, socket) {
+			if group != leader || pid == leader {
+				continue
+			}
+			found, b := has(pid, socket)
+			if found {
 				return i
 			}
+			blind = blind || b
 		}
+	}
+	if blind {
+		return unknown
 	}
 	return foreign
 }
 
-// has reports whether a process has a socket open.
-func has(pid int, socket string) bool {
+// has reports whether a process has a socket open, and whether there was no
+// descriptor to look with.
+func has(pid int, socket string) (found, blind bool) {
 	dir := "/proc/" + strconv.Itoa(pid) + "/fd"
 	d, err := os.Open(dir)
 	if err != nil {
-		return false
+		return false, outOfFiles(err)
 	}
 	defer d.Close()
 	names, _ := d.Readdirnames(-1)
@@ -134,10 +155,10 @@ func has(pid int, socket string) bool {
 	for _, name := range names {
 		n, err := unix.Readlinkat(int(d.Fd()), name, buf[:])
 		if err == nil && string(buf[:n]) == socket {
-			return true
+			return true, false
 		}
 	}
-	return false
+	return false, false
 }
 
 // The kernel's struct inet_diag_req_v2 behind its header, and where in an answer

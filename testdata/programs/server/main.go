@@ -1,4 +1,5 @@
-// Server is a program for nodes to run: a key-value store of one line a request.
+// Server is a program for nodes to run: a key-value store of one line a request,
+// which tells others what it is told to by datagrams.
 package main
 
 import (
@@ -11,6 +12,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/distkit/dist/testdata/programs"
@@ -33,6 +35,10 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	told, err := hear(*listen)
+	if err != nil {
+		log.Fatal(err)
+	}
 	store := &programs.Store{Name: *name, Dir: *dir, Peers: *peers}
 	log.Printf("%s serves on %s", *name, *listen)
 	end := make(chan os.Signal, 1)
@@ -47,7 +53,7 @@ func main() {
 		if err != nil {
 			log.Fatal(err)
 		}
-		go serve(store, c)
+		go serve(store, told, c)
 	}
 }
 
@@ -65,12 +71,68 @@ func begins(dir string) string {
 	}
 }
 
-func serve(store *programs.Store, c net.Conn) {
+// rumours are what comes by datagrams.
+type rumours struct {
+	conn net.PacketConn
+	mu   sync.Mutex
+	from map[string]string // by text
+}
+
+func hear(addr string) (*rumours, error) {
+	c, err := net.ListenPacket("udp", addr)
+	if err != nil {
+		return nil, err
+	}
+	r := &rumours{conn: c, from: make(map[string]string)}
+	go func() {
+		for buf := make([]byte, 1500); ; {
+			n, from, err := c.ReadFrom(buf)
+			if err != nil {
+				log.Fatal(err)
+			}
+			r.mu.Lock()
+			r.from[string(buf[:n])] = from.String()
+			r.mu.Unlock()
+		}
+	}()
+	return r, nil
+}
+
+// tell sends a text to an address.
+func (r *rumours) tell(addr, text string) string {
+	to, err := net.ResolveUDPAddr("udp", addr)
+	if err == nil {
+		_, err = r.conn.WriteTo([]byte(text), to)
+	}
+	if err != nil {
+		return err.Error()
+	}
+	return "ok"
+}
+
+// heard is who sent a text.
+func (r *rumours) heard(text string) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if from, ok := r.from[text]; ok {
+		return from
+	}
+	return "nobody"
+}
+
+func serve(store *programs.Store, told *rumours, c net.Conn) {
 	defer c.Close()
 	lines := bufio.NewScanner(c)
 	for lines.Scan() {
 		words := strings.Fields(lines.Text())
-		if len(words) == 0 {
+		switch {
+		case len(words) == 0:
+			continue
+		case words[0] == "tell" && len(words) == 3:
+			fmt.Fprintln(c, told.tell(words[1], words[2]))
+			continue
+		case words[0] == "heard" && len(words) == 2:
+			fmt.Fprintln(c, told.heard(words[1]))
 			continue
 		}
 		fmt.Fprintln(c, store.Answer(words))
