@@ -5,6 +5,7 @@ package dist_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -226,6 +227,17 @@ func TestFallbacks(t *testing.T) {
 			env := "SUITE_FLAKY=" + t.TempDir() + ":" + test.flaky + " " + test.env
 			newRun(t, env, test.args...).check(t, test.status, test.want...)
 		})
+	}
+}
+
+// A node that is killed just before its test ends may have gone or be about to
+// when it is asked to stop. The test hears of it all the same.
+func TestKilledAtTheEnd(t *testing.T) {
+	t.Parallel()
+	const times = 30
+	out := newRun(t, "", "-test.run=KilledAtTheEnd", "-test.v", fmt.Sprintf("-test.count=%d", times)).check(t, 1, `DIST-NODE-EXIT-UNNOTICED`, `signal: killed`)
+	if n := strings.Count(out, "--- FAIL: TestKilledAtTheEnd"); n != times {
+		t.Errorf("%d of %d failed\n%s", n, times, out)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -265,7 +266,9 @@ func play(ctx context.Context, b *binaries, s schedule, logf func(string, ...any
 
 	// A go command or a dist that was killed leaves others that end by themselves.
 	wrong = append(wrong, w.judge(s, runs, ended)...)
-	wrong = append(wrong, w.after(ctx, s, ended)...)
+	// The reaper is there when the first cluster is.
+	early := slices.ContainsFunc(runs, func(r *run) bool { return !strings.Contains(r.out.String(), "dist: cluster ") })
+	wrong = append(wrong, w.after(ctx, s, ended, early)...)
 	for i, r := range runs {
 		os.WriteFile(filepath.Join(w.dir, fmt.Sprintf("out-%d", i)), r.out.Bytes(), 0o600)
 		os.WriteFile(filepath.Join(w.dir, fmt.Sprintf("err-%d", i)), r.err.Bytes(), 0o600)
@@ -309,8 +312,9 @@ func (w *world) judge(s schedule, runs []*run, ended map[string]bool) (wrong []s
 }
 
 // after looks at what is left of a round, and has a next one, which must have
-// its cluster at once.
-func (w *world) after(ctx context.Context, s schedule, ended map[string]bool) (wrong []string) {
+// its cluster at once. early: some run may have been killed before it had a
+// reaper, so that the next one removes its files.
+func (w *world) after(ctx context.Context, s schedule, ended map[string]bool, early bool) (wrong []string) {
 	left := func() []string { return append(processesLeft(w.mark), filesLeft(w)...) }
 	if ended["dist"] || ended["go"] {
 		// They run to their end, and nobody waits for them.
@@ -318,7 +322,11 @@ func (w *world) after(ctx context.Context, s schedule, ended map[string]bool) (w
 			return append(running, "though the command above has been killed")
 		}
 	}
-	if !ended["reaper"] && !ended["dist"] {
+	switch {
+	case ended["reaper"]:
+	case ended["dist"], early && (ended["test"] || ended["go"]):
+		wrong = append(wrong, eventually(settles, func() []string { return processesLeft(w.mark) })...)
+	default:
 		wrong = append(wrong, eventually(settles, left)...)
 	}
 	if b, err := os.ReadFile(filepath.Join(w.dir, "left")); err == nil && len(b) > 0 {

@@ -90,33 +90,33 @@ func (f *File) Remove() {
 	f.lock.Unlock()
 }
 
-// ErrTaken is the end of a directory that somebody took for a dead one's before
-// it was locked.
-var ErrTaken = errors.New("taken for a directory that nobody has")
-
-// MakeDir makes a directory of this user alone that is locked as long as this
-// process lives, so that [Claim] can tell. Where the file system has no locks it
-// is made all the same, and nobody can claim it.
+// MakeDir makes a directory of this user alone that is locked, as long as this
+// process lives, from the first moment it can be seen, so that [Claim] can tell.
+// Where the file system has no locks it is made all the same, and nobody can
+// claim it.
 func MakeDir(dir string) (*File, error) {
-	if err := os.Mkdir(dir, 0o700); err != nil {
+	temp := filepath.Join(filepath.Dir(dir), tempPrefix+filepath.Base(dir))
+	if err := os.Mkdir(temp, 0o700); err != nil {
 		return nil, err
 	}
-	lock := flock.New(dir, flock.SetFlag(openFlags))
-	ok, err := lock.TryLock()
-	if pathErr := (*fs.PathError)(nil); errors.As(err, &pathErr) {
-		os.Remove(dir)
+	lock := flock.New(temp, flock.SetFlag(openFlags))
+	_, err := lock.TryLock()
+	if pathErr := (*fs.PathError)(nil); errors.As(err, &pathErr) && pathErr.Op == "open" {
+		os.Remove(temp)
 		return nil, err
 	}
-	if err == nil {
-		// Between its being made and locked it may have been claimed, and removed.
-		opened, statErr := lock.Stat()
-		named, namedErr := os.Lstat(dir)
-		if !ok || statErr != nil || namedErr != nil || !os.SameFile(opened, named) {
-			lock.Unlock()
-			return nil, fmt.Errorf("make %s: %w", dir, ErrTaken)
-		}
+	if err := os.Rename(temp, dir); err != nil {
+		lock.Unlock()
+		os.Remove(temp)
+		return nil, err
 	}
 	return &File{path: dir, lock: lock}, nil
+}
+
+// Unmade reports whether a directory is one that MakeDir was killed over.
+func Unmade(dir string) bool {
+	info, err := os.Lstat(dir)
+	return err == nil && strings.HasPrefix(filepath.Base(dir), tempPrefix) && check(dir) == nil && time.Since(info.ModTime()) > tempAge
 }
 
 // IsOurs reports whether a directory is this user's alone.

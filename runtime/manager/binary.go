@@ -595,6 +595,14 @@ func (n *binaryNode) end(ctx context.Context) {
 		n.mu.Unlock()
 		if err := n.shutDown(ctx, p, n.explain); err != nil {
 			n.noteHung(err)
+			return
+		}
+		n.mu.Lock()
+		told = n.told
+		n.mu.Unlock()
+		// Nobody here has killed it: it had just gone when it was asked to.
+		if exit := p.Exit(); exit.Signal != "" && !told && !(RaceEnabled && engine.RaceReport(n.Log(), 0) != nil) {
+			n.problem(diagnostics.Failure{Phase: diagnostics.PhaseStop, Code: diagnostics.NodeExitUnnoticed, Exit: &exit, PID: p.PID()}, true)
 		}
 		return
 	}

@@ -24,6 +24,7 @@ func init() {
 			{Name: "TestParallelC", Requirement: requirement.Requirement{Nodes: 2}},
 			{Name: "TestFailing", Requirement: requirement.Requirement{Nodes: 2}},
 			{Name: "TestNodeLeaves", Requirement: requirement.Requirement{Nodes: 1}},
+			{Name: "TestKilledAtTheEnd", Requirement: requirement.Requirement{Nodes: 1}},
 			{Name: "TestCleanupPanics", Requirement: requirement.Requirement{Nodes: 1}},
 			{Name: "TestRace", Requirement: requirement.Requirement{Nodes: 1}},
 			{Name: "TestRaceThenKill", Requirement: requirement.Requirement{Nodes: 1}},
@@ -49,7 +50,7 @@ func init() {
 			{Name: "TestNetworkUnseen", Requirement: requirement.Requirement{Nodes: 2, Ports: []string{"a"}}},
 			{Name: "TestNetworkSeen", Requirement: requirement.Requirement{Nodes: 2, Ports: []string{"a"}}, Faults: true},
 		},
-		Digest: "7d73cbc14f6fef28",
+		Digest: "55f6c6fa7765ecfa",
 	})
 	runtime.Func("github.com/distkit/dist/testdata/suite.block", block)                 // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist/testdata/suite.cleanupBlocks", cleanupBlocks) // undefined? run: go generate
@@ -58,6 +59,7 @@ func init() {
 	runtime.Func("github.com/distkit/dist/testdata/suite.deafen", deafen)               // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist/testdata/suite.dialTo", dialTo)               // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist/testdata/suite.exitSoon", exitSoon)           // undefined? run: go generate
+	runtime.Func("github.com/distkit/dist/testdata/suite.killSoon", killSoon)           // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist/testdata/suite.listen", listen)               // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist/testdata/suite.listenAt", listenAt)           // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist/testdata/suite.meet", meet)                   // undefined? run: go generate

@@ -39,6 +39,15 @@ func exitSoon(ctx context.Context, code int) (struct{}, error) {
 	return struct{}{}, nil
 }
 
+// killSoon has the node killed while the test is ending, or has just ended.
+func killSoon(ctx context.Context, _ struct{}) (struct{}, error) {
+	go func() {
+		<-ctx.Done()
+		syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	}()
+	return struct{}{}, nil
+}
+
 func cleanupPanics(ctx context.Context, _ struct{}) (struct{}, error) {
 	dist.Self(ctx).Cleanup(func() { panic("no way to clean up") })
 	return struct{}{}, nil
@@ -142,6 +151,14 @@ func TestNodeLeaves(t *testing.T) {
 	}
 	for c.Node(0).Running() {
 		time.Sleep(time.Millisecond)
+	}
+}
+
+//dist:nodes=1
+func TestKilledAtTheEnd(t *testing.T) {
+	c := dist.Require(t)
+	if _, err := dist.Call(t.Context(), c.Node(0), killSoon, struct{}{}); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -3,7 +3,6 @@ package process
 import (
 	"crypto/rand"
 	"encoding/base32"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -162,15 +161,9 @@ func (e *Engine) open() (*run, error) {
 	if err != nil {
 		return nil, prepareError("find the temporary directory", os.TempDir(), err)
 	}
-	var id, dir string
-	var own *lockfile.File
-	for range 3 { // one that is not locked yet may be taken for a dead run's
-		id = newID()
-		dir = filepath.Join(tmp, dirPrefix+id)
-		if own, err = lockfile.MakeDir(dir); err == nil || !errors.Is(err, lockfile.ErrTaken) {
-			break
-		}
-	}
+	id := newID()
+	dir := filepath.Join(tmp, dirPrefix+id)
+	own, err := lockfile.MakeDir(dir)
 	if err != nil {
 		return nil, prepareError("create the directory of this run", tmp, err)
 	}

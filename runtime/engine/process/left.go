@@ -72,7 +72,7 @@ func Leftovers() ([]Leftover, error) {
 		return left, nil
 	}
 	for _, dir := range deadDirs(tmp) {
-		run := strings.TrimPrefix(filepath.Base(dir), dirPrefix)
+		_, run, _ := strings.Cut(filepath.Base(dir), dirPrefix)
 		left = append(left, Leftover{Run: run, Dir: dir, Processes: findProcesses(ofRun(run))})
 	}
 	return left, nil

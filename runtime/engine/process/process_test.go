@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -622,8 +623,9 @@ func TestSweepDirectoryWithoutEntry(t *testing.T) {
 	}
 	defer live.Remove()
 	dead := filepath.Join(tmp, dirPrefix+"deaddeaddeaddead")
-	keep := []string{live.Path(), filepath.Join(tmp, dirPrefix+"not-an-id-of-16c"), filepath.Join(tmp, dirPrefix+"opentoeverybodyx")}
-	for _, dir := range append(keep[1:], dead) {
+	keep := []string{live.Path(), filepath.Join(tmp, dirPrefix+"not-an-id-of-16c"), filepath.Join(tmp, dirPrefix+"opentoeverybodyx"), filepath.Join(tmp, "."+dirPrefix+"beingmadebeingma")}
+	unmade := filepath.Join(tmp, "."+dirPrefix+"unmadeunmadeunma")
+	for _, dir := range append(slices.Clone(keep[1:]), dead, unmade) {
 		if err := os.Mkdir(dir, 0o700); err != nil {
 			t.Fatal(err)
 		}
@@ -631,21 +633,25 @@ func TestSweepDirectoryWithoutEntry(t *testing.T) {
 	if err := os.Chmod(keep[2], 0o755); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.Chtimes(unmade, time.Time{}, time.Now().Add(-time.Hour)); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.WriteFile(filepath.Join(dead, "1.log"), []byte("last words"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	left, err := Leftovers()
-	if err != nil || len(left) != 1 || left[0].Dir != dead {
+	if err != nil || len(left) != 2 || !slices.ContainsFunc(left, func(l Leftover) bool { return l.Dir == dead }) {
 		t.Errorf("left over: %+v, %v", left, err)
 	}
 	e := open(t)
 	start(t, e)
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
-		if _, err := os.Stat(dead); os.IsNotExist(err) {
+		_, err := os.Stat(dead)
+		if _, err2 := os.Stat(unmade); os.IsNotExist(err) && os.IsNotExist(err2) {
 			break
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("%s is still there", dead)
+			t.Fatalf("%s or %s is still there", dead, unmade)
 		}
 	}
 	root, err := e.Root()

@@ -102,7 +102,7 @@ func deadDirs(tmp string) (dirs []string) {
 	defer f.Close()
 	names, _ := f.Readdirnames(-1)
 	for _, name := range names {
-		run, ok := strings.CutPrefix(name, dirPrefix)
+		run, ok := strings.CutPrefix(strings.TrimPrefix(name, "."), dirPrefix)
 		if !ok || len(run) != idLen || strings.Trim(run, "abcdefghijklmnopqrstuvwxyz234567") != "" {
 			continue
 		}
@@ -110,7 +110,7 @@ func deadDirs(tmp string) (dirs []string) {
 			continue // its entry says more
 		}
 		dir := filepath.Join(tmp, name)
-		if !lockfile.IsOurs(dir) {
+		if !lockfile.IsOurs(dir) || name[0] == '.' && !lockfile.Unmade(dir) {
 			continue
 		}
 		if release, err := lockfile.Claim(dir); err == nil && release != nil {
@@ -136,7 +136,11 @@ func sweepDeadDir(dir string) bool {
 		return false
 	}
 	defer release()
-	cleanUp(strings.TrimPrefix(filepath.Base(dir), dirPrefix), dir)
+	if name := filepath.Base(dir); name[0] == '.' {
+		os.Remove(dir) // nothing was ever in it
+	} else {
+		cleanUp(strings.TrimPrefix(name, dirPrefix), dir)
+	}
 	return true
 }
 

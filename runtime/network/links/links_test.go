@@ -12,11 +12,14 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/distkit/dist/runtime/network"
 )
@@ -672,5 +675,45 @@ func BenchmarkFind(b *testing.B) {
 				f.find(tcp, addrPort(c.LocalAddr()), addrPort(c.RemoteAddr()), pids)
 			}
 		})
+	}
+}
+
+// A process that has no descriptor left is not on a system without faults.
+func TestNoDescriptors(t *testing.T) {
+	names, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	highest := 0
+	for _, n := range names {
+		if fd, err := strconv.Atoi(n.Name()); err == nil {
+			highest = max(highest, fd)
+		}
+	}
+	var was unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &was); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Setrlimit(unix.RLIMIT_NOFILE, &was)
+	refused := 0
+	for limit := 3; ; limit++ {
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: uint64(limit), Max: was.Max}); err != nil {
+			t.Fatal(err)
+		}
+		n, err := New(func() []int { return nil })
+		if err == nil {
+			n.Close()
+			break
+		}
+		refused++
+		if u := (*network.Unsupported)(nil); errors.As(err, &u) || !errors.Is(err, unix.EMFILE) {
+			t.Fatalf("with %d descriptors: %v", limit, err)
+		}
+		if limit > highest+30 {
+			t.Fatalf("with %d descriptors, of which at most %d are used: %v", limit, highest+1, err)
+		}
+	}
+	if refused == 0 {
+		t.Error("there were enough descriptors all the time")
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/distkit/dist/runtime/network"
@@ -39,13 +40,17 @@ type Network struct {
 // New returns a Network without links. pids are the processes of the nodes, by
 // index, at the time it is called; each leads a process group, and what is in
 // that is the node, too. The error is a *network.Unsupported where nobody can
-// say which process a connection comes from.
+// say which process a connection comes from; where this could not be found out
+// for want of descriptors it is the system's.
 func New(pids func() []int) (*Network, error) {
 	f, err := newFinder()
 	if err == nil {
 		if err = f.try(); err != nil {
 			f.close()
 		}
+	}
+	if scarce(err) {
+		return nil, err
 	}
 	if err != nil {
 		return nil, &network.Unsupported{Fault: "a fault between nodes", Backend: Backend, Why: err.Error()}
@@ -90,10 +95,18 @@ func (f *finder) try() error {
 		return err
 	}
 	defer c.Close()
+	if err := canLook(); scarce(err) {
+		return err
+	}
 	if f.find(tcp, addrPort(c.LocalAddr()), addrPort(c.RemoteAddr()), []int{os.Getpid()}) != 0 {
 		return errNoSources
 	}
 	return nil
+}
+
+// scarce reports whether an error is about what there is not enough of now.
+func scarce(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }
 
 func addrPort(a net.Addr) netip.AddrPort { return a.(*net.TCPAddr).AddrPort() }

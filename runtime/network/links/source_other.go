@@ -21,6 +21,8 @@ func (*finder) bound(protocol, netip.AddrPort) bool { return false }
 
 func (*finder) diallers(protocol, uint16) ([]dialled, error) { return nil, errNoSources }
 
+func canLook() error { return nil }
+
 func dialler(uint32, []int) int { return foreign }
 
 func hasLeft(interface {
