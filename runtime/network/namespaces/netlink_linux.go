@@ -142,10 +142,11 @@ func (s *netlinkSocket) addBridge(index uint32, name string) error {
 const vethInfoPeer = 1 // VETH_INFO_PEER
 
 // addVeth makes a pair of devices: one up on a bridge, the other, by another
-// index, in the namespace of a descriptor.
-func (s *netlinkSocket) addVeth(index uint32, name string, bridge uint32, peer uint32, peerName string, ns int, mtu uint32) error {
+// index and with an address of Ethernet, in the namespace of a descriptor.
+func (s *netlinkSocket) addVeth(index uint32, name string, bridge uint32, peer uint32, peerName string, mac []byte, ns int, mtu uint32) error {
 	other := attr(ifinfo(peer, false), unix.IFLA_IFNAME, text(peerName))
 	other = attr(other, unix.IFLA_MTU, u32(mtu))
+	other = attr(other, unix.IFLA_ADDRESS, mac)
 	other = attr(other, unix.IFLA_NET_NS_FD, u32(uint32(ns)))
 	b := attr(ifinfo(index, true), unix.IFLA_IFNAME, text(name))
 	b = attr(b, unix.IFLA_MTU, u32(mtu))
@@ -205,6 +206,18 @@ func (s *netlinkSocket) addRoute(table uint8, to netip.Prefix, kind uint8, devic
 	b = attr(b, unix.RTA_PREFSRC, ip(from))
 	if err := s.do(unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_EXCL, b); err != nil {
 		return fmt.Errorf("add a route to %v: %w", to, err)
+	}
+	return nil
+}
+
+// addNeighbour says by which address of Ethernet a neighbour is reached, for good.
+func (s *netlinkSocket) addNeighbour(device uint32, a netip.Addr, mac []byte) error {
+	b := append([]byte{unix.AF_INET, 0, 0, 0}, u32(device)...)
+	b = append(b, unix.NUD_PERMANENT, 0, 0, 0)
+	b = attr(b, unix.NDA_DST, ip(a))
+	b = attr(b, unix.NDA_LLADDR, mac)
+	if err := s.do(unix.RTM_NEWNEIGH, unix.NLM_F_CREATE|unix.NLM_F_REPLACE, b); err != nil {
+		return fmt.Errorf("add the neighbour %v: %w", a, err)
 	}
 	return nil
 }

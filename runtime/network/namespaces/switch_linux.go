@@ -208,12 +208,24 @@ func (s *networkSwitch) setUp(addrs []netip.Addr) error {
 	}
 	for i, a := range addrs {
 		p, err := s.place(a, networks, func(ns int) error {
-			return hub.addVeth(uint32(portIndex+i), fmt.Sprintf("node%d", i+1), bridgeIndex, nodeIndex, "eth0", ns, mtu)
+			return hub.addVeth(uint32(portIndex+i), fmt.Sprintf("node%d", i+1), bridgeIndex, nodeIndex, "eth0", mac(a), ns, mtu)
 		})
 		if err != nil {
 			return fmt.Errorf("the network of node-%d: %w", i+1, err)
 		}
 		s.nodes = append(s.nodes, p)
+	}
+	// Nobody has to be asked for who has an address: the question would be cut
+	// off, too, and whoever asks be told that there is no such host.
+	for _, n := range s.nodes {
+		for _, peer := range s.nodes {
+			if n == peer {
+				continue
+			}
+			if err := n.routes.addNeighbour(nodeIndex, peer.addr, mac(peer.addr)); err != nil {
+				return err
+			}
+		}
 	}
 	var ring []change
 	for i := range s.nodes {
@@ -222,6 +234,12 @@ func (s *networkSwitch) setUp(addrs []netip.Addr) error {
 		}
 	}
 	return s.prove(ring)
+}
+
+// mac is the address of Ethernet of a node.
+func mac(a netip.Addr) []byte {
+	const local = 2 // of nobody's make
+	return append([]byte{local, 0}, ip(a)...)
 }
 
 // namespaceOf is the network namespace of a socket.
