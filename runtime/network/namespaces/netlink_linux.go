@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -265,7 +266,8 @@ type connection struct {
 	id            []byte // a struct inet_diag_sockid
 	family        uint8
 	local, remote netip.AddrPort
-	waiting       bool // something was sent again, and still is not acknowledged
+	outstanding   bool   // something that was sent is not acknowledged
+	acked         uint64 // bytes that are
 }
 
 // States of TCP.
@@ -280,9 +282,14 @@ const (
 	connected = 1<<tcpEstablished | 1<<tcpFinWait1 | 1<<tcpFinWait2 | 1<<tcpCloseWait | 1<<tcpLastAck | 1<<tcpClosing
 )
 
+const (
+	diagInfo = 2  // INET_DIAG_INFO, a struct tcp_info
+	diagSize = 72 // of a struct inet_diag_msg, which attributes follow
+)
+
 // diagRequest is a struct inet_diag_req_v2.
 func diagRequest(family uint8, states uint32, id []byte) []byte {
-	b := append([]byte{family, unix.IPPROTO_TCP, 0, 0}, u32(states)...)
+	b := append([]byte{family, unix.IPPROTO_TCP, 1 << (diagInfo - 1), 0}, u32(states)...)
 	if id == nil {
 		id = make([]byte, 48)
 	}
@@ -294,7 +301,7 @@ func diagRequest(family uint8, states uint32, id []byte) []byte {
 func (s *netlinkSocket) connections() (all []connection, err error) {
 	for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
 		err := s.ask(unix.SOCK_DIAG_BY_FAMILY, unix.NLM_F_DUMP, diagRequest(family, connected, nil), func(b []byte) {
-			if len(b) < 4+48 {
+			if len(b) < diagSize {
 				return
 			}
 			const retransmit = 1
@@ -307,9 +314,9 @@ func (s *netlinkSocket) connections() (all []connection, err error) {
 			}
 			all = append(all, connection{
 				id: append([]byte(nil), id[:48]...), family: family,
-				local:   netip.AddrPortFrom(addr(id[4:]), binary.BigEndian.Uint16(id[0:])),
-				remote:  netip.AddrPortFrom(addr(id[20:]), binary.BigEndian.Uint16(id[2:])),
-				waiting: b[2] == retransmit && b[3] > 0,
+				local:       netip.AddrPortFrom(addr(id[4:]), binary.BigEndian.Uint16(id[0:])),
+				remote:      netip.AddrPortFrom(addr(id[20:]), binary.BigEndian.Uint16(id[2:])),
+				outstanding: b[2] == retransmit, acked: bytesAcked(b[diagSize:]),
 			})
 		})
 		if err != nil && err != unix.ENOENT { // no IPv6
@@ -317,6 +324,22 @@ func (s *netlinkSocket) connections() (all []connection, err error) {
 		}
 	}
 	return all, nil
+}
+
+// bytesAcked finds the number in the attributes of a connection.
+func bytesAcked(attrs []byte) uint64 {
+	const at = int(unsafe.Offsetof(unix.TCPInfo{}.Bytes_acked))
+	for len(attrs) >= unix.SizeofNlAttr {
+		size := int(binary.NativeEndian.Uint16(attrs))
+		if size < unix.SizeofNlAttr || size > len(attrs) {
+			break
+		}
+		if v := attrs[unix.SizeofNlAttr:size]; binary.NativeEndian.Uint16(attrs[2:]) == diagInfo && len(v) >= at+8 {
+			return binary.NativeEndian.Uint64(v[at:])
+		}
+		attrs = attrs[min((size+3)&^3, len(attrs)):]
+	}
+	return 0
 }
 
 // destroy ends a connection as if it had been reset.

@@ -289,11 +289,13 @@ func (n *Network) Set(conditions map[network.Pair]network.Condition) error {
 	}
 	// What was sent meanwhile is sent again in a moment, and not at once.
 	begin := time.Now()
+	ask := request{Op: opHeld, Changes: healed}
 	for pause := time.Millisecond; ; pause = min(2*pause, 20*time.Millisecond) {
-		a, _, err := n.ask(request{Op: opWaiting, Changes: healed})
+		a, _, err := n.ask(ask)
 		if err != nil || a.Count == 0 {
 			return err
 		}
+		ask = request{Op: opWaiting}
 		if time.Since(begin) > lasted+healTime {
 			return fmt.Errorf("%d ends of connections that were cut have not gone on for %v", a.Count, time.Since(begin).Round(time.Second))
 		}

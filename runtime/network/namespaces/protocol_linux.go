@@ -26,7 +26,7 @@ type request struct {
 
 	Type int `json:",omitempty"` // opSocket: SOCK_STREAM
 
-	Changes []change `json:",omitempty"` // opCut, opWaiting, opReset
+	Changes []change `json:",omitempty"` // opCut, opHeld, opReset
 	Ports   []uint16 `json:",omitempty"` // opReset: that nodes listen on
 }
 
@@ -41,7 +41,8 @@ const (
 	opStart   = "start"   // a process in a node's network, as a child of the caller
 	opSocket  = "socket"  // made in a node's network
 	opCut     = "cut"     // directions, or no longer
-	opWaiting = "waiting" // how many connections wait for something that was cut to be sent again
+	opHeld    = "held"    // how many connections between nodes wait for an acknowledgement,
+	opWaiting = "waiting" // and how many of them still do so
 	opReset   = "reset"   // the connections between nodes
 )
 

@@ -61,7 +61,8 @@ func binaryKey() (string, error) {
 type networkSwitch struct {
 	home  int // its own namespace
 	nodes []*place
-	seq   uint32 // of probes
+	seq   uint32            // of probes
+	held  map[string]uint64 // what was acknowledged of connections that wait for more
 }
 
 // A place is a node's network.
@@ -154,8 +155,11 @@ func (s *networkSwitch) answer(r *request, fds []int, a *reply) (made int, err e
 		return s.socket(r.Node, r.Type)
 	case opCut:
 		return -1, s.cut(r.Changes)
+	case opHeld:
+		a.Count, err = s.hold(r.Changes)
+		return -1, err
 	case opWaiting:
-		a.Count, err = s.waiting(r.Changes)
+		a.Count, err = s.waiting()
 		return -1, err
 	case opReset:
 		a.Count, err = s.reset(r.Changes, r.Ports)
@@ -319,8 +323,16 @@ func (s *networkSwitch) place(addr netip.Addr, networks map[netip.Prefix]bool, c
 // quicken has TCP send again what was lost at least once a second: otherwise a
 // connection would stay quiet after a cut for as long as that has lasted. It is
 // not to be had everywhere (Linux 6.15), nor where /proc/sys cannot be written.
+// Tries are counted, so that there have to be more of them: for a connection as
+// many as there can be, and for a new one those of a minute, as ever.
 func quicken() {
-	os.WriteFile("/proc/sys/net/ipv4/tcp_rto_max_ms", []byte("1000"), 0)
+	const dir = "/proc/sys/net/ipv4/"
+	if os.WriteFile(dir+"tcp_rto_max_ms", []byte("1000"), 0) != nil {
+		return
+	}
+	os.WriteFile(dir+"tcp_retries2", []byte("255"), 0)
+	os.WriteFile(dir+"tcp_syn_retries", []byte("60"), 0)
+	os.WriteFile(dir+"tcp_synack_retries", []byte("60"), 0)
 }
 
 // start starts a process in a node's network. It is a child of our own parent.
@@ -505,26 +517,46 @@ func (s *networkSwitch) index() map[netip.Addr]int {
 	return m
 }
 
-// waiting counts the ends of connections, between nodes as given, that still
-// wait for an acknowledgement of something they have sent again.
-func (s *networkSwitch) waiting(between []change) (count int, err error) {
+// hold notes which ends of connections between nodes wait for an acknowledgement,
+// and counts them.
+func (s *networkSwitch) hold(between []change) (int, error) {
 	want := make(map[[2]int]bool)
 	for _, c := range between {
 		want[[2]int{c.From, c.To}], want[[2]int{c.To, c.From}] = true, true
 	}
 	byAddr := s.index()
+	s.held = make(map[string]uint64)
 	for i, n := range s.nodes {
 		all, err := n.diag.connections()
 		if err != nil {
 			return 0, err
 		}
 		for _, c := range all {
-			if to, ok := byAddr[c.remote.Addr()]; ok && c.waiting && want[[2]int{i, to}] {
-				count++
+			if to, ok := byAddr[c.remote.Addr()]; ok && c.outstanding && want[[2]int{i, to}] {
+				s.held[string(c.id)] = c.acked
 			}
 		}
 	}
-	return count, nil
+	return len(s.held), nil
+}
+
+// waiting forgets those of them that have got one since, or have ended, and counts
+// the others.
+func (s *networkSwitch) waiting() (int, error) {
+	left := make(map[string]uint64)
+	for _, n := range s.nodes {
+		all, err := n.diag.connections()
+		if err != nil {
+			return 0, err
+		}
+		for _, c := range all {
+			if acked, ok := s.held[string(c.id)]; ok && c.outstanding && c.acked == acked {
+				left[string(c.id)] = acked
+			}
+		}
+	}
+	s.held = left
+	return len(left), nil
 }
 
 // resetTime is how long the other end may take to hear of a reset, before it
