@@ -42,6 +42,14 @@ func TestMain(m *testing.M) {
 		}
 	case "wait":
 		select {}
+	case "networks": // makes them, and tells which process has them
+		n, err := Between(3, []string{"a"}, func(i int, _ string) string { return fmt.Sprint("127.98.1.", i+1, ":9000") })
+		if err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		fmt.Println(n.cmd.Process.Pid)
+		select {}
 	}
 }
 
@@ -407,6 +415,49 @@ func TestSwitchIsKilled(t *testing.T) {
 	cmd.Process.Kill() // still ours
 	if err := cmd.Wait(); err == nil || !strings.Contains(err.Error(), "killed") {
 		t.Errorf("the process: %v", err)
+	}
+}
+
+// However the process that has made the networks ends, the switch does, too, even
+// where it is stopped.
+func TestEndsWithItsMaker(t *testing.T) {
+	open(t, 1) // or it is impossible
+	for _, stopped := range []bool{false, true} {
+		maker := exec.Command("/proc/self/exe")
+		maker.Env = append(os.Environ(), envProgram+"=networks")
+		out, err := maker.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := maker.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			maker.Process.Kill()
+			maker.Wait()
+		})
+		var pid int
+		if _, err := fmt.Fscan(out, &pid); err != nil {
+			t.Fatal(err)
+		}
+		theSwitch, err := unix.PidfdOpen(pid, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Close(theSwitch)
+		if stopped {
+			unix.PidfdSendSignal(theSwitch, unix.SIGSTOP, nil, 0)
+		}
+		maker.Process.Kill()
+		gone := []unix.PollFd{{Fd: int32(theSwitch), Events: unix.POLLIN}}
+		n, err := unix.Poll(gone, 30_000)
+		for err == unix.EINTR {
+			n, err = unix.Poll(gone, 30_000)
+		}
+		if n != 1 {
+			unix.PidfdSendSignal(theSwitch, unix.SIGKILL, nil, 0)
+			t.Errorf("the switch (stopped: %v) outlives its maker: %v", stopped, err)
+		}
 	}
 }
 
