@@ -27,7 +27,14 @@ func environ(j suite.Job) ([]string, error) {
 		return nil, err
 	}
 	// How long the pauses between tries are is no matter of how fast it is.
-	return append(os.Environ(), "DIST_FALLBACK_RETRIES=0", "DIST_CLUSTER_MAX_NODES=64", "DIST_CI_MAX_NODES=64", suite.Env+"="+string(value)), nil
+	env := append(os.Environ(), "DIST_FALLBACK_RETRIES=0", "DIST_CLUSTER_MAX_NODES=64", "DIST_CI_MAX_NODES=64", suite.Env+"="+string(value))
+	if j.Faults != "" {
+		env = append(env, "DIST_NETWORK_FAULTS="+j.Faults)
+	}
+	if j.Nodes > 16 {
+		env = append(env, "DIST_RESOURCES_MAX_NODES_ON_MACHINE=64")
+	}
+	return env, nil
 }
 
 // do runs a job to its end, in a fresh process, and returns its sample.

@@ -18,10 +18,11 @@ type Job struct {
 	Size    int    `json:",omitempty"` // bytes of an argument
 	Callers int    `json:",omitempty"` // goroutines that call
 	Calls   int    `json:",omitempty"` // by each caller
+	Faults  string `json:",omitempty"` // the backend of a network that can have faults; "": one that cannot, but for kinds about that
 }
 
-// What processes of the test binary do. Start, Calls, Leases, Link, Stream, Cut,
-// Heal, Stops, Diagnose and Hold measure or hold a cluster, from inside the test;
+// What processes of the test binary do. Start, Calls, Leases, Link, Stream, Talk,
+// Flow, Cut, Heal, Stops, Diagnose and Hold measure or hold a cluster, from inside the test;
 // StartBare and ExitBare measure floors; the others are what these start.
 const (
 	Start     = "start"      // from package initialisation until all nodes have answered a call
@@ -30,6 +31,8 @@ const (
 	Leases    = "leases"     // dist.Require, and as many calls as there are nodes
 	Link      = "link"       // round trips between nodes by way of a link, and of a bare proxy
 	Stream    = "stream"     // the same for a stream
+	Talk      = "talk"       // round trips between nodes
+	Flow      = "flow"       // the same for a stream
 	Cut       = "cut"        // a network that is parted, and a call
 	Heal      = "heal"       // a network that is whole again, and a call
 	Stops     = "stops"      // the end of a lease, and of as many bare processes
