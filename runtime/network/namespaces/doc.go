@@ -4,7 +4,7 @@
 //
 // A process called the switch, which is this binary run again, is the first of a
 // user namespace that its user needs no privilege for. In it there is a network
-// namespace for each node, with the node's address, all on one bridge. The nodes
+// namespace for each node, with the node's address, and one network between them. The nodes
 // are started by the switch, as children of this process. Nothing of it has a
 // name in the file system: when the processes have ended, all is gone.
 //

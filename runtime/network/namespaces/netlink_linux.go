@@ -161,6 +161,27 @@ func (s *netlinkSocket) addVeth(index uint32, name string, bridge uint32, peer u
 	return nil
 }
 
+// macvlanBridge is MACVLAN_MODE_BRIDGE: what is for another one on the same device
+// is passed to it.
+const macvlanBridge = 4
+
+// addMacvlan makes a device on top of another one, in the namespace of a
+// descriptor.
+func (s *netlinkSocket) addMacvlan(index uint32, name string, on uint32, mac []byte, ns int, mtu uint32) error {
+	b := attr(ifinfo(index, false), unix.IFLA_IFNAME, text(name))
+	b = attr(b, unix.IFLA_LINK, u32(on))
+	b = attr(b, unix.IFLA_MTU, u32(mtu))
+	b = attr(b, unix.IFLA_ADDRESS, mac)
+	b = attr(b, unix.IFLA_NET_NS_FD, u32(uint32(ns)))
+	info := attr(nil, unix.IFLA_INFO_KIND, []byte("macvlan"))
+	info = attr(info, unix.IFLA_INFO_DATA, attr(nil, 1 /* IFLA_MACVLAN_MODE */, u32(macvlanBridge)))
+	b = attr(b, unix.IFLA_LINKINFO, info)
+	if err := s.do(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL, b); err != nil {
+		return fmt.Errorf("make a device on another: %w", err)
+	}
+	return nil
+}
+
 // Settings of a device, by number in IPV4_DEVCONF.
 const (
 	devconfRPFilter      = 8

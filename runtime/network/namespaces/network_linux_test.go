@@ -198,6 +198,15 @@ func cutOff(pairs ...network.Pair) map[network.Pair]network.Condition {
 }
 
 func TestCutAndHeal(t *testing.T) {
+	t.Run("macvlan", testCutAndHeal)
+	t.Run("bridge", func(t *testing.T) {
+		onlyBridge = true
+		defer func() { onlyBridge = false }()
+		testCutAndHeal(t)
+	})
+}
+
+func testCutAndHeal(t *testing.T) {
 	n := open(t, 3)
 	for i := range 3 {
 		serve(t, n.Host(i))

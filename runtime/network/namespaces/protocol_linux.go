@@ -17,7 +17,8 @@ type request struct {
 	Op   string
 	Node int `json:",omitempty"`
 
-	Addrs []netip.Addr `json:",omitempty"` // opSetUp: of the nodes
+	Addrs   []netip.Addr `json:",omitempty"` // opSetUp: of the nodes,
+	Bridged bool         `json:",omitempty"` // as on a kernel without macvlan
 
 	Path string   `json:",omitempty"` // opStart: of the executable,
 	Args []string `json:",omitempty"` // with its name,

@@ -147,7 +147,7 @@ func (s *networkSwitch) answer(r *request, fds []int, a *reply) (made int, err e
 	}
 	switch r.Op {
 	case opSetUp:
-		return -1, s.setUp(r.Addrs)
+		return -1, s.setUp(r.Addrs, r.Bridged)
 	case opStart:
 		a.PID, err = s.start(r, fds)
 		return -1, err
@@ -170,6 +170,8 @@ func (s *networkSwitch) answer(r *request, fds []int, a *reply) (made int, err e
 
 // Indexes of devices: those that the kernel makes by itself come before.
 const (
+	trunkIndex  = 998
+	endIndex    = 999
 	bridgeIndex = 1000
 	portIndex   = 1001 // of the first node
 	nodeIndex   = 1000 // in each node's network
@@ -190,7 +192,7 @@ const (
 )
 
 // setUp makes a network for each node, and one between them.
-func (s *networkSwitch) setUp(addrs []netip.Addr) error {
+func (s *networkSwitch) setUp(addrs []netip.Addr, bridged bool) error {
 	hub, err := newNetlink(unix.NETLINK_ROUTE)
 	if err != nil {
 		return err
@@ -199,7 +201,8 @@ func (s *networkSwitch) setUp(addrs []netip.Addr) error {
 	if s.home, err = namespaceOf(hub.fd); err != nil {
 		return err
 	}
-	if err := hub.addBridge(bridgeIndex, "nodes"); err != nil {
+	connect, err := wire(hub, bridged)
+	if err != nil {
 		return err
 	}
 	networks := make(map[netip.Prefix]bool)
@@ -211,9 +214,7 @@ func (s *networkSwitch) setUp(addrs []netip.Addr) error {
 		networks[p] = true
 	}
 	for i, a := range addrs {
-		p, err := s.place(a, networks, func(ns int) error {
-			return hub.addVeth(uint32(portIndex+i), fmt.Sprintf("node%d", i+1), bridgeIndex, nodeIndex, "eth0", mac(a), ns, mtu)
-		})
+		p, err := s.place(a, networks, func(ns int) error { return connect(i, a, ns) })
 		if err != nil {
 			return fmt.Errorf("the network of node-%d: %w", i+1, err)
 		}
@@ -238,6 +239,39 @@ func (s *networkSwitch) setUp(addrs []netip.Addr) error {
 		}
 	}
 	return s.prove(ring)
+}
+
+// wire makes what the nodes' devices are on, and returns what makes the device of
+// a node, in a namespace. What goes from one macvlan to another passes through one
+// queue, as on the loopback interface, and over a bridge through two: that is for
+// kernels without macvlan.
+func wire(hub *netlinkSocket, bridged bool) (connect func(node int, a netip.Addr, ns int) error, err error) {
+	if err := hub.addBridge(bridgeIndex, "nodes"); err != nil {
+		return nil, err
+	}
+	home, err := namespaceOf(hub.fd)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(home)
+	// A macvlan needs a device below it that is up, and that takes a peer.
+	end := netip.IPv4Unspecified()
+	if err := hub.addVeth(trunkIndex, "trunk", bridgeIndex, endIndex, "end", mac(end), home, mtu); err != nil {
+		return nil, err
+	}
+	if err := hub.up(endIndex, nil); err != nil {
+		return nil, err
+	}
+	return func(node int, a netip.Addr, ns int) error {
+		if !bridged {
+			err := hub.addMacvlan(nodeIndex, "eth0", endIndex, mac(a), ns, mtu)
+			if !errors.Is(err, unix.EOPNOTSUPP) {
+				return err
+			}
+			bridged = true
+		}
+		return hub.addVeth(uint32(portIndex+node), fmt.Sprintf("node%d", node+1), bridgeIndex, nodeIndex, "eth0", mac(a), ns, mtu)
+	}, nil
 }
 
 // mac is the address of Ethernet of a node.
