@@ -39,6 +39,7 @@ func init() {
 			{Name: "TestDatagrams", Requirement: requirement.Requirement{Nodes: 3, Ports: []string{"gossip"}}, Faults: true},
 			{Name: "TestPartition", Requirement: requirement.Requirement{Nodes: 3, Ports: []string{"tcp"}}, Faults: true},
 			{Name: "TestLink", Requirement: requirement.Requirement{Nodes: 3, Ports: []string{"tcp"}}, Faults: true},
+			{Name: "TestShapedLink", Requirement: requirement.Requirement{Nodes: 3, Ports: []string{"tcp"}}, Faults: true},
 			{Name: "TestPartitionAndProcesses", Requirement: requirement.Requirement{Nodes: 3, Ports: []string{"tcp"}}, Faults: true},
 			{Name: "TestPartitionEndsWithTheLease", Requirement: requirement.Requirement{Nodes: 2, Ports: []string{"tcp"}, Reuse: true}, Faults: true},
 			{Name: "TestLargestClusterInTime", Requirement: requirement.Requirement{Nodes: 16, Ports: []string{"tcp"}, Timeout: 30 * time.Second}},
@@ -46,7 +47,7 @@ func init() {
 			{Name: "TestNodesDoNotListen", Requirement: requirement.Requirement{Nodes: 2, Ports: []string{"tcp"}}},
 			{Name: "TestFilesArePrivate", Requirement: requirement.Requirement{Nodes: 2, Ports: []string{"tcp"}}},
 		},
-		Digest: "db1f283a7c1ef1d5",
+		Digest: "f808ce07606f465a",
 	})
 	runtime.Func("github.com/distkit/dist_test.answered", answered)                           // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist_test.atEnd", atEnd)                                 // undefined? run: go generate

@@ -170,7 +170,7 @@ func TestSuite(t *testing.T) {
 		{"network without ports", "", []string{"-test.run=NetworkNoPorts"}, 1, []string{`isolate node-1: the nodes have no ports: .* ports=`}},
 		{"network fault that nobody saw coming", "", []string{"-test.run=NetworkUnseen"}, 1, []string{`isolate node-1: the cluster was not prepared for network faults: run go generate`, `!no error`}},
 		{"network fault by name", "", []string{"-test.run=NetworkSeen", "-test.v"}, 0, []string{`network faults by links`}},
-		{"network faults by namespaces", "DIST_NETWORK_FAULTS=namespaces", []string{"-test.run=NetworkSeen"}, 1, []string{`isolate node-1: network.faults = "namespaces": .* "links"`}},
+		{"network faults by namespaces, and one address", "DIST_NETWORK_FAULTS=namespaces DIST_NETWORK_ADDRESSES=ports", []string{"-test.run=NetworkSeen"}, 1, []string{`isolate node-1: a fault between nodes is unsupported here: .* "namespaces", .* share an address`}},
 		{"before Parallel", "", []string{"-test.run=BeforeParallel"}, 1, []string{`DIST-USE-PARALLEL`, `suite_test.go:\d+`}},
 		{"seeds", "", []string{"-test.run=FuzzSeeds", "-test.v"}, 0, []string{`PASS: FuzzSeeds/seed#1`}},
 		{"fuzzing, with more workers than there is room for", "DIST_RESOURCES_MAX_NODES_ON_MACHINE=3", []string{"-test.run=^$", "-test.fuzz=FuzzSeeds", "-test.fuzztime=20x", "-test.parallel=3", "-test.fuzzcachedir=fuzz", "-test.timeout=60s"}, 0, []string{`fuzz: elapsed`, `PASS`}},

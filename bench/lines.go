@@ -126,6 +126,20 @@ var lines = slices.Concat([]line{
 		floor:   "a call to that node",
 		measure: one(suite.Job{Kind: suite.Heal, Nodes: 2}),
 	},
+	connected("links", 3), connected("links", 16), connected("links", 64),
+	connected("namespaces", 3), connected("namespaces", 16), connected("namespaces", 64),
+	{
+		name: "namespaces_64b", unit: "µs", goal: goal{ratio: 1.1},
+		doc:     "round trip of 64 bytes between two nodes in networks of their own, median",
+		floor:   "the same over the loopback interface, without networks that can have faults",
+		measure: against("namespaces", suite.Job{Kind: suite.Talk, Nodes: 2, Size: 64, Calls: 200}),
+	},
+	{
+		name: "namespaces_1mib", unit: "µs", goal: goal{ratio: 1.1},
+		doc:     "1 MiB of a stream from one node to another in networks of their own, median",
+		floor:   "the same over the loopback interface, without networks that can have faults",
+		measure: against("namespaces", suite.Job{Kind: suite.Flow, Nodes: 2, Size: 1 << 20, Calls: 40}),
+	},
 	{
 		name: "stop_3", unit: "ms", goal: goal{value: 3 * time.Millisecond},
 		doc:     "the end of a lease of 3 nodes, from the end of its test",
@@ -212,6 +226,39 @@ func freshly(ours, floor string, nodes int) func(context.Context, *binary, int) 
 			*to = got.Ours + got.Floor // one of which is 0
 		}
 		return s, nil
+	}
+}
+
+// against has a fresh process each measure the same job in a network that can
+// have faults by a backend, and in one that cannot.
+func against(by string, j suite.Job) func(context.Context, *binary, int) (sample, error) {
+	return func(ctx context.Context, b *binary, round int) (s sample, err error) {
+		for i := range 2 {
+			j, to := j, &s.ours
+			j.Faults = by
+			if (i+round)%2 == 1 {
+				j.Faults, to = "", &s.floor
+			}
+			got, err := b.do(ctx, j)
+			if err != nil {
+				return s, err
+			}
+			*to = got.Ours
+			if j.Faults != "" {
+				s.p95 = got.P95
+			}
+		}
+		return s, nil
+	}
+}
+
+// connected is the start of nodes with a network that can have faults.
+func connected(by string, n int) line {
+	return line{
+		name: fmt.Sprintf("start_%s_%d", by, n), unit: "ms",
+		doc:     fmt.Sprintf("from the test process's TestMain until %d nodes in a network that can have faults, by %s, have answered a call", n, by),
+		floor:   "the same without the network",
+		measure: against(by, suite.Job{Kind: suite.Start, Nodes: n}),
 	}
 }
 

@@ -32,6 +32,9 @@ func environ(j suite.Job) ([]string, error) {
 	if j.Unrecorded {
 		env = append(env, "DIST_ARTIFACTS_KEEP=never")
 	}
+	if j.Faults != "" {
+		env = append(env, "DIST_NETWORK_FAULTS="+j.Faults)
+	}
 	return env, nil
 }
 

@@ -61,7 +61,7 @@ func (c *Config) fields() []field {
 		{"network.range", textValue{&c.Network.Range, rangeWhat, checkRange},
 			"Where addresses are taken from; if empty, they are chosen."},
 		{"network.faults", enumValue{&c.Network.Faults, []string{"auto", "namespaces", "links"}},
-			"How partitions and other faults are made: in network namespaces, or in the links between nodes."},
+			"How partitions and other faults are made, see [network faults](network-faults.md): in network namespaces, or in the links between nodes. `auto`: in links where they can be had, else in namespaces."},
 
 		{"resources.max_nodes_on_machine", intValue{&c.Resources.MaxNodesOnMachine, 0, maxNodes},
 			"How many nodes all test binaries of a user on this machine may run together, see [limits](limits.md). 0: from cores, memory and process limits."},

@@ -19,12 +19,13 @@ type Job struct {
 	Callers int    `json:",omitempty"` // goroutines that call
 	Calls   int    `json:",omitempty"` // by each caller
 	Parents bool   `json:",omitempty"` // every node has a child
+	Faults  string `json:",omitempty"` // the backend of a network that can have faults; "": one that cannot, but for kinds about that
 
 	Unrecorded bool `json:",omitempty"` // no events are recorded
 }
 
 // What processes of the test binary do. Start, Calls, Leases, Link, Stream,
-// Datagram, Cut, Heal, Stops, Diagnose and Hold measure or hold a cluster, from inside the test;
+// Datagram, Talk, Flow, Cut, Heal, Stops, Diagnose and Hold measure or hold a cluster, from inside the test;
 // StartBare and ExitBare measure floors; the others are what these start.
 const (
 	Start     = "start"      // from package initialisation until all nodes have answered a call
@@ -34,6 +35,8 @@ const (
 	Link      = "link"       // round trips between nodes by way of a link, and of a bare proxy
 	Stream    = "stream"     // the same for a stream
 	Datagram  = "datagram"   // the same for a datagram and its answer
+	Talk      = "talk"       // round trips between nodes
+	Flow      = "flow"       // the same for a stream
 	Cut       = "cut"        // a network that is parted, and a call
 	Heal      = "heal"       // a network that is whole again, and a call
 	Stops     = "stops"      // the end of a lease, and of as many bare processes

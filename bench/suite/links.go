@@ -238,6 +238,29 @@ func proxied(t *testing.T) {
 	emit(Sample{Ours: quantile(all[0], 0.5), P95: quantile(all[0], 0.95), Floor: quantile(all[1], 0.5)})
 }
 
+// spoken measures what two nodes say to each other by whatever is between them.
+func spoken(t *testing.T) {
+	c := dist.Require(t)
+	if _, err := dist.Call(t.Context(), c.Node(0), serve, struct{}{}); err != nil {
+		t.Fatal(err)
+	}
+	kind := byte(echoes)
+	if job.Kind == Flow {
+		kind = streams
+	}
+	var all []float64
+	for block := range blocks + 1 { // the first warms up
+		times, err := dist.Call(t.Context(), c.Node(1), talk, talking{c.Node(0).Addr("bench"), kind, job.Size, job.Calls})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if block > 0 {
+			all = append(all, times...)
+		}
+	}
+	emit(Sample{Ours: quantile(all, 0.5), P95: quantile(all, 0.95)})
+}
+
 // faults measures how long it takes until a network is parted, or whole again,
 // while one node streams to the other.
 func faults(t *testing.T) {

@@ -93,7 +93,7 @@ func Init() {
 	runtime.Load(requirement.Plan{Package: "bench", Tests: []requirement.Test{{
 		Name:        Test,
 		Requirement: requirement.Requirement{Nodes: job.Nodes, Ports: []string{"bench"}, Reuse: job.Reuse},
-		Faults:      slices.Contains([]string{Link, Stream, Datagram, Cut, Heal}, job.Kind),
+		Faults:      job.Faults != "" || slices.Contains([]string{Link, Stream, Datagram, Cut, Heal}, job.Kind),
 	}}})
 }
 
@@ -130,6 +130,8 @@ func Run(t *testing.T) {
 		stops(t)
 	case Link, Stream, Datagram:
 		proxied(t)
+	case Talk, Flow:
+		spoken(t)
 	case Cut, Heal:
 		faults(t)
 	case Events:

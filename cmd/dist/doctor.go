@@ -132,7 +132,7 @@ func examine(ctx context.Context, fix bool) *examination {
 	add("addresses", func(c *check) *check { return checkAddresses(ctx, c, cfg) })
 	add("limits", func(c *check) *check { return checkLimits(ctx, c, cfg) })
 	add("processes", checkProc)
-	add("namespaces", func(c *check) *check { return checkNamespaces(ctx, c) })
+	add("network faults", func(c *check) *check { return checkFaults(c, cfg) })
 	add("host", func(c *check) *check { return checkHost(ctx, c) })
 	return e
 }

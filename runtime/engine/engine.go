@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/distkit/dist/runtime/diagnostics"
+	"github.com/distkit/dist/runtime/network/namespaces"
 	"github.com/distkit/dist/runtime/wire"
 )
 
@@ -41,6 +42,8 @@ type Spec struct {
 	Log     string       // file its output is appended to; "": the engine makes one
 	Handler wire.Handler // answers what the node asks of the test side; may be nil
 
+	Host *namespaces.Host // the network that it is started in; nil: that of this process
+
 	// Spawned, if not nil, is called when the node has been started and before
 	// it has answered. What is asked of it then waits in its control channel.
 	Spawned func(Node)
@@ -57,6 +60,8 @@ type Command struct {
 	Env  []string // as os.Environ gives it
 	Dir  string   // the working directory, which must be there
 	Log  string   // file its output is appended to; "": the engine makes one
+
+	Host *namespaces.Host // the network that it is started in; nil: that of this process
 }
 
 // A Node is one running node.

@@ -13,6 +13,7 @@ import (
 	"github.com/distkit/dist/runtime/diagnostics"
 	"github.com/distkit/dist/runtime/engine"
 	"github.com/distkit/dist/runtime/network"
+	"github.com/distkit/dist/runtime/network/backend"
 	"github.com/distkit/dist/runtime/wire"
 )
 
@@ -29,9 +30,9 @@ type binaryCluster struct {
 	m        *Manager
 	nodes    []*binaryNode
 	addrs    *network.Lease
-	links    network.Faults // nil if no faults are injected
-	unlinked error          // why there are none, though the test may want to
-	dir      string         // of the nodes' directories: there as soon as one is asked for
+	network  *backend.Network // nil if no faults are injected
+	unlinked error            // why there are none, though the test may want to
+	dir      string           // of the nodes' directories: there as soon as one is asked for
 	barriers *barriers
 	watching atomic.Bool // somebody is going to look for long calls
 }
@@ -40,10 +41,10 @@ type binaryCluster struct {
 // are to be reused and are provably clean.
 func (c *binaryCluster) release(ctx context.Context, keep bool, wantLogs func(problems bool) bool) Report {
 	c.barriers.end()
-	keep = keep && reusable(c.request.Requirement, c.request.Config)
+	keep = keep && reusable(c.request.Requirement, c.request.Config) && c.network.Host(0) == nil
 	stays := make([]bool, len(c.nodes))
-	if c.links != nil {
-		c.links.Set(nil) // nodes may want to take leave of each other
+	if c.network != nil {
+		c.network.Set(nil) // nodes may want to take leave of each other
 	}
 	var wg sync.WaitGroup
 	for i, n := range c.nodes {
@@ -107,8 +108,8 @@ func (c *binaryCluster) health(ctx context.Context) []error {
 
 // discard gives back what the cluster has besides its nodes.
 func (c *binaryCluster) discard() {
-	if c.links != nil {
-		c.links.Close()
+	if c.network != nil {
+		c.network.Close()
 	}
 	c.addrs.Release()
 	os.RemoveAll(c.dir)
@@ -262,8 +263,8 @@ func (n *binaryNode) Addr(port string) string { return n.c.addrs.Addr(n.index, p
 // listenAddr is the address that the node itself binds: another one where a link
 // has the one that others dial.
 func (n *binaryNode) listenAddr(port string) string {
-	if n.c.links != nil {
-		return n.c.addrs.Addr(len(n.c.nodes)+n.index, port)
+	if n.c.network != nil {
+		return n.c.network.Listen(n.index, port)
 	}
 	return n.Addr(port)
 }
@@ -534,7 +535,7 @@ func (n *binaryNode) Restart(ctx context.Context) error {
 	pool := &n.c.m.pool
 	in := newInbox()
 	began := time.Now()
-	p, err := pool.engine.Start(ctx, engine.Spec{Env: pool.env(), Log: n.Log(), Handler: in.handle, Ended: in.ended})
+	p, err := pool.engine.Start(ctx, engine.Spec{Env: pool.env(), Log: n.Log(), Handler: in.handle, Ended: in.ended, Host: n.c.network.Host(n.index)})
 	if err == nil {
 		c := there(p, in)
 		c.began, c.answered = began, time.Now()

@@ -11,7 +11,8 @@ import (
 
 	"github.com/distkit/dist/runtime/engine"
 	"github.com/distkit/dist/runtime/network"
-	"github.com/distkit/dist/runtime/network/links"
+	"github.com/distkit/dist/runtime/network/backend"
+	"github.com/distkit/dist/runtime/network/namespaces"
 )
 
 // conditions are what is wrong with the network of a lease.
@@ -22,17 +23,25 @@ type conditions struct {
 	drawn uint64 // how often something was
 }
 
-// link has every node reached by way of a link. Where that is impossible the
-// cluster is as any other, and only the faults are refused: the error is about
-// what should have worked.
-func (c *binaryCluster) link() error {
-	if c.request.Config.Network.Faults == "namespaces" {
-		c.unlinked = links.ErrNamespaces
-		return nil
-	}
+// mayFault reports whether a request is for a cluster whose network can have
+// faults.
+func (r *Request) mayFault() bool { return r.Faults && len(r.Requirement.Ports) > 0 }
+
+// apart reports whether its nodes are to be started in networks of their own, so
+// that those that have been started ahead of time are of no use.
+func (r *Request) apart() bool {
+	return r.mayFault() && r.Config.Network.Faults == namespaces.Backend
+}
+
+// connect makes the network of the nodes. Where that is impossible the cluster is
+// as any other, and only the faults are refused: the error is about what should
+// have worked.
+func (c *binaryCluster) connect() error {
 	size := len(c.nodes)
-	n, err := links.Between(c.pids, size, c.request.Requirement.Ports, c.addrs.Addr,
-		func(i int, port string) string { return c.addrs.Addr(size+i, port) })
+	n, err := backend.New(c.request.Config.Network.Faults, backend.Nodes{
+		Count: size, Ports: c.request.Requirement.Ports, PIDs: c.pids,
+		Addr: c.addrs.Addr, Behind: func(i int, port string) string { return c.addrs.Addr(size+i, port) },
+	})
 	if u := (*network.Unsupported)(nil); errors.As(err, &u) {
 		c.unlinked = err
 		return nil
@@ -40,8 +49,8 @@ func (c *binaryCluster) link() error {
 	if err != nil {
 		return err
 	}
-	c.links = n
-	c.Decision.Reason += "; network faults by " + n.Backend()
+	c.network = n
+	c.Decision.Reason += "; network faults by " + n.String()
 	return nil
 }
 
@@ -58,8 +67,11 @@ func (c *binaryCluster) pids() []int {
 
 // faults implements cluster.
 func (c *binaryCluster) faults() (network.Faults, error) {
-	if c.links != nil || c.unlinked != nil {
-		return c.links, c.unlinked
+	switch {
+	case c.network != nil:
+		return c.network, nil
+	case c.unlinked != nil:
+		return nil, c.unlinked
 	}
 	return nil, c.request.unprepared()
 }

@@ -185,7 +185,7 @@ func (m *Manager) Decide(r Request) Decision {
 func (m *Manager) decide(ctx context.Context, r Request) (Decision, keeper.Found, error) {
 	s := Situation{Requirement: r.Requirement, Config: r.Config, Short: r.Short, Machine: machine()}
 	if r.Requirement.Program == "" {
-		if reusable(r.Requirement, r.Config) {
+		if reusable(r.Requirement, r.Config) && !r.apart() {
 			s.Clean = m.pool.countClean()
 		}
 		return Decide(s), keeper.Found{}, nil
@@ -470,7 +470,10 @@ func (m *Manager) startOnce(ctx context.Context, r Request, d Decision, size int
 		gather(&e.Failure) // now: what has filled the disk is removed in a moment
 		return e
 	}
-	candidates := m.pool.take(size, d.Action == Reuse, timeout, room)
+	var candidates []*candidate
+	if !r.apart() {
+		candidates = m.pool.take(size, d.Action == Reuse, timeout, room)
+	}
 	var cluster *binaryCluster
 	defer func() {
 		if err != nil {
@@ -490,9 +493,8 @@ func (m *Manager) startOnce(ctx context.Context, r Request, d Decision, size int
 	if err != nil {
 		return nil, size, &engine.Error{Failure: diagnostics.Failure{Phase: diagnostics.PhaseConfig, Op: "choose addresses", Code: diagnostics.ConfigInvalid, Err: err}}
 	}
-	links := r.Faults && len(r.Requirement.Ports) > 0
 	wanted := size
-	if links {
+	if r.mayFault() {
 		wanted *= 2 // one that others dial, one that the node binds
 	}
 	addrs, err := alloc.Lease(wanted, r.Requirement.Ports)
@@ -516,10 +518,19 @@ func (m *Manager) startOnce(ctx context.Context, r Request, d Decision, size int
 		cluster.nodes = append(cluster.nodes, n)
 		l.Nodes = append(l.Nodes, n)
 	}
-	if links {
-		if err := cluster.link(); err != nil {
-			return nil, size, prepare("make the links between the nodes", "", err)
+	if r.mayFault() {
+		if err := cluster.connect(); err != nil {
+			return nil, size, prepare("make the network between the nodes", "", err)
 		}
+	}
+	switch {
+	case cluster.network.Host(0) != nil:
+		for _, c := range candidates {
+			m.pool.giveBack(c)
+		}
+		candidates = m.pool.startApart(size, timeout, cluster.network.Host)
+	case candidates == nil: // there are no networks to be had
+		candidates = m.pool.take(size, d.Action == Reuse, timeout, room)
 	}
 	errs := make([]error, size)
 	var wg sync.WaitGroup
@@ -530,7 +541,7 @@ func (m *Manager) startOnce(ctx context.Context, r Request, d Decision, size int
 			if errs[i] != nil && c.isReady() && c.err == nil && ctx.Err() == nil {
 				// It was there, and has died since. A new one may do better.
 				m.pool.discard(c)
-				c = m.pool.replace(timeout)
+				c = m.pool.replace(c, timeout)
 				candidates[i] = c
 				errs[i] = n.adopt(ctx, c)
 			}

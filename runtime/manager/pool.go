@@ -11,20 +11,22 @@ import (
 
 	"github.com/distkit/dist/runtime/engine"
 	"github.com/distkit/dist/runtime/manager/allowance"
+	"github.com/distkit/dist/runtime/network/namespaces"
 	"github.com/distkit/dist/runtime/wire"
 )
 
 // A candidate is a node that nobody has yet: starting, ready, or failed.
 type candidate struct {
-	env      uint64        // fingerprint of the environment it was started with
-	until    time.Time     // when its start has failed, if it has not answered; zero if it has
-	inbox    *inbox        // what it asks goes there
-	used     bool          // served an earlier lease, and was found clean
-	began    time.Time     // its start
-	spawned  chan struct{} // closed when process is set, or ready is closed without it
-	process  engine.Node   // started, but it may not have answered yet
-	ready    chan struct{} // closed when node or err is set
-	answered time.Time     // or failed; set before ready is closed
+	env      uint64           // fingerprint of the environment it was started with
+	until    time.Time        // when its start has failed, if it has not answered; zero if it has
+	host     *namespaces.Host // whose network it is in; nil: that of this process
+	inbox    *inbox           // what it asks goes there
+	used     bool             // served an earlier lease, and was found clean
+	began    time.Time        // its start
+	spawned  chan struct{}    // closed when process is set, or ready is closed without it
+	process  engine.Node      // started, but it may not have answered yet
+	ready    chan struct{}    // closed when node or err is set
+	answered time.Time        // or failed; set before ready is closed
 	node     engine.Node
 	err      error
 	stop     context.CancelFunc // gives up a start in progress
@@ -98,14 +100,14 @@ func fingerprint(env []string) uint64 {
 }
 
 // start begins the start of one node in the background.
-func (p *pool) start(env []string, print uint64, timeout time.Duration) *candidate {
+func (p *pool) start(env []string, print uint64, timeout time.Duration, host *namespaces.Host) *candidate {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	now := time.Now()
-	c := &candidate{env: print, began: now, until: now.Add(timeout), inbox: newInbox(), spawned: make(chan struct{}), ready: make(chan struct{}), stop: cancel, settled: make(chan struct{})}
+	c := &candidate{env: print, host: host, began: now, until: now.Add(timeout), inbox: newInbox(), spawned: make(chan struct{}), ready: make(chan struct{}), stop: cancel, settled: make(chan struct{})}
 	p.going.Go(func() {
 		defer cancel()
 		defer close(c.settled)
-		c.node, c.err = p.engine.Start(ctx, engine.Spec{Env: env, Handler: c.inbox.handle, Ended: c.inbox.ended, Spawned: func(n engine.Node) {
+		c.node, c.err = p.engine.Start(ctx, engine.Spec{Env: env, Host: host, Handler: c.inbox.handle, Ended: c.inbox.ended, Spawned: func(n engine.Node) {
 			c.process = n
 			close(c.spawned)
 		}})
@@ -180,7 +182,7 @@ func (p *pool) warmNow() {
 		return // no room, or others wait for it
 	}
 	for range missing {
-		p.spares = append(p.spares, p.start(w.env, w.print, w.timeout))
+		p.spares = append(p.spares, p.start(w.env, w.print, w.timeout, nil))
 	}
 	p.tell(nil)
 }
@@ -277,7 +279,7 @@ func (p *pool) take(n int, reuse bool, timeout time.Duration, room *allowance.Gr
 	}
 	p.tell(room)
 	for len(taken) < n {
-		taken = append(taken, p.start(env, print, timeout))
+		taken = append(taken, p.start(env, print, timeout, nil))
 	}
 	for _, c := range taken {
 		c.taken = true
@@ -285,10 +287,25 @@ func (p *pool) take(n int, reuse bool, timeout time.Duration, room *allowance.Gr
 	return taken
 }
 
-// replace is a further new node, for one that did not start.
-func (p *pool) replace(timeout time.Duration) *candidate {
+// startApart starts n new nodes, each in a network of its own.
+func (p *pool) startApart(n int, timeout time.Duration, host func(i int) *namespaces.Host) []*candidate {
 	env := p.env()
-	return p.start(env, fingerprint(env), timeout)
+	print := fingerprint(env)
+	var started []*candidate
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i := range n {
+		c := p.start(env, print, timeout, host(i))
+		c.taken = true
+		started = append(started, c)
+	}
+	return started
+}
+
+// replace is a further new node, for one that did not start or has died.
+func (p *pool) replace(c *candidate, timeout time.Duration) *candidate {
+	env := p.env()
+	return p.start(env, fingerprint(env), timeout, c.host)
 }
 
 // countClean is how many used nodes are at hand.
@@ -321,7 +338,7 @@ func (p *pool) giveBack(c *candidate) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	c.taken = false
-	if p.closed || c.dead() {
+	if p.closed || c.dead() || c.host != nil {
 		p.discard(c)
 		return
 	}

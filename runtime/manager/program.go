@@ -136,7 +136,7 @@ func (m *Manager) leaseFrom(ctx context.Context, r Request, d Decision, found ke
 	c := &programCluster{Lease: l, m: m, held: held, info: info, own: found.Owner == nil}
 	l.cluster = c
 	if f, err := c.faults(); err == nil {
-		l.Decision.Reason += "; network faults by " + f.Backend()
+		l.Decision.Reason += fmt.Sprintf("; network faults by %v", f)
 	}
 	for i := range info.Nodes {
 		l.Nodes = append(l.Nodes, &programNode{c: c, index: i})

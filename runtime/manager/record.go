@@ -46,8 +46,8 @@ func (n *binaryNode) recordStart(c *candidate, err error) {
 	}
 	for _, port := range n.c.request.Requirement.Ports {
 		e.Addrs = append(e.Addrs, port+"="+n.Addr(port))
-		if n.c.links != nil {
-			e.Addrs = append(e.Addrs, port+"="+n.listenAddr(port))
+		if l := n.listenAddr(port); l != n.Addr(port) {
+			e.Addrs = append(e.Addrs, port+"="+l)
 		}
 	}
 	r.Add(e)

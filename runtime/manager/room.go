@@ -44,7 +44,12 @@ func (m *Manager) wait(ctx context.Context, r Request, d Decision) (*allowance.G
 	g, err := m.room.Acquire(ctx, allowance.Request{
 		Nodes: d.Nodes * fuzzFactor(r.Test), Total: limit.Nodes, Room: unused,
 		Test: r.Test, Package: r.Package,
-		Usable:   func() int { return m.pool.usable(d.Nodes, d.Action == Reuse) },
+		Usable: func() int {
+			if r.apart() {
+				return 0
+			}
+			return m.pool.usable(d.Nodes, d.Action == Reuse)
+		},
 		Announce: r.Announce,
 		Warn:     warn,
 	})

@@ -47,8 +47,8 @@ const (
 // askGRPC calls grpc.health.v1.Health/Check for the server as a whole, without
 // TLS; SERVING is nil. The gRPC library would be linked into every test binary
 // for it.
-func askGRPC(ctx context.Context, addr, port string) error {
-	conn, err := dial(ctx, addr)
+func (c *check) askGRPC(ctx context.Context, addr, port string) error {
+	conn, err := c.dial(ctx, addr)
 	if err != nil {
 		return err
 	}

@@ -18,8 +18,8 @@ const maxAnswer = 64 << 10
 
 // askHTTP is a plain GET; a status of 2xx is nil. net/http would be linked into
 // every test binary for it.
-func askHTTP(ctx context.Context, addr, path string) error {
-	conn, err := dial(ctx, addr)
+func (c *check) askHTTP(ctx context.Context, addr, path string) error {
+	conn, err := c.dial(ctx, addr)
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/distkit/dist/config"
 	"github.com/distkit/dist/runtime/diagnostics"
 	"github.com/distkit/dist/runtime/engine"
+	"github.com/distkit/dist/runtime/network/namespaces"
 )
 
 // A Spec is one node of a program's cluster.
@@ -27,6 +28,8 @@ type Spec struct {
 	Log        string        // file its output is appended to; "": the engine makes one
 	Ready      time.Duration // how long it may take to be ready: config.ReadyTimeout; 0: as long as ctx
 	Grace      time.Duration // how long it may take to stop: config.Grace; 0: as long as ctx
+
+	Host *namespaces.Host // the network that it and its commands are started in; nil: that of this process
 
 	// Spawned, if not nil, is called when its process runs, long before it is ready.
 	Spawned func(engine.Node)
@@ -81,7 +84,7 @@ func Start(ctx context.Context, e engine.Engine, s Spec) (engine.Node, error) {
 	}
 	used(s.Executable.Path)
 	st := &start{Spec: s, expanded: x, engine: e, args: args, begin: time.Now(), mark: size(s.Log), oom: diagnostics.OOMKills()}
-	node, err := run(ctx, e, engine.Command{Path: s.Executable.Path, Args: args, Env: s.env(x), Dir: dir, Log: s.Log})
+	node, err := run(ctx, e, engine.Command{Path: s.Executable.Path, Args: args, Env: s.env(x), Dir: dir, Log: s.Log, Host: s.Host})
 	if err != nil {
 		if ee, ok := errors.AsType[*engine.Error](err); ok {
 			ee.Node, ee.Name = s.node().Name, s.Program.Name
@@ -341,7 +344,7 @@ func Reset(ctx context.Context, e engine.Engine, s Spec) error {
 		return nil
 	}
 	begin := time.Now()
-	r, err := command(ctx, e, x.Reset, s.node().Dir, s.env(x))
+	r, err := command(ctx, e, s.Host, x.Reset, s.node().Dir, s.env(x))
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -366,7 +369,7 @@ type result struct {
 
 // command runs a command of the program's to its end; it is killed when ctx
 // ends. It is a node to the engine, so that it outlives nobody.
-func command(ctx context.Context, e engine.Engine, argv []string, dir string, env []string) (result, error) {
+func command(ctx context.Context, e engine.Engine, host *namespaces.Host, argv []string, dir string, env []string) (result, error) {
 	path, err := lookPath(argv[0], dir, env)
 	if err != nil {
 		return result{}, fmt.Errorf("%s: %w", path, err)
@@ -387,7 +390,7 @@ func command(ctx context.Context, e engine.Engine, argv []string, dir string, en
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return result{}, err
 	}
-	n, err := run(ctx, e, engine.Command{Path: filepath.Clean(path), Args: argv[1:], Env: env, Dir: dir, Log: log.Name()})
+	n, err := run(ctx, e, engine.Command{Path: filepath.Clean(path), Args: argv[1:], Env: env, Dir: dir, Log: log.Name(), Host: host})
 	if err != nil {
 		return result{}, err
 	}

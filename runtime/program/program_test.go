@@ -579,7 +579,7 @@ func TestHTTP(t *testing.T) {
 			conn.Write([]byte(test.answer))
 		}()
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
-		err = askHTTP(ctx, l.Addr().String(), "/a/b?c=d")
+		err = new(check).askHTTP(ctx, l.Addr().String(), "/a/b?c=d")
 		if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
 			t.Errorf("%.60q: error %v; want %q", test.answer, err, test.want)
 		}

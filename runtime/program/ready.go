@@ -13,6 +13,7 @@ import (
 
 	"github.com/distkit/dist/config"
 	"github.com/distkit/dist/runtime/engine"
+	"github.com/distkit/dist/runtime/network/namespaces"
 )
 
 // Readiness is looked for after these pauses: a program that is fast is ready
@@ -39,6 +40,7 @@ type check struct {
 	dir    string
 	env    []string
 	engine engine.Engine
+	host   *namespaces.Host // whose network is asked in; nil: that of this process
 	log    *matcher
 
 	// plan sets these.
@@ -49,7 +51,7 @@ type check struct {
 
 // check is that of a node; log is "" where it does not tell any more.
 func (s *Spec) check(log string, mark int64, x *config.Expanded) *check {
-	c := &check{ready: &s.Program.Ready, addr: s.node().Listen, exec: x.Ready, dir: s.node().Dir, env: s.env(x)}
+	c := &check{ready: &s.Program.Ready, addr: s.node().Listen, exec: x.Ready, dir: s.node().Dir, env: s.env(x), host: s.Host}
 	if log != "" && s.Program.Ready.Log != "" {
 		c.log = &matcher{file: log, offset: mark, pattern: regexp.MustCompile(s.Program.Ready.Log)}
 	}
@@ -75,15 +77,15 @@ func (c *check) plan(ports []string) {
 	case r.HTTP != "":
 		addr := one(r.HTTP)
 		c.what = "GET http://" + addr + r.Path
-		c.probe = func(ctx context.Context) error { return askHTTP(ctx, addr, r.Path) }
+		c.probe = func(ctx context.Context) error { return c.askHTTP(ctx, addr, r.Path) }
 	case r.GRPC != "":
 		addr := one(r.GRPC)
 		c.what = "grpc.health.v1.Health/Check of " + addr
-		c.probe = func(ctx context.Context) error { return askGRPC(ctx, addr, r.GRPC) }
+		c.probe = func(ctx context.Context) error { return c.askGRPC(ctx, addr, r.GRPC) }
 	case r.TCP != "":
 		addr := one(r.TCP)
 		c.what = "a connection to " + addr
-		c.probe = func(ctx context.Context) error { return connect(ctx, addr) }
+		c.probe = func(ctx context.Context) error { return c.connect(ctx, addr) }
 	case r.Exec != nil:
 		c.what = "exit status 0 of " + shell(c.exec[0], c.exec[1:])
 		c.probe = c.run
@@ -97,7 +99,7 @@ func (c *check) plan(ports []string) {
 		c.what = "connections to " + strings.Join(c.addrs, ", ")
 		c.probe = func(ctx context.Context) error {
 			for _, addr := range c.addrs {
-				if err := connect(ctx, addr); err != nil {
+				if err := c.connect(ctx, addr); err != nil {
 					return err
 				}
 			}
@@ -150,8 +152,8 @@ func (c *check) poll(ctx context.Context) (last error, final bool) {
 	}
 }
 
-func connect(ctx context.Context, addr string) error {
-	conn, err := dial(ctx, addr)
+func (c *check) connect(ctx context.Context, addr string) error {
+	conn, err := c.dial(ctx, addr)
 	if err != nil {
 		return err
 	}
@@ -159,9 +161,12 @@ func connect(ctx context.Context, addr string) error {
 }
 
 // dial connects, with an error that says no more than is new.
-func dial(ctx context.Context, addr string) (net.Conn, error) {
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, "tcp", addr)
+func (c *check) dial(ctx context.Context, addr string) (net.Conn, error) {
+	dial := (&net.Dialer{}).DialContext
+	if c.host != nil { // what is outside in front of the node accepts everything
+		dial = c.host.Dial
+	}
+	conn, err := dial(ctx, "tcp", addr)
 	if err != nil {
 		err = fmt.Errorf("%s: %w", addr, plain(err))
 		if errors.Is(err, syscall.ENETUNREACH) && loopback(addr) {
@@ -197,7 +202,7 @@ var (
 
 // run asks by the program's own command.
 func (c *check) run(ctx context.Context) error {
-	r, err := command(ctx, c.engine, c.exec, c.dir, c.env)
+	r, err := command(ctx, c.engine, c.host, c.exec, c.dir, c.env)
 	said := ""
 	if n := len(r.said); n > 0 {
 		said = ": " + r.said[n-1]

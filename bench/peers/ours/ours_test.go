@@ -18,7 +18,6 @@ var begin = time.Now()
 
 func echo(_ context.Context, b []byte) ([]byte, error) { return b, nil }
 
-
 //dist:nodes=3
 func TestWork(t *testing.T) {
 	if os.Getenv(work.Env) == "" {

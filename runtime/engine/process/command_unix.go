@@ -65,7 +65,7 @@ func (e *Engine) command(r *run, seq int64, c engine.Command) (_ *node, err erro
 	pidfd := -1
 	n.cmd.SysProcAttr = sysProcAttr(&pidfd)
 	keepForeign()
-	if err := n.cmd.Start(); err != nil {
+	if err := begin(n.cmd, c.Host); err != nil {
 		write.Close()
 		return nil, failed(diagnostics.PhaseExec, "start "+filepath.Base(c.Path), c.Path, err)
 	}

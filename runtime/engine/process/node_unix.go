@@ -18,6 +18,7 @@ import (
 
 	"github.com/distkit/dist/runtime/diagnostics"
 	"github.com/distkit/dist/runtime/engine"
+	"github.com/distkit/dist/runtime/network/namespaces"
 	"github.com/distkit/dist/runtime/wire"
 )
 
@@ -181,7 +182,7 @@ func (e *Engine) spawn(r *run, seq int64, s engine.Spec, h wire.Handler) (_ *nod
 	}
 	pidfd := -1
 	n.cmd.SysProcAttr = sysProcAttr(&pidfd)
-	if err := n.cmd.Start(); err != nil {
+	if err := begin(n.cmd, s.Host); err != nil {
 		return nil, failed(diagnostics.PhaseExec, "start the test binary as a node", path, err)
 	}
 	go n.wait(pidfd)
@@ -193,6 +194,15 @@ func (e *Engine) spawn(r *run, seq int64, s engine.Spec, h wire.Handler) (_ *nod
 	n.conn = wire.New(stream, h)
 	go n.conn.Serve()
 	return n, nil
+}
+
+// begin starts a process, in the network of a host if that is not nil. It is a
+// child of this process either way.
+func begin(cmd *exec.Cmd, host *namespaces.Host) error {
+	if host != nil {
+		return host.Start(cmd)
+	}
+	return cmd.Start()
 }
 
 // socketpair returns two ends that no child inherits by accident.

@@ -14,7 +14,7 @@ import (
 	"github.com/distkit/dist/runtime/diagnostics"
 	"github.com/distkit/dist/runtime/engine"
 	"github.com/distkit/dist/runtime/network"
-	"github.com/distkit/dist/runtime/network/links"
+	"github.com/distkit/dist/runtime/network/backend"
 	"github.com/distkit/dist/runtime/program"
 )
 
@@ -56,12 +56,12 @@ type cluster struct {
 	fresh  bool // nobody has had it since its data were emptied; under acting
 
 	// These are set by the start, and by the end, under both locks.
-	exe    *program.Executable
-	addrs  *network.Lease
-	links  network.Faults // nil if its nodes are reached as they are
-	linked error          // why they are, though somebody may want to inject network faults
-	vacate func()         // gives back the room of its nodes; under acting
-	nodes  []*member
+	exe     *program.Executable
+	addrs   *network.Lease
+	network *backend.Network // nil if its nodes are reached as they are
+	linked  error            // why they are, though somebody may want to inject network faults
+	vacate  func()           // gives back the room of its nodes; under acting
+	nodes   []*member
 }
 
 // lease waits for the turn of an Ask, and has the cluster prepared for it.
@@ -400,29 +400,29 @@ func (c *cluster) start(ctx context.Context, by *Ask) (err error) {
 		}
 		return err
 	}
-	lines, linked, err := c.link(a, addrs)
+	between, linked, err := c.connect(a, addrs)
 	if err != nil {
 		addrs.Release()
-		return prepareError("make the links between the nodes", "", err)
+		return prepareError("make the network between the nodes", "", err)
 	}
 	nodes := make([]*member, a.Nodes)
-	view := c.view(a, addrs, lines != nil)
+	view := c.view(a, addrs, between)
 	for i := range nodes {
-		nodes[i] = newMember(c, a, exe, view, i)
+		nodes[i] = newMember(c, a, exe, view, i, between.Host(i))
 		if err == nil {
 			err = fresh(nodes[i].dir)
 		}
 	}
 	if err != nil {
-		if lines != nil {
-			lines.Close()
+		if between != nil {
+			between.Close()
 		}
 		addrs.Release()
 		return prepareError("create the nodes' directories", c.dir, err)
 	}
 	c.mu.Lock()
 	c.exe, c.addrs, c.nodes = exe, addrs, nodes
-	c.links, c.linked = lines, linked
+	c.network, c.linked = between, linked
 	c.mu.Unlock()
 	if err := c.together(ctx, func(ctx context.Context, n *member) error { return n.start(ctx) }); err != nil {
 		c.stopAll(ctx)
@@ -438,17 +438,17 @@ func prepareError(op, path string, err error) error {
 	return &engine.Error{Failure: diagnostics.Failure{Phase: diagnostics.PhasePrepare, Op: op, Path: path, Err: err}}
 }
 
-// link makes the links of a cluster whose tests may inject network faults. Where
-// that is impossible the cluster is as any other, and the first error says why.
-func (c *cluster) link(a *Ask, addrs *network.Lease) (_ network.Faults, why, err error) {
-	if !a.Faults {
+// connect makes the network of a cluster whose tests may inject faults into it.
+// Where that is impossible the cluster is as any other, and the first error says
+// why.
+func (c *cluster) connect(a *Ask, addrs *network.Lease) (_ *backend.Network, why, err error) {
+	if !a.Faults || len(a.Program.Ports) == 0 {
 		return nil, nil, nil
 	}
-	if a.Network.Faults == "namespaces" {
-		return nil, links.ErrNamespaces, nil
-	}
-	n, err := links.Between(c.pids, a.Nodes, a.Program.Ports, addrs.Addr,
-		func(i int, port string) string { return addrs.Addr(a.Nodes+i, port) })
+	n, err := backend.New(a.Network.Faults, backend.Nodes{
+		Count: a.Nodes, Ports: a.Program.Ports, PIDs: c.pids,
+		Addr: addrs.Addr, Behind: func(i int, port string) string { return addrs.Addr(a.Nodes+i, port) },
+	})
 	if u := (*network.Unsupported)(nil); errors.As(err, &u) {
 		return nil, err, nil
 	}
@@ -475,22 +475,25 @@ func (c *cluster) pids() []int {
 func (l *lease) Faults() (network.Faults, error) {
 	l.c.mu.Lock()
 	defer l.c.mu.Unlock()
-	if l.c.links == nil && l.c.linked == nil {
-		return nil, errors.New("the cluster was not started for network faults")
+	switch {
+	case l.c.network != nil:
+		return l.c.network, nil
+	case l.c.linked != nil:
+		return nil, l.c.linked
 	}
-	return l.c.links, l.c.linked
+	return nil, errors.New("the cluster was not started for network faults")
 }
 
 // view is what templates see, with the node left open.
-func (c *cluster) view(a *Ask, addrs *network.Lease, linked bool) config.View {
+func (c *cluster) view(a *Ask, addrs *network.Lease, between *backend.Network) config.View {
 	v := config.View{Cluster: c.id}
 	for i := range a.Nodes {
 		name := fmt.Sprintf("node-%d", i+1)
 		n := config.NodeView{Name: name, Dir: filepath.Join(c.dir, name), Listen: make(map[string]string), Addr: make(map[string]string)}
 		for _, p := range a.Program.Ports {
 			n.Listen[p], n.Addr[p] = addrs.Addr(i, p), addrs.Addr(i, p)
-			if linked {
-				n.Listen[p] = addrs.Addr(a.Nodes+i, p)
+			if between != nil {
+				n.Listen[p] = between.Listen(i, p)
 			}
 		}
 		v.Nodes = append(v.Nodes, n)
@@ -587,11 +590,11 @@ func (c *cluster) stopAll(ctx context.Context) {
 // release gives back what a stopped cluster holds.
 func (c *cluster) release() {
 	c.mu.Lock()
-	nodes, addrs, lines := c.nodes, c.addrs, c.links
-	c.nodes, c.addrs, c.links, c.linked = nil, nil, nil, nil
+	nodes, addrs, between := c.nodes, c.addrs, c.network
+	c.nodes, c.addrs, c.network, c.linked = nil, nil, nil, nil
 	c.mu.Unlock()
-	if lines != nil {
-		lines.Close()
+	if between != nil {
+		between.Close()
 	}
 	for _, n := range nodes {
 		n.remove()

@@ -15,6 +15,7 @@ import (
 	"github.com/distkit/dist/config"
 	"github.com/distkit/dist/runtime/diagnostics"
 	"github.com/distkit/dist/runtime/engine"
+	"github.com/distkit/dist/runtime/network/namespaces"
 	"github.com/distkit/dist/runtime/program"
 )
 
@@ -45,14 +46,14 @@ type member struct {
 	problems []Problem // of the lease that there is
 }
 
-func newMember(c *cluster, a *Ask, exe *program.Executable, v config.View, index int) *member {
+func newMember(c *cluster, a *Ask, exe *program.Executable, v config.View, index int, host *namespaces.Host) *member {
 	v.Index = index
 	n := v.Nodes[index]
 	return &member{
 		c: c, name: n.Name, dir: n.Dir,
 		own: program.Spec{
 			Program: a.Program, Executable: exe, View: v, Env: a.Env,
-			Log: filepath.Join(c.dir, n.Name+".log"), Ready: a.Ready, Grace: a.Grace,
+			Log: filepath.Join(c.dir, n.Name+".log"), Ready: a.Ready, Grace: a.Grace, Host: host,
 		},
 	}
 }

@@ -22,8 +22,4 @@ const (
 	foreign = -3
 )
 
-// ErrNamespaces is why there are no links where the configuration asks for
-// another backend.
-var ErrNamespaces = errors.New(`network.faults = "namespaces": this version has no faults by namespaces: say "links" or "auto"`)
-
 var errNoSources = errors.New("it cannot be found out here which process a connection comes from")

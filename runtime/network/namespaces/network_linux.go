@@ -1,0 +1,448 @@
+package namespaces
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/distkit/dist/runtime/network"
+)
+
+// A Network is the networks of the nodes of one cluster. It implements
+// network.Faults.
+type Network struct {
+	hosts []*Host
+	ports []uint16 // that nodes listen on
+
+	cmd      *exec.Cmd // the switch
+	said     *bytes.Buffer
+	lifeline *os.File // its write end
+
+	asking   sync.Mutex
+	requests int // a socket; -1 after Close
+
+	setting sync.Mutex // conditions change one after the other
+	cuts    map[network.Pair]bool
+	since   time.Time // the first of them
+
+	forwarders
+}
+
+// A Host is what a node has for a network.
+type Host struct {
+	n    *Network
+	node int
+	addr netip.Addr
+}
+
+// Between makes a network for each node, and returns when what one node sends
+// arrives at another. addr is the address of a port by node. Each is the node's
+// in the networks, where it binds it and where the others reach it, and
+// forwarded to it outside. Where there are no networks to be had, the error is a
+// *network.Unsupported.
+func Between(nodes int, ports []string, addr func(node int, port string) string) (*Network, error) {
+	n := &Network{requests: -1, cuts: make(map[network.Pair]bool), forwarders: newForwarders()}
+	at := make(map[netip.Addr]bool)
+	var all [][]netip.AddrPort
+	for i := range nodes {
+		var own []netip.AddrPort
+		for _, port := range ports {
+			a, err := netip.ParseAddrPort(addr(i, port))
+			if err != nil {
+				return nil, err
+			}
+			own = append(own, a)
+			if !slices.Contains(n.ports, a.Port()) {
+				n.ports = append(n.ports, a.Port())
+			}
+		}
+		if len(own) == 0 {
+			return nil, errors.New("the nodes have no ports")
+		}
+		h := &Host{n: n, node: i, addr: own[0].Addr()}
+		if at[h.addr] || !h.addr.Is4() {
+			return nil, unsupported("the nodes have to share an address ([network] addresses)")
+		}
+		at[h.addr] = true
+		n.hosts = append(n.hosts, h)
+		all = append(all, own)
+	}
+	if err := n.start(); err != nil {
+		n.Close()
+		return nil, unsupported(err.Error())
+	}
+	for i, h := range n.hosts {
+		for _, a := range all[i] {
+			if err := n.forward(h, a); err != nil {
+				n.Close()
+				return nil, fmt.Errorf("listen in front of node-%d: %w", i+1, err)
+			}
+		}
+	}
+	return n, nil
+}
+
+func unsupported(why string) error {
+	return &network.Unsupported{Fault: "a fault between nodes", Backend: Backend, Why: why}
+}
+
+// Try makes the networks of two nodes, and cuts one off from the other. The
+// error is why that cannot be had.
+func Try() error {
+	n := &Network{requests: -1, cuts: make(map[network.Pair]bool), forwarders: newForwarders()}
+	for i := range 2 {
+		n.hosts = append(n.hosts, &Host{n: n, node: i, addr: netip.AddrFrom4([4]byte{127, 77, 77, byte(i + 1)})})
+	}
+	defer n.Close()
+	if err := n.start(); err != nil {
+		return err
+	}
+	return n.Set(map[network.Pair]network.Condition{{From: 0, To: 1}: {Cut: true}})
+}
+
+// onlyBridge is for tests: as on a kernel without macvlan.
+var onlyBridge bool
+
+// start starts the switch, and has it make the networks.
+func (n *Network) start() error {
+	r := request{Op: opSetUp, Bridged: onlyBridge}
+	for _, h := range n.hosts {
+		r.Addrs = append(r.Addrs, h.addr)
+	}
+	ways := []*syscall.SysProcAttr{{
+		Setpgid: true, Cloneflags: unix.CLONE_NEWUSER | unix.CLONE_NEWNET,
+		// The same user as outside: what runs there finds its files its own.
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: os.Geteuid(), HostID: os.Geteuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{ContainerID: os.Getegid(), HostID: os.Getegid(), Size: 1}},
+		AmbientCaps: []uintptr{unix.CAP_NET_ADMIN, unix.CAP_SYS_ADMIN},
+	}}
+	if os.Geteuid() == 0 {
+		// With all rights there is no need to be a user of another kind, who has
+		// less of them.
+		ways = append([]*syscall.SysProcAttr{{Setpgid: true, Cloneflags: unix.CLONE_NEWNET}}, ways...)
+	}
+	var err error
+	for _, how := range ways {
+		if err = n.run(how); err == nil {
+			if _, _, err = n.ask(r); err == nil {
+				return nil
+			}
+			n.stop()
+		}
+	}
+	return fmt.Errorf("no networks could be made for them: %w", err)
+}
+
+// run starts the switch.
+func (n *Network) run(how *syscall.SysProcAttr) error {
+	key, err := binaryKey()
+	if err != nil {
+		return err
+	}
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return os.NewSyscallError("socketpair", err)
+	}
+	theirs := os.NewFile(uintptr(pair[1]), "switch")
+	defer theirs.Close()
+	n.requests = pair[0]
+	read, write, err := os.Pipe()
+	if err != nil {
+		n.stop()
+		return err
+	}
+	defer read.Close()
+	n.lifeline, n.said = write, new(bytes.Buffer)
+	unix.SetsockoptTimeval(pair[0], unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 60})
+	env := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "GOCOVERDIR=") })
+	n.cmd = &exec.Cmd{
+		// Also where the file has been removed since.
+		Path:        "/proc/self/exe",
+		Args:        []string{os.Args[0], "(dist: the networks of a cluster)"},
+		Dir:         "/",
+		Env:         append(env, envSwitch+"="+protocol+" "+key),
+		Stderr:      n.said,
+		ExtraFiles:  []*os.File{theirs, read},
+		SysProcAttr: how,
+	}
+	if err := n.cmd.Start(); err != nil {
+		n.cmd = nil
+		n.stop()
+		return err
+	}
+	return nil
+}
+
+// stop ends the switch, and with it the networks in which nobody is any more.
+func (n *Network) stop() {
+	n.asking.Lock()
+	defer n.asking.Unlock()
+	if n.cmd != nil {
+		n.cmd.Process.Kill()
+		n.cmd.Wait()
+		n.cmd = nil
+	}
+	if n.requests >= 0 {
+		unix.Close(n.requests)
+		n.requests = -1
+	}
+	if n.lifeline != nil {
+		n.lifeline.Close()
+		n.lifeline = nil
+	}
+}
+
+// ask asks the switch.
+func (n *Network) ask(r request, descriptors ...int) (a reply, got []int, err error) {
+	n.asking.Lock()
+	defer n.asking.Unlock()
+	if n.requests < 0 {
+		return a, nil, net.ErrClosed
+	}
+	if err = send(n.requests, &r, descriptors...); err == nil {
+		got, err = receive(n.requests, &a)
+	}
+	if err != nil {
+		// What is asked next would get the answer to this.
+		n.cmd.Process.Kill()
+		n.cmd.Wait()
+		if said, _, _ := bytes.Cut(bytes.TrimSpace(n.said.Bytes()), []byte("\n")); len(said) > 0 {
+			err = fmt.Errorf("%w: %s", err, said)
+		}
+		if errors.Is(err, io.EOF) || errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET) {
+			err = fmt.Errorf("the process that has the nodes' networks has ended: %w", err)
+		}
+		return a, nil, fmt.Errorf("%s: %w", r.Op, err)
+	}
+	if err = a.err(); err != nil {
+		closeAll(got)
+		return a, nil, err
+	}
+	return a, got, nil
+}
+
+// Backend implements network.Faults.
+func (n *Network) Backend() string { return Backend }
+
+// Host returns the network of a node.
+func (n *Network) Host(node int) *Host { return n.hosts[node] }
+
+// healTime is how long connections may take to go on after a cut, over the time
+// that it has lasted.
+const healTime = 30 * time.Second
+
+// Set implements network.Faults.
+func (n *Network) Set(conditions map[network.Pair]network.Condition) error {
+	n.setting.Lock()
+	defer n.setting.Unlock()
+	cuts := make(map[network.Pair]bool)
+	for p, c := range conditions {
+		for fault, asked := range map[string]bool{
+			"delay": c.Delay > 0 || c.Jitter > 0, "a bandwidth": c.Bandwidth > 0, "packet loss": c.Loss > 0,
+		} {
+			if asked {
+				return &network.Unsupported{Fault: fault, Backend: Backend, Why: `they cut and reset, and do no more: [network] faults = "links" does that`}
+			}
+		}
+		if c.Cut {
+			cuts[p] = true
+		}
+	}
+	var changes, healed []change
+	for p := range cuts {
+		if !n.cuts[p] {
+			changes = append(changes, change{p.From, p.To, true})
+		}
+	}
+	for p := range n.cuts {
+		if cuts[p] {
+			continue
+		}
+		c := change{p.From, p.To, false}
+		changes = append(changes, c)
+		if !cuts[network.Pair{From: p.To, To: p.From}] {
+			healed = append(healed, c)
+		}
+	}
+	if len(changes) == 0 {
+		return nil
+	}
+	if len(n.cuts) == 0 {
+		n.since = time.Now()
+	}
+	lasted := time.Since(n.since)
+	_, _, err := n.ask(request{Op: opCut, Changes: changes})
+	n.cuts = maps.Clone(cuts)
+	if err != nil || len(healed) == 0 {
+		return err
+	}
+	// What was sent meanwhile is sent again in a moment, and not at once.
+	begin := time.Now()
+	ask := request{Op: opHeld, Changes: healed}
+	for pause := time.Millisecond; ; pause = min(2*pause, 20*time.Millisecond) {
+		a, _, err := n.ask(ask)
+		if err != nil || a.Count == 0 {
+			return err
+		}
+		ask = request{Op: opWaiting}
+		if time.Since(begin) > lasted+healTime {
+			return fmt.Errorf("%d ends of connections that were cut have not gone on for %v", a.Count, time.Since(begin).Round(time.Second))
+		}
+		time.Sleep(pause)
+	}
+}
+
+// Reset implements network.Faults. The end that has dialled is told of a reset,
+// the other that the connection was aborted.
+func (n *Network) Reset(pairs []network.Pair) (int, error) {
+	n.setting.Lock()
+	defer n.setting.Unlock()
+	r := request{Op: opReset, Ports: n.ports}
+	for _, p := range pairs {
+		r.Changes = append(r.Changes, change{From: p.From, To: p.To})
+	}
+	a, _, err := n.ask(r)
+	if errors.Is(err, unix.EOPNOTSUPP) {
+		err = &network.Unsupported{Fault: "a reset", Backend: Backend, Why: "this kernel does not end other people's connections (CONFIG_INET_DIAG_DESTROY)"}
+	}
+	return a.Count, err
+}
+
+// Close implements network.Faults.
+func (n *Network) Close() error {
+	n.forwarders.close()
+	n.stop()
+	return nil
+}
+
+// Start starts a command in the network of the host, as a child of this process
+// that leads a process group. Its standard output and error must be files. What
+// the command's SysProcAttr says is not regarded but for PidFD.
+func (h *Host) Start(cmd *exec.Cmd) error {
+	r := request{Op: opStart, Node: h.node, Path: cmd.Path, Args: cmd.Args, Dir: cmd.Dir, Env: cmd.Environ()}
+	// What would fail is found out here: a child that was not to be remains to be
+	// reaped, by nobody knows whom.
+	if info, err := os.Stat(cmd.Dir); cmd.Dir != "" && err != nil {
+		return err
+	} else if cmd.Dir != "" && !info.IsDir() {
+		return &os.PathError{Op: "chdir", Path: cmd.Dir, Err: unix.ENOTDIR}
+	}
+	if err := unix.Access(cmd.Path, unix.X_OK); err != nil {
+		return &os.PathError{Op: "fork/exec", Path: cmd.Path, Err: err}
+	}
+	if cmd.Dir == "" {
+		r.Dir, _ = os.Getwd()
+	}
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		return err
+	}
+	defer null.Close()
+	files := []*os.File{null}
+	for _, w := range []io.Writer{cmd.Stdout, cmd.Stderr} {
+		f, ok := w.(*os.File)
+		if !ok {
+			return errors.New("the output of a command in a network of its own goes to files only")
+		}
+		files = append(files, f)
+	}
+	var fds []int
+	for _, f := range append(files, cmd.ExtraFiles...) {
+		fds = append(fds, int(f.Fd()))
+	}
+	a, _, err := h.n.ask(r, fds...)
+	if err != nil {
+		return &os.PathError{Op: "fork/exec", Path: cmd.Path, Err: err}
+	}
+	if cmd.Process, err = os.FindProcess(a.PID); err != nil {
+		unix.Kill(a.PID, unix.SIGKILL)
+		return err
+	}
+	if attr := cmd.SysProcAttr; attr != nil && attr.PidFD != nil {
+		if *attr.PidFD, err = unix.PidfdOpen(a.PID, 0); err != nil {
+			*attr.PidFD = -1
+		}
+	}
+	return nil
+}
+
+// Dial connects to an address as a process on the host would. The network is
+// "tcp" or "udp". What is between nodes does not concern it.
+func (h *Host) Dial(ctx context.Context, netw, addr string) (net.Conn, error) {
+	to, err := netip.ParseAddrPort(addr)
+	if err != nil {
+		return nil, err
+	}
+	failed := func(err error) error {
+		return &net.OpError{Op: "dial", Net: netw, Addr: net.TCPAddrFromAddrPort(to), Err: err}
+	}
+	kind := unix.SOCK_STREAM
+	if netw == "udp" {
+		kind = unix.SOCK_DGRAM
+	}
+	_, got, err := h.n.ask(request{Op: opSocket, Node: h.node, Type: kind})
+	if err != nil {
+		return nil, failed(err)
+	}
+	if len(got) != 1 {
+		closeAll(got)
+		return nil, failed(errors.New("no socket was made"))
+	}
+	unix.SetNonblock(got[0], true)
+	f := os.NewFile(uintptr(got[0]), "socket")
+	defer f.Close()
+	err = unix.Connect(got[0], &unix.SockaddrInet4{Addr: to.Addr().As4(), Port: int(to.Port())})
+	if err == unix.EINPROGRESS {
+		err = awaitConnect(ctx, f)
+	}
+	if err != nil {
+		return nil, failed(err)
+	}
+	c, err := net.FileConn(f)
+	if err != nil {
+		return nil, failed(err)
+	}
+	return c, nil
+}
+
+// awaitConnect returns when a socket that connects has done so.
+func awaitConnect(ctx context.Context, f *os.File) error {
+	stop := context.AfterFunc(ctx, func() { f.SetWriteDeadline(time.Unix(1, 0)) })
+	defer stop()
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var outcome error
+	err = raw.Write(func(fd uintptr) bool {
+		p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
+		if n, err := unix.Poll(p, 0); err == unix.EINTR || err == nil && n == 0 {
+			return false
+		}
+		errno, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_ERROR)
+		if err != nil {
+			outcome = err
+		} else if errno != 0 {
+			outcome = unix.Errno(errno)
+		}
+		return true
+	})
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return errors.Join(err, outcome)
+}
