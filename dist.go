@@ -180,6 +180,24 @@ func (n *Node) Dir() string {
 // with it.
 func (n *Node) Log() string { return n.node.Log() }
 
+// Goroutines returns the stacks of all of the node's goroutines, as the Go runtime
+// prints them. Only nodes of the test binary tell. A node that is gone is a
+// *LostError.
+func (n *Node) Goroutines(ctx context.Context) ([]byte, error) {
+	return n.held.Goroutines(ctx, n.node)
+}
+
+// Profile returns a profile of the node for go tool pprof: "heap", "allocs",
+// "goroutine", "block", "mutex", "threadcreate", one that the tests' own code has
+// made by package runtime/pprof, or "cpu"; or "trace", for go tool trace. It is
+// recorded for d; with d = 0 it is of what the node has recorded by then, which
+// for cpu and trace is nothing, and for block and mutex what their rates, or
+// go test's flags, have let it. Only nodes of the test binary have one; a node
+// that is gone is a *LostError.
+func (n *Node) Profile(ctx context.Context, name string, d time.Duration) ([]byte, error) {
+	return n.held.Profile(ctx, n.node, name, d)
+}
+
 // Running reports whether the node's process exists, paused or not.
 func (n *Node) Running() bool { return n.node.Running() }
 

@@ -35,20 +35,26 @@ func init() {
 			{Name: "TestTableOfFunctions", Requirement: requirement.Requirement{Nodes: 1}},
 			{Name: "TestNodesRunCommands", Requirement: requirement.Requirement{Nodes: 1}},
 			{Name: "BenchmarkCall", Requirement: requirement.Requirement{Nodes: 2}},
+			{Name: "TestDatagrams", Requirement: requirement.Requirement{Nodes: 3, Ports: []string{"gossip"}}, Faults: true},
 			{Name: "TestPartition", Requirement: requirement.Requirement{Nodes: 3, Ports: []string{"tcp"}}, Faults: true},
 			{Name: "TestLink", Requirement: requirement.Requirement{Nodes: 3, Ports: []string{"tcp"}}, Faults: true},
 			{Name: "TestPartitionAndProcesses", Requirement: requirement.Requirement{Nodes: 3, Ports: []string{"tcp"}}, Faults: true},
 			{Name: "TestPartitionEndsWithTheLease", Requirement: requirement.Requirement{Nodes: 2, Ports: []string{"tcp"}, Reuse: true}, Faults: true},
+			{Name: "TestNothingListensOutsideLoopback", Requirement: requirement.Requirement{Nodes: 3, Ports: []string{"tcp"}}, Faults: true},
+			{Name: "TestNodesDoNotListen", Requirement: requirement.Requirement{Nodes: 2, Ports: []string{"tcp"}}},
+			{Name: "TestFilesArePrivate", Requirement: requirement.Requirement{Nodes: 2, Ports: []string{"tcp"}}},
 		},
-		Digest: "4425271ed64847bc",
+		Digest: "0dc1fb48d20ab8c0",
 	})
 	runtime.Func("github.com/distkit/dist_test.answered", answered)                           // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist_test.atEnd", atEnd)                                 // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist_test.block", block)                                 // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist_test.connectionEnded", connectionEnded)             // undefined? run: go generate
+	runtime.Func("github.com/distkit/dist_test.countDatagrams", countDatagrams)               // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist_test.dialAll", dialAll)                             // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist_test.echo", echo)                                   // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist_test.fail", fail)                                   // undefined? run: go generate
+	runtime.Func("github.com/distkit/dist_test.gotDatagram", gotDatagram)                     // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist_test.howBlockEnded", howBlockEnded)                 // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist_test.howOftenMet", howOftenMet)                     // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist_test.identify", identify)                           // undefined? run: go generate
@@ -61,8 +67,10 @@ func init() {
 	runtime.Func("github.com/distkit/dist_test.nested", nested)                               // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist_test.read", read)                                   // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist_test.send", send)                                   // undefined? run: go generate
+	runtime.Func("github.com/distkit/dist_test.sendDatagram", sendDatagram)                   // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist_test.serveName", serveName)                         // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist_test.startMesh", startMesh)                         // undefined? run: go generate
+	runtime.Func("github.com/distkit/dist_test.startPostbox", startPostbox)                   // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist_test.waitOn", waitOn)                               // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist_test.write", write)                                 // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist_test.zero[int]", zero[int])                         // undefined? run: go generate

@@ -136,11 +136,28 @@ func (l *Link) Bandwidth(bytesPerSecond int64) error {
 	return l.fault(fmt.Sprintf("bounded to %d bytes a second", bytesPerSecond), func() error { return l.link.Bandwidth(bytesPerSecond) })
 }
 
-// Loss has packets lost, with a probability. Links that carry streams cannot:
-// the error says so.
-func (l *Link) Loss(probability float64) error {
+// Loss has a part of the packets lost, by chance: 0.3 is 30 %, 0 is none. With
+// the backend "links" these are datagrams. A stream loses nothing there, so that
+// Loss is an error while nothing on the nodes receives datagrams at their ports.
+// The test's log has the seed: with DIST_SEED set to it, the same of the packets
+// that are sent after each other are lost.
+func (l *Link) Loss(fraction float64) error {
 	l.c.held.T().Helper()
-	return l.fault("lossy", func() error { return l.link.Loss(probability) })
+	if l.err != nil {
+		return l.fault("", nil)
+	}
+	begin := time.Now()
+	seed, err := l.link.Loss(fraction)
+	if err != nil {
+		return l.fault("", func() error { return err })
+	}
+	took := time.Since(begin).Round(10 * time.Microsecond)
+	if fraction == 0 {
+		l.c.held.Logf("dist: %v loses nothing any more in %v", l.link, took)
+	} else {
+		l.c.held.Logf("dist: %v loses %.4g %% of the packets, by DIST_SEED=%d, in %v", l.link, 100*fraction, seed, took)
+	}
+	return nil
 }
 
 // Reset ends the connections between the two nodes that are there, as a router

@@ -26,8 +26,9 @@ func environ(j suite.Job) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	// How long the pauses between tries are is no matter of how fast it is.
-	env := append(os.Environ(), "DIST_FALLBACK_RETRIES=0", "DIST_CLUSTER_MAX_NODES=64", "DIST_CI_MAX_NODES=64", suite.Env+"="+string(value))
+	// How long the pauses between tries are, and what others have on this
+	// machine, is no matter of how fast it is.
+	env := append(os.Environ(), "DIST_FALLBACK_RETRIES=0", "DIST_CLUSTER_MAX_NODES=256", "DIST_CI_MAX_NODES=256", "DIST_RESOURCES_MAX_NODES_ON_MACHINE=4096", suite.Env+"="+string(value))
 	if j.Unrecorded {
 		env = append(env, "DIST_ARTIFACTS_KEEP=never")
 	}

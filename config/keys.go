@@ -2,7 +2,6 @@ package config
 
 import (
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -137,5 +136,16 @@ var signals = []string{"SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIG
 // cluster.max_nodes, DIST_PROGRAM_ETCD_READY_TIMEOUT for
 // program.etcd.ready.timeout.
 func envName(key string) string {
-	return "DIST_" + strings.ToUpper(strings.NewReplacer(".", "_", "-", "_").Replace(key))
+	// All names are made at the first start of a test binary, which waits for it.
+	b := append(make([]byte, 0, 64), "DIST_"...)
+	for _, c := range []byte(key) {
+		switch {
+		case c == '.' || c == '-':
+			c = '_'
+		case 'a' <= c && c <= 'z':
+			c -= 'a' - 'A'
+		}
+		b = append(b, c)
+	}
+	return string(b)
 }

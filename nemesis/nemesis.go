@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -14,11 +12,12 @@ import (
 
 	"github.com/distkit/dist"
 	"github.com/distkit/dist/runtime"
+	"github.com/distkit/dist/runtime/network"
 )
 
 // EnvSeed is the variable with the seed of all schedules whose Options have
 // none: a number from 1 to 2⁶⁴-1.
-const EnvSeed = "DIST_SEED"
+const EnvSeed = network.EnvSeed
 
 // undoTime is what putting right may take where the test is over.
 const undoTime = 30 * time.Second
@@ -327,7 +326,7 @@ func seedFor(t testing.TB, chosen uint64) (seed, run uint64, err error) {
 	defer seeds.Unlock()
 	s := seeds.of[test]
 	if s == nil {
-		seed, err := readSeed()
+		seed, err := network.Seed()
 		if err != nil {
 			return 0, 0, err
 		}
@@ -344,17 +343,4 @@ func seedFor(t testing.TB, chosen uint64) (seed, run uint64, err error) {
 	}
 	s.runs++
 	return s.seed, s.runs, nil
-}
-
-// readSeed is the seed that DIST_SEED gives; 0 if it gives none.
-func readSeed() (uint64, error) {
-	text := os.Getenv(EnvSeed)
-	if text == "" {
-		return 0, nil
-	}
-	seed, err := strconv.ParseUint(text, 10, 64)
-	if err != nil || seed == 0 {
-		return 0, fmt.Errorf("%s=%s: a seed is a number from 1 to 18446744073709551615", EnvSeed, text)
-	}
-	return seed, nil
 }

@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"runtime/debug"
@@ -119,18 +120,30 @@ func (l *Local) unknownPort(method, port string) {
 // Listen listens on a named port, over TCP. The listener is closed at the end
 // of the lease. If the address is taken the error says by whom.
 func (l *Local) Listen(port string) (net.Listener, error) {
+	return listen(l, "listen on", port, net.Listen, "tcp")
+}
+
+// ListenPacket is Listen for UDP, which a port may be used for besides TCP. The
+// node should send from this socket, too: what it sends comes from its Addr then,
+// for those who get it.
+func (l *Local) ListenPacket(port string) (net.PacketConn, error) {
+	return listen(l, "receive datagrams on", port, net.ListenPacket, "udp")
+}
+
+func listen[T io.Closer](l *Local, op, port string, listen func(network, address string) (T, error), network string) (T, error) {
 	addr := l.ListenAddr(port)
-	ln, err := net.Listen("tcp", addr)
+	c, err := listen(network, addr)
 	if err != nil {
 		f := diagnostics.Failure{
-			Phase: diagnostics.PhaseCall, Op: fmt.Sprintf("listen on port %q of %s", port, l.id.Name),
+			Phase: diagnostics.PhaseCall, Op: fmt.Sprintf("%s port %q of %s", op, port, l.id.Name),
 			Node: l.id.Name, Name: port, Address: addr, Err: err, PID: os.Getpid(),
 		}
 		diagnostics.Gather(l.ctx, &f)
-		return nil, diagnostics.Diagnose(f)
+		var none T
+		return none, diagnostics.Diagnose(f)
 	}
-	l.Cleanup(func() { ln.Close() })
-	return ln, nil
+	l.Cleanup(func() { c.Close() })
+	return c, nil
 }
 
 // Cleanup has f called at the end of the lease, or before the node is stopped

@@ -36,6 +36,7 @@ type session struct {
 	report   *report          // nil unless somebody wants one
 	start    time.Time        // of this process, nearly
 
+	cover     coverage
 	artifacts artifacts.Store
 	recording *recording
 	told      told
@@ -78,7 +79,9 @@ func (s *session) begin() {
 	s.dir, _ = os.Getwd()
 	s.report = openReport()
 	owner := runsOwner()
-	s.manager = manager.New(process.New(), os.Environ)
+	s.cover = readCoverage()
+	s.manager = manager.New(process.New(), s.cover.nodeEnv)
+	s.manager.Programs(s.cover.programEnv)
 	s.manager.LeaseFrom(owner)
 	var tests []requirement.Test
 	for _, p := range s.plans {
@@ -263,6 +266,7 @@ func Require(t testing.TB, options requirement.Requirement) *Held {
 	h, err := s.require(t, options, caller())
 	if err != nil {
 		s.recording.refused(t.Name(), err)
+		refusal(t, err)
 		var u *manager.Unavailable
 		if errors.As(err, &u) && u.Skip() {
 			s.report.skipped(t.Name(), u)
@@ -331,6 +335,14 @@ func (s *session) require(t testing.TB, options requirement.Requirement, at stri
 			Phase: diagnostics.PhaseConfig, Op: "have a cluster for " + t.Name(), Name: t.Name(), Err: err,
 		})
 	}
+	debugged, err := readDebug()
+	if err != nil {
+		s.mu.Unlock()
+		return nil, err
+	}
+	if len(debugged) > 0 {
+		c = patient(c)
+	}
 	m := s.manager
 	ownMain := s.ownMain()
 	s.mu.Unlock()
@@ -342,6 +354,9 @@ func (s *session) require(t testing.TB, options requirement.Requirement, at stri
 			fmt.Sprintf("%s: asks for %s", at, describe(options, 0)),
 		}})
 	}
+	if len(debugged) > 0 {
+		need.Timeout = 0
+	}
 	ctx, cancel := t.Context(), func() {}
 	if d, ok := deadline(t); ok {
 		ctx, cancel = context.WithDeadline(ctx, d.Add(-deadlineMargin))
@@ -351,7 +366,8 @@ func (s *session) require(t testing.TB, options requirement.Requirement, at stri
 	s.report.wants(t.Name())
 	lease, err := m.Acquire(ctx, manager.Request{
 		Test: t.Name(), Package: s.packagePath(), Requirement: need, Faults: plan.Faults, Config: c, Short: testing.Short(), OwnTestMain: ownMain,
-		Flags: program.TestFlags(testing.CoverMode()),
+		Flags: program.TestFlags(testing.CoverMode()), CoverDir: s.cover.dirOf(need.Program), Profiled: isProfiling(),
+		Debug: manager.Debug{Nodes: debugged, Tell: tell},
 		Announce: func(reason string) {
 			t.Helper()
 			s.report.waits(t.Name(), reason)
@@ -373,18 +389,26 @@ func (s *session) require(t testing.TB, options requirement.Requirement, at stri
 	if h.keep != "never" {
 		s.recording.openSoon()
 	}
-	s.watch(h)
+	if len(debugged) == 0 {
+		s.watch(h)
+	}
 	t.Cleanup(func() {
 		t.Helper()
 		s.release(h)
 	})
 	s.report.leased(h)
+	s.attributes(t, lease)
 	if _, isB := t.(*testing.B); !isB || testing.Verbose() { // what a benchmark logs is always printed
 		text := fmt.Sprintf("dist: cluster %s: %s in %v (%s)", lease.ID, describeNodes(lease), lease.Wait.Round(10*time.Microsecond), lease.Decision.Reason)
 		t.Log(text)
 		s.recording.print(t.Name(), text)
 		for _, try := range lease.Tried {
 			t.Logf("dist: a start had failed: %v", try)
+		}
+	}
+	if len(debugged) > 0 {
+		if err := h.debug(); err != nil {
+			return nil, err
 		}
 	}
 	return h, nil
@@ -552,6 +576,9 @@ func (s *session) release(h *Held) {
 	}
 	for _, what := range r.Left {
 		t.Logf("dist: left its node's process group, and was ended: %s", what)
+	}
+	for _, note := range append(s.cover.notes(), r.Notes...) {
+		t.Logf("dist: %s", note)
 	}
 	for _, n := range h.Nodes {
 		if tail := r.Logs[n.Name()]; len(tail) > 0 {

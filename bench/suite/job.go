@@ -18,6 +18,7 @@ type Job struct {
 	Size    int    `json:",omitempty"` // bytes of an argument
 	Callers int    `json:",omitempty"` // goroutines that call
 	Calls   int    `json:",omitempty"` // by each caller
+	Parents bool   `json:",omitempty"` // every node has a child
 
 	Unrecorded bool `json:",omitempty"` // no events are recorded
 }

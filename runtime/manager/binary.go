@@ -72,6 +72,7 @@ func (c *binaryCluster) release(ctx context.Context, keep bool, wantLogs func(pr
 		ended = append(ended, n.cur)
 	}
 	r.Left = c.m.engine.Sweep(ended)
+	r.Notes = append(c.uncounted(), c.unprofiled()...)
 	if wantLogs(len(r.Problems) > 0) {
 		r.Logs = make(map[string][]string)
 		for _, n := range c.nodes {
@@ -131,8 +132,9 @@ type binaryNode struct {
 	cur      engine.Node // the process, also when it has ended
 	inbox    *inbox      // of the process
 	past     []engine.Node
-	asked    string // why the process is expected to have ended: "killed by the test"; "": it is not
-	told     bool   // the test has been told that it ended
+	debugger engine.Node // that has been attached to cur; nil if none has
+	asked    string      // why the process is expected to have ended: "killed by the test"; "": it is not
+	told     bool        // the test has been told that it ended
 	paused   bool
 	faulted  bool // killed, paused or restarted: not to be reused
 	problems []Problem
@@ -238,10 +240,15 @@ func (n *binaryNode) become(ctx context.Context, c *candidate) error {
 func (n *binaryNode) identity() Identity {
 	c := n.c
 	id := Identity{
-		Cluster: c.ID, Name: n.name, Index: n.index, Size: len(c.nodes), Dir: n.dir,
+		Cluster: c.ID, Name: n.name, Index: n.index, Size: len(c.nodes), Dir: n.dir, Test: c.Test(), Debug: n.debugged(),
 		Listen: make(map[string]string), Addrs: make(map[string][]string),
 		Baseline: reusable(c.request.Requirement, c.request.Config),
 	}
+	n.mu.Lock()
+	if id.Life = len(n.past); n.cur != nil {
+		id.Life++
+	}
+	n.mu.Unlock()
 	for _, port := range c.request.Requirement.Ports {
 		id.Listen[port] = n.listenAddr(port)
 		id.Addrs[port] = c.Addrs(port)
@@ -321,7 +328,7 @@ func (n *binaryNode) lost(ctx context.Context, p engine.Node, op string, cause e
 		reason = "restarted by the test"
 	}
 	n.mu.Unlock()
-	e := &LostError{Node: n.name, Op: op, Reason: reason, Exit: p.Exit(), At: time.Now(), Log: engine.Tail(n.Log(), tailLines)}
+	e := &LostError{Node: n.name, Op: op, Reason: reason, Exit: killed(p.Exit(), reason), At: time.Now(), Log: engine.Tail(n.Log(), tailLines)}
 	if reason == "" {
 		f := diagnostics.Failure{Phase: diagnostics.PhaseCall, Op: op, Node: n.name, Err: cause, Exit: &e.Exit, Log: e.Log, PID: p.PID(), Path: n.Log()}
 		if errors.Is(cause, wire.ErrProtocol) {
@@ -352,7 +359,12 @@ func (n *binaryNode) Kill() error {
 	if n.c.Ended() {
 		return fmt.Errorf("kill %s: %w", n.name, n.c.endedError())
 	}
-	return n.expect("killed by the test").Kill()
+	n.undebug() // a killed process is gone when its debugger has seen it
+	p := n.expect(killedByTest)
+	if n.c.request.CoverDir != "" {
+		n.exitNow(p)
+	}
+	return p.Kill()
 }
 
 // Pause implements Node.
@@ -361,6 +373,9 @@ func (n *binaryNode) Pause() error {
 	defer n.acting.Unlock()
 	if n.c.Ended() { // its process may serve another test by now
 		return fmt.Errorf("pause %s: %w", n.name, n.c.endedError())
+	}
+	if n.debugged() {
+		return fmt.Errorf("pause %s: it is being debugged, and stops when its debugger says so", n.name)
 	}
 	p := n.process()
 	if err := p.Pause(); err != nil {
@@ -395,12 +410,10 @@ func (n *binaryNode) resume() error {
 func (n *binaryNode) gone(what string, err error) error {
 	if errors.Is(err, os.ErrProcessDone) {
 		n.mu.Lock()
-		defer n.mu.Unlock()
-		reason := n.asked
-		if reason == "" {
-			exit := n.cur.Exit()
-			reason = exit.String()
-			n.told = true
+		p, reason := n.cur, n.asked
+		n.mu.Unlock()
+		if reason == "" { // nobody here has ended it
+			return n.lost(context.Background(), p, what+" "+n.name, err)
 		}
 		return fmt.Errorf("%s %s: the node is not running: %s", what, n.name, reason)
 	}
@@ -444,9 +457,11 @@ func (n *binaryNode) shutDown(ctx context.Context, p engine.Node, explain func(e
 		}
 		p.Conn().Close() // the node exits when it has nobody to answer any more
 	}
+	defer n.undebug()
 	select {
 	case <-p.Done():
 	case <-ctx.Done():
+		n.undebug()
 		err := fmt.Errorf("stop %s: it did not end in time and was killed: %w", n.name, ctx.Err())
 		if explain != nil {
 			err = explain(p, err)
@@ -527,6 +542,9 @@ func (n *binaryNode) Restart(ctx context.Context) error {
 			p.Kill()
 		}
 	}
+	if err == nil && n.debugged() {
+		return n.debug(ctx)
+	}
 	if err != nil {
 		f := diagnostics.Failure{Phase: diagnostics.PhaseExec, Err: err}
 		if e := (*engine.Error)(nil); errors.As(err, &e) {
@@ -567,6 +585,7 @@ func (n *binaryNode) end(ctx context.Context) {
 	if p == nil {
 		return
 	}
+	defer n.undebug()
 	if engine.Alive(p) {
 		if paused {
 			n.resume()
@@ -580,7 +599,7 @@ func (n *binaryNode) end(ctx context.Context) {
 		return
 	}
 	if asked != "" {
-		if exit := p.Exit(); exit.Signal != "" { // stopped ones were examined then
+		if asked == killedByTest || p.Exit().Signal != "" { // stopped ones were examined then
 			n.examine(p, false)
 		}
 		return
@@ -623,5 +642,8 @@ func (n *binaryNode) reset(ctx context.Context) bool {
 	left(diagnostics.LeftGoroutine, report.Goroutines)
 	left(diagnostics.LeftListener, report.Listeners)
 	left(diagnostics.LeftChild, report.Children)
+	if RaceEnabled && engine.RaceReport(n.Log(), 0) != nil {
+		return false // its exit status says so, too, as long as somebody listens
+	}
 	return report.Clean()
 }

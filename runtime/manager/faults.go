@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"time"
@@ -15,8 +16,10 @@ import (
 
 // conditions are what is wrong with the network of a lease.
 type conditions struct {
-	mu sync.Mutex
-	m  map[network.Pair]network.Condition
+	mu    sync.Mutex
+	m     map[network.Pair]network.Condition
+	seed  uint64 // of what is left to chance; 0 until something is
+	drawn uint64 // how often something was
 }
 
 // link has every node reached by way of a link. Where that is impossible the
@@ -102,7 +105,9 @@ func (l *Lease) change(fault netFault, change func(m map[network.Pair]network.Co
 	change(m)
 	maps.DeleteFunc(m, func(_ network.Pair, c network.Condition) bool { return c == network.Condition{} })
 	err = f.Set(m)
-	l.net.m = m // also where something has turned out to go past it
+	if u := (*network.Unsupported)(nil); !errors.As(err, &u) {
+		l.net.m = m // also where something has turned out to go past it
+	}
 	l.recordNet(fault, m, begin, err)
 	if err != nil {
 		return fmt.Errorf("%s: %w", op, err)
@@ -233,17 +238,38 @@ func (k *Link) Bandwidth(bytes int64) error {
 	return k.set("slow down", func(c *network.Condition) { c.Bandwidth = bytes })
 }
 
-// Loss has packets lost, which no backend of today can.
-func (k *Link) Loss(float64) error {
-	op := "lose packets of " + k.String()
-	if k.lease.Ended() {
-		return fmt.Errorf("%s: %w", op, k.lease.endedError())
+// Loss has a part of the packets lost, by chance. It returns the seed that DIST_SEED
+// needs to have for the same packets to be lost again.
+func (k *Link) Loss(fraction float64) (seed uint64, err error) {
+	op := "lose packets of"
+	if !(fraction >= 0 && fraction <= 1) {
+		return 0, fmt.Errorf("%s %v: the part that is lost is from 0 to 1, not %v", op, k, fraction)
 	}
-	f, err := k.lease.cluster.faults()
-	if err == nil {
-		err = &network.Unsupported{Fault: "packet loss", Backend: f.Backend(), Why: "they carry streams, in which nothing can be lost: delay or cut the link instead"}
+	seed, draw, err := k.lease.net.seeds()
+	if err != nil {
+		return 0, fmt.Errorf("%s %v: %w", op, k, err)
 	}
-	return fmt.Errorf("%s: %w", op, err)
+	if fraction == 0 {
+		draw = 0
+	}
+	return seed, k.set(op, func(c *network.Condition) { c.Loss, c.Seed = fraction, draw })
+}
+
+// seeds returns the seed of the lease, and the one of its next fault that is left
+// to chance, which follows from it.
+func (c *conditions) seeds() (seed, next uint64, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.seed == 0 {
+		if c.seed, err = network.Seed(); err != nil {
+			return 0, 0, err
+		}
+		for c.seed == 0 {
+			c.seed = rand.Uint64()
+		}
+	}
+	c.drawn++
+	return c.seed, c.seed + c.drawn, nil
 }
 
 // Reset ends the connections between the two nodes. It returns how many.

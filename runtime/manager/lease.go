@@ -45,6 +45,9 @@ func (l *Lease) Size() int { return len(l.Nodes) }
 // Test is the test that holds the lease.
 func (l *Lease) Test() string { return l.request.Test }
 
+// Program is the program that the nodes run; "" for the test binary.
+func (l *Lease) Program() string { return l.request.Requirement.Program }
+
 // Addrs are the addresses of a named port, by node.
 func (l *Lease) Addrs(port string) []string {
 	addrs := make([]string, len(l.Nodes))
@@ -106,6 +109,7 @@ type Report struct {
 	Problems []Problem
 	Left     []string            // processes that had left their process groups, now gone
 	Logs     map[string][]string // last lines by node name; nil unless wanted
+	Notes    []string            // what else the test's log is to have
 	Kept     int                 // nodes kept for reuse
 	Replaced int                 // nodes that were to be kept and could not be
 }

@@ -28,6 +28,7 @@ import (
 type Manager struct {
 	engine engine.Engine
 	env    func() []string // of nodes
+	envOf  func() []string // of programs
 	envAt  uint64          // fingerprint of it when the run began
 	pool   pool
 	room   *allowance.Allowance // of this machine, over all test binaries; nil: somebody else has asked for us
@@ -60,7 +61,7 @@ type Stats struct {
 // New returns a Manager that starts nodes by an engine, with the environment
 // that env returns at the time.
 func New(e engine.Engine, env func() []string) *Manager {
-	m := &Manager{engine: e, env: env, envAt: fingerprint(env())}
+	m := &Manager{engine: e, env: env, envOf: env, envAt: fingerprint(env())}
 	m.pool.engine, m.pool.env = e, func() []string { return nodeEnv(env()) }
 	if e != nil { // nil only decides
 		m.finder.Root = e.Root
@@ -69,6 +70,10 @@ func New(e engine.Engine, env func() []string) *Manager {
 	m.pool.room = m.room
 	return m
 }
+
+// Programs has programs get another environment than nodes of the test binary. It
+// must be called before any cluster is acquired.
+func (m *Manager) Programs(env func() []string) { m.envOf = env }
 
 // LeaseFrom has clusters of programs leased from the owner with a registry
 // file, which starts those that there are not. It must be called before any is
@@ -87,6 +92,9 @@ func (m *Manager) ownKeeper() *keeper.Keeper {
 	}
 	return m.keeper
 }
+
+// Backend is what starts nodes, by its name in distributed.toml.
+func (m *Manager) Backend() string { return m.engine.Name() }
 
 // Stats returns the counts so far.
 func (m *Manager) Stats() Stats {
@@ -141,6 +149,9 @@ type Request struct {
 	Short       bool
 	OwnTestMain bool          // the package has a TestMain of its own, for the diagnosis
 	Flags       program.Flags // to build a program with
+	CoverDir    string        // where coverage is written; "": it is not
+	Debug       Debug         // what is to be debugged
+	Profiled    bool          // nodes write profiles when the lease ends
 
 	// Announce, if not nil, is told what the test waits for, where that takes
 	// longer than a second.

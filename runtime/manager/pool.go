@@ -122,7 +122,7 @@ func (p *pool) start(env []string, print uint64, timeout time.Duration) *candida
 
 // rehearsal is an Identity with something of everything.
 var rehearsal = sync.OnceValue(func() []byte {
-	body, err := wire.Marshal(Identity{Cluster: "c", Name: "n", Dir: "d", Listen: map[string]string{"p": "a"}, Addrs: map[string][]string{"p": {"a"}}})
+	body, err := wire.Marshal(Identity{Cluster: "c", Name: "n", Dir: "d", Test: "t", Life: 1, Listen: map[string]string{"p": "a"}, Addrs: map[string][]string{"p": {"a"}}})
 	if err != nil {
 		panic(err) // strings: cannot happen
 	}

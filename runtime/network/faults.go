@@ -3,6 +3,8 @@ package network
 import (
 	"errors"
 	"fmt"
+	"os"
+	"strconv"
 	"time"
 )
 
@@ -17,6 +19,8 @@ type Condition struct {
 	Delay     time.Duration // everything arrives so much later
 	Jitter    time.Duration // and up to so much more, at random; order is kept
 	Bandwidth int64         // bytes a second; 0: as many as the machine bears
+	Loss      float64       // the part of the packets that is lost, by chance: 0 to 1
+	Seed      uint64        // what Loss loses follows from it, where the backend decides that
 }
 
 // Faults are the faults of one cluster's network. It is safe for concurrent use.
@@ -27,7 +31,8 @@ type Faults interface {
 	// have none. It returns when they do: nothing crosses a pair that is cut,
 	// also of connections that were there before, and what was held up on one
 	// that is not flows again. An error says that something goes, or went, past the
-	// faults; the conditions hold all the same.
+	// faults; the conditions hold all the same. But where it is an *Unsupported
+	// error, nothing has changed.
 	Set(conditions map[Pair]Condition) error
 	// Reset ends the connections between the nodes of each pair, in both
 	// directions, as if both ends had sent a reset. It returns how many.
@@ -46,6 +51,23 @@ type Unsupported struct {
 
 func (e *Unsupported) Error() string {
 	return fmt.Sprintf("%s is unsupported here: network faults are made by %q, and %s", e.Fault, e.Backend, e.Why)
+}
+
+// EnvSeed is the variable with the seed of all that is left to chance: of
+// schedules of faults, and of loss.
+const EnvSeed = "DIST_SEED"
+
+// Seed is the seed that EnvSeed gives; 0 if it gives none.
+func Seed() (uint64, error) {
+	text := os.Getenv(EnvSeed)
+	if text == "" {
+		return 0, nil
+	}
+	seed, err := strconv.ParseUint(text, 10, 64)
+	if err != nil || seed == 0 {
+		return 0, fmt.Errorf("%s=%s: a seed is a number from 1 to 18446744073709551615", EnvSeed, text)
+	}
+	return seed, nil
 }
 
 // Across returns the pairs between groups of n nodes, in both directions. Nodes

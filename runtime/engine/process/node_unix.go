@@ -78,7 +78,7 @@ func (e *Engine) Start(ctx context.Context, s engine.Spec) (engine.Node, error) 
 	for {
 		select {
 		case <-hello:
-			r.awaitReaper()
+			r.guardSoon()
 			return n, nil
 		case <-garbled:
 			if garbled = nil; !errors.Is(n.conn.Err(), wire.ErrProtocol) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
@@ -48,8 +47,7 @@ type half struct {
 	queued int           // bytes in queue
 	writer bool          // somebody works on the queue
 	wake   chan struct{} // the queue's times have changed
-	sent   time.Time     // when the last byte has gone out, at the bandwidth there is
-	due    time.Time     // when the last parcel arrives
+	pace   pace
 }
 
 // A parcel is what one end has sent: bytes, or that there are no more.
@@ -212,7 +210,7 @@ func (h *half) set(c network.Condition) {
 		for i := range h.queue {
 			h.queue[i].due = time.Time{}
 		}
-		h.due, h.sent = time.Time{}, time.Time{}
+		h.pace = pace{}
 	}
 	h.condition = c
 	if c.Cut && h.writing && !h.interrupted {
@@ -224,8 +222,6 @@ func (h *half) set(c network.Condition) {
 	default:
 	}
 }
-
-func shaped(c network.Condition) bool { return c.Delay > 0 || c.Jitter > 0 || c.Bandwidth > 0 }
 
 // settle returns when what is cut has stopped, and what is not goes on.
 func (l *link) settle() {
@@ -314,41 +310,13 @@ func (h *half) pass(p parcel) error {
 
 // enqueue adds to the queue, and finds out when it is to arrive.
 func (h *half) enqueue(p parcel) {
-	c, now := h.condition, time.Now()
-	h.sent = later(h.sent, now)
-	if c.Bandwidth > 0 {
-		h.sent = h.sent.Add(time.Duration(float64(len(p.bytes)) / float64(c.Bandwidth) * float64(time.Second)))
-	}
-	p.due = h.sent.Add(c.Delay)
-	if c.Jitter > 0 {
-		p.due = p.due.Add(rand.N(c.Jitter + 1))
-	}
-	h.due = later(h.due, p.due) // never before what was sent before
-	p.due = h.due
+	p.due = h.pace.next(h.condition, len(p.bytes), time.Now())
 	h.queue = append(h.queue, p)
 	h.queued += len(p.bytes)
 	if !h.writer {
 		h.writer = true
 		go h.workOff()
 	}
-}
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
-}
-
-// capacity is how many bytes may be on their way: beyond, the sender waits, as
-// it does for a window that is full.
-func capacity(c network.Condition) int {
-	const most = 4 << 20
-	if c.Bandwidth == 0 {
-		return most
-	}
-	const queues = 50 * time.Millisecond // of the routers on the way
-	return int(min(most, float64(c.Bandwidth)*(c.Delay+c.Jitter+queues).Seconds()))
 }
 
 // piece is the most that arrives at once.

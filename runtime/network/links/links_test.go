@@ -27,6 +27,8 @@ func TestMain(m *testing.M) {
 	switch addr := os.Getenv("LINKS_DIAL"); {
 	case addr == "":
 		os.Exit(m.Run())
+	case os.Getenv("LINKS_UDP") != "":
+		os.Exit(sender(addr))
 	case os.Getenv("LINKS_CHILD") != "":
 		os.Unsetenv("LINKS_CHILD")
 		cmd := exec.Command(os.Args[0])
@@ -595,15 +597,15 @@ func TestUnknownSource(t *testing.T) {
 	}
 	defer f.close()
 	client, server := addrPort(c.LocalAddr()), addrPort(c.RemoteAddr())
-	if got := f.find(client, server, []int{0, os.Getpid()}); got != 1 {
+	if got := f.find(tcp, client, server, []int{0, os.Getpid()}); got != 1 {
 		t.Errorf("an open connection of node 1 is from %d", got)
 	}
-	if got := f.find(client, server, []int{0, 0}); got != outside {
+	if got := f.find(tcp, client, server, []int{0, 0}); got != outside {
 		t.Errorf("an open connection of the test is from %d", got)
 	}
 	io.WriteString(c, "last words")
 	c.Close()
-	if got := f.find(client, server, []int{0, os.Getpid()}); got != unknown {
+	if got := f.find(tcp, client, server, []int{0, os.Getpid()}); got != unknown {
 		t.Errorf("a closed connection is from %d", got)
 	}
 	n := &Network{conditions: map[network.Pair]network.Condition{{From: 2, To: 1}: cut}}
@@ -667,7 +669,7 @@ func BenchmarkFind(b *testing.B) {
 	for _, pids := range [][]int{{os.Getpid()}, {0}} {
 		b.Run(fmt.Sprint(pids[0] != 0), func(b *testing.B) {
 			for b.Loop() {
-				f.find(addrPort(c.LocalAddr()), addrPort(c.RemoteAddr()), pids)
+				f.find(tcp, addrPort(c.LocalAddr()), addrPort(c.RemoteAddr()), pids)
 			}
 		})
 	}

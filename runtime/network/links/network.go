@@ -31,6 +31,9 @@ type Network struct {
 	behind     map[netip.AddrPort]int // what nodes bind: the ends of the links
 	links      map[*link]bool
 	closed     bool
+	done       chan struct{} // closed, too
+
+	datagrams
 }
 
 // New returns a Network without links. pids are the processes of the nodes, by
@@ -50,7 +53,8 @@ func New(pids func() []int) (*Network, error) {
 	return &Network{
 		pids: pids, finder: f,
 		conditions: make(map[network.Pair]network.Condition), links: make(map[*link]bool),
-		behind: make(map[netip.AddrPort]int),
+		behind: make(map[netip.AddrPort]int), done: make(chan struct{}),
+		datagrams: newDatagrams(),
 	}, nil
 }
 
@@ -86,7 +90,7 @@ func (f *finder) try() error {
 		return err
 	}
 	defer c.Close()
-	if f.find(addrPort(c.LocalAddr()), addrPort(c.RemoteAddr()), []int{os.Getpid()}) != 0 {
+	if f.find(tcp, addrPort(c.LocalAddr()), addrPort(c.RemoteAddr()), []int{os.Getpid()}) != 0 {
 		return errNoSources
 	}
 	return nil
@@ -97,7 +101,8 @@ func addrPort(a net.Addr) netip.AddrPort { return a.(*net.TCPAddr).AddrPort() }
 // Backend implements network.Faults.
 func (n *Network) Backend() string { return Backend }
 
-// Serve has connections to addr lead to node, which listens on another address.
+// Serve has connections and datagrams to addr lead to node, which listens on
+// another address.
 func (n *Network) Serve(node int, addr, to string) error {
 	a, err := netip.ParseAddrPort(addr)
 	if err != nil {
@@ -111,14 +116,21 @@ func (n *Network) Serve(node int, addr, to string) error {
 	if err != nil {
 		return fmt.Errorf("link to node-%d: %w", node+1, err)
 	}
+	u, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(a))
+	if err != nil {
+		l.Close()
+		return fmt.Errorf("link to node-%d, for datagrams: %w", node+1, err)
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.closed {
 		l.Close()
+		u.Close()
 		return net.ErrClosed
 	}
 	n.listeners = append(n.listeners, l)
 	n.behind[end] = node
+	n.post(&mailbox{node: node, conn: u, addr: a, behind: end})
 	n.going.Go(func() {
 		for {
 			c, err := l.AcceptTCP()
@@ -156,7 +168,7 @@ func (n *Network) connect(client *net.TCPConn, node int, to string) {
 }
 
 func (n *Network) source(l *link) int {
-	return n.finder.find(addrPort(l.client.RemoteAddr()), addrPort(l.client.LocalAddr()), n.pids())
+	return n.finder.find(tcp, addrPort(l.client.RemoteAddr()), addrPort(l.client.LocalAddr()), n.pids())
 }
 
 // lookAgain finds out about the links of processes that were foreign. What was
@@ -200,7 +212,13 @@ func (n *Network) Set(conditions map[network.Pair]network.Condition) error {
 		up, down network.Condition
 	}
 	var changes []change
+	for _, c := range conditions {
+		if c.Loss > 0 && !n.receiving() {
+			return &network.Unsupported{Fault: "packet loss", Backend: Backend, Why: "no node has a UDP socket at its ports (yet), and in a stream nothing can be lost: have what receives datagrams started first, or delay or cut the link instead"}
+		}
+	}
 	n.lookAgain()
+	n.lookAgainAtFlows()
 	n.mu.Lock()
 	if n.closed {
 		n.mu.Unlock()
@@ -212,6 +230,11 @@ func (n *Network) Set(conditions map[network.Pair]network.Condition) error {
 		up, down := n.between(l.from, l.to)
 		changes = append(changes, change{l, up, down})
 	}
+	for _, f := range n.flows {
+		n.apply(f)
+	}
+	failed := n.failed
+	n.failed = nil
 	n.mu.Unlock()
 	for _, c := range changes { // all of them at once,
 		c.set(c.up, c.down)
@@ -219,7 +242,7 @@ func (n *Network) Set(conditions map[network.Pair]network.Condition) error {
 	for _, c := range changes { // and then see that they have
 		c.settle()
 	}
-	return n.bypass(before)
+	return errors.Join(failed, n.bypass(before))
 }
 
 // bypass reports a connection between two nodes that are cut off from each
@@ -245,16 +268,24 @@ func (n *Network) bypass(before map[network.Pair]network.Condition) error {
 	for end := range n.behind {
 		ports[end.Port()] = true
 	}
+	for _, f := range n.flows {
+		if f.conn != nil {
+			ours[f.conn.LocalAddr().(*net.UDPAddr).AddrPort()] = true
+		}
+	}
 	n.mu.Unlock()
 	if len(cut) == 0 {
 		return nil
 	}
 	for port := range ports {
-		all, err := n.finder.diallers(port)
+		all, err := n.finder.diallers(tcp, port)
 		if err != nil {
 			return fmt.Errorf("see whether anything goes past the links: %w", err)
 		}
-		for _, d := range all {
+		// Not every kernel tells of these, and of none that does not send to one
+		// address only.
+		connected, _ := n.finder.diallers(udp, port)
+		for _, d := range append(all, connected...) {
 			to, known := n.behind[d.to]
 			if !known || ours[d.from] || d.inode == 0 {
 				continue
@@ -300,10 +331,14 @@ func (n *Network) Reset(pairs []network.Pair) (int, error) {
 // Close implements network.Faults.
 func (n *Network) Close() error {
 	n.mu.Lock()
+	if !n.closed {
+		close(n.done)
+	}
 	n.closed = true
 	for _, l := range n.listeners {
 		l.Close()
 	}
+	n.closeDatagrams()
 	links := maps.Clone(n.links)
 	n.mu.Unlock()
 	for l := range links {

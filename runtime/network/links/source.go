@@ -2,7 +2,15 @@ package links
 
 import "errors"
 
-// Where a connection comes from, besides the index of a node.
+// A protocol is how the kernel counts them.
+type protocol uint8
+
+const (
+	tcp protocol = 6
+	udp protocol = 17
+)
+
+// Where a connection or a datagram comes from, besides the index of a node.
 const (
 	// outside is the test itself.
 	outside = -1

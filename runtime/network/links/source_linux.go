@@ -44,9 +44,10 @@ func (f *finder) close() {
 }
 
 // find returns which of some processes, or of those in their process groups, has
-// the client's end of a connection: an index into pids, or one of the others.
-func (f *finder) find(client, server netip.AddrPort, pids []int) int {
-	inode, err := f.inode(client, server)
+// the client's end of a connection, or the socket from which a datagram came to
+// server: an index into pids, or one of the others.
+func (f *finder) find(p protocol, client, server netip.AddrPort, pids []int) int {
+	inode, err := f.inode(p, client, server)
 	if err != nil || inode == 0 {
 		return unknown
 	}
@@ -54,10 +55,17 @@ func (f *finder) find(client, server netip.AddrPort, pids []int) int {
 		return i
 	}
 	// Nobody's, or closed in the meantime by one that is not asked any more?
-	if again, err := f.inode(client, server); err != nil || again != inode {
+	if again, err := f.inode(p, client, server); err != nil || again != inode {
 		return unknown
 	}
 	return foreign
+}
+
+// bound reports whether somebody has a socket at an address, to which others can
+// send.
+func (f *finder) bound(p protocol, addr netip.AddrPort) bool {
+	inode, err := f.inode(p, addr, netip.AddrPortFrom(netip.IPv4Unspecified(), 0))
+	return err == nil && inode != 0
 }
 
 // dialler returns who has a socket open: this process, before all others, since
@@ -148,7 +156,7 @@ const diagInode = unix.SizeofNlMsghdr + 4 + 48 + 4*4
 
 // inode returns the inode of the socket at the client's end of a connection to
 // server; 0 if nobody has it open any more.
-func (f *finder) inode(client, server netip.AddrPort) (uint32, error) {
+func (f *finder) inode(p protocol, client, server netip.AddrPort) (uint32, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if !f.open {
@@ -156,10 +164,13 @@ func (f *finder) inode(client, server netip.AddrPort) (uint32, error) {
 	}
 	f.seq++
 	r := diagRequest{
-		family: unix.AF_INET, protocol: unix.IPPROTO_TCP, states: ^uint32(0),
+		family: unix.AF_INET, protocol: uint8(p), states: ^uint32(0),
 		cookie: [2]uint32{^uint32(0), ^uint32(0)}, // whatever it is
 	}
 	r.NlMsghdr = unix.NlMsghdr{Len: uint32(unsafe.Sizeof(r)), Type: unix.SOCK_DIAG_BY_FAMILY, Flags: unix.NLM_F_REQUEST, Seq: f.seq}
+	if p == udp { // what is asked for is the socket that gets it, as if a datagram was sent to it
+		client, server = server, client
+	}
 	binary.BigEndian.PutUint16(r.sport[:], client.Port())
 	binary.BigEndian.PutUint16(r.dport[:], server.Port())
 	src, dst := client.Addr().Unmap().As4(), server.Addr().Unmap().As4()
@@ -212,8 +223,8 @@ type dialled struct {
 }
 
 // diallers returns the connections that have been made to a port, wherever that
-// is.
-func (f *finder) diallers(port uint16) (all []dialled, err error) {
+// is, or the sockets that send datagrams to nothing else.
+func (f *finder) diallers(p protocol, port uint16) (all []dialled, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if !f.open {
@@ -221,7 +232,7 @@ func (f *finder) diallers(port uint16) (all []dialled, err error) {
 	}
 	const established, synSent = 1, 2
 	f.seq++
-	r := diagRequest{family: unix.AF_INET, protocol: unix.IPPROTO_TCP, states: 1<<established | 1<<synSent}
+	r := diagRequest{family: unix.AF_INET, protocol: uint8(p), states: 1<<established | 1<<synSent}
 	r.NlMsghdr = unix.NlMsghdr{Len: uint32(unsafe.Sizeof(r)), Type: unix.SOCK_DIAG_BY_FAMILY, Flags: unix.NLM_F_REQUEST | unix.NLM_F_DUMP, Seq: f.seq}
 	binary.BigEndian.PutUint16(r.dport[:], port)
 	request := unsafe.Slice((*byte)(unsafe.Pointer(&r)), unsafe.Sizeof(r))

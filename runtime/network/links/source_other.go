@@ -10,14 +10,16 @@ func newFinder() (*finder, error) { return nil, errNoSources }
 
 func (*finder) close() {}
 
-func (*finder) find(client, server netip.AddrPort, pids []int) int { return unknown }
+func (*finder) find(_ protocol, client, server netip.AddrPort, pids []int) int { return unknown }
 
 type dialled struct {
 	from, to netip.AddrPort
 	inode    uint32
 }
 
-func (*finder) diallers(uint16) ([]dialled, error) { return nil, errNoSources }
+func (*finder) bound(protocol, netip.AddrPort) bool { return false }
+
+func (*finder) diallers(protocol, uint16) ([]dialled, error) { return nil, errNoSources }
 
 func dialler(uint32, []int) int { return foreign }
 
