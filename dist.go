@@ -180,6 +180,24 @@ func (n *Node) Dir() string {
 // with it.
 func (n *Node) Log() string { return n.node.Log() }
 
+// Goroutines returns the stacks of all of the node's goroutines, as the Go runtime
+// prints them. Only nodes of the test binary tell. A node that is gone is a
+// *LostError.
+func (n *Node) Goroutines(ctx context.Context) ([]byte, error) {
+	return n.held.Goroutines(ctx, n.node)
+}
+
+// Profile returns a profile of the node for go tool pprof: "heap", "allocs",
+// "goroutine", "block", "mutex", "threadcreate", one that the tests' own code has
+// made by package runtime/pprof, or "cpu"; or "trace", for go tool trace. It is
+// recorded for d; with d = 0 it is of what the node has recorded by then, which
+// for cpu and trace is nothing, and for block and mutex what their rates, or
+// go test's flags, have let it. Only nodes of the test binary have one; a node
+// that is gone is a *LostError.
+func (n *Node) Profile(ctx context.Context, name string, d time.Duration) ([]byte, error) {
+	return n.held.Profile(ctx, n.node, name, d)
+}
+
 // Running reports whether the node's process exists, paused or not.
 func (n *Node) Running() bool { return n.node.Running() }
 
@@ -187,14 +205,14 @@ func (n *Node) Running() bool { return n.node.Running() }
 // it is gone.
 func (n *Node) Kill() error {
 	n.held.T().Helper()
-	return n.fault("killed", n.node.Kill)
+	return n.fault("kill", "killed", n.node.Kill)
 }
 
 // Stop ends the node gracefully: the lease's context ends, its cleanups run,
 // and coverage is written. If ctx ends first the node is killed.
 func (n *Node) Stop(ctx context.Context) error {
 	n.held.T().Helper()
-	return n.fault("stopped", func() error { return n.node.Stop(ctx) })
+	return n.fault("stop", "stopped", func() error { return n.node.Stop(ctx) })
 }
 
 // Restart starts the node again with the same name, addresses and Dir; one that
@@ -202,7 +220,7 @@ func (n *Node) Stop(ctx context.Context) error {
 // does not start by itself: call its function again.
 func (n *Node) Restart(ctx context.Context) error {
 	n.held.T().Helper()
-	return n.fault("restarted", func() error { return n.node.Restart(ctx) })
+	return n.fault("restart", "restarted", func() error { return n.node.Restart(ctx) })
 }
 
 // RestartAs is Restart with another program of the configuration, a [program.NAME]
@@ -214,27 +232,29 @@ func (n *Node) Restart(ctx context.Context) error {
 // node is left as it is; so is one that runs the test binary.
 func (n *Node) RestartAs(ctx context.Context, program string) error {
 	n.held.T().Helper()
-	return n.fault("restarted as "+program, func() error { return n.node.RestartAs(ctx, program) })
+	return n.fault("restart-as", "restarted as "+program, func() error { return n.node.RestartAs(ctx, program) })
 }
 
 // Pause stops the node and all in its process group by SIGSTOP, and returns
 // when it has stopped. Its connections stay open and nobody answers on them.
 func (n *Node) Pause() error {
 	n.held.T().Helper()
-	return n.fault("paused", n.node.Pause)
+	return n.fault("pause", "paused", n.node.Pause)
 }
 
 // Resume lets a paused node go on.
 func (n *Node) Resume() error {
 	n.held.T().Helper()
-	return n.fault("resumed", n.node.Resume)
+	return n.fault("resume", "resumed", n.node.Resume)
 }
 
 // fault does what a test asked for, and notes it in the test's log.
-func (n *Node) fault(what string, act func() error) error {
+func (n *Node) fault(event, what string, act func() error) error {
 	n.held.T().Helper()
 	begin := time.Now()
-	if err := act(); err != nil {
+	err := act()
+	n.held.RecordFault(event, n.Name(), n.Name()+" "+what, begin, err)
+	if err != nil {
 		n.held.Fail(err)
 		return err
 	}

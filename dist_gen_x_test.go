@@ -7,6 +7,7 @@ package dist_test
 import (
 	"github.com/distkit/dist/requirement"
 	"github.com/distkit/dist/runtime"
+	"time"
 )
 
 func init() {
@@ -41,8 +42,12 @@ func init() {
 			{Name: "TestShapedLink", Requirement: requirement.Requirement{Nodes: 3, Ports: []string{"tcp"}}, Faults: true},
 			{Name: "TestPartitionAndProcesses", Requirement: requirement.Requirement{Nodes: 3, Ports: []string{"tcp"}}, Faults: true},
 			{Name: "TestPartitionEndsWithTheLease", Requirement: requirement.Requirement{Nodes: 2, Ports: []string{"tcp"}, Reuse: true}, Faults: true},
+			{Name: "TestLargestClusterInTime", Requirement: requirement.Requirement{Nodes: 16, Ports: []string{"tcp"}, Timeout: 30 * time.Second}},
+			{Name: "TestNothingListensOutsideLoopback", Requirement: requirement.Requirement{Nodes: 3, Ports: []string{"tcp"}}, Faults: true},
+			{Name: "TestNodesDoNotListen", Requirement: requirement.Requirement{Nodes: 2, Ports: []string{"tcp"}}},
+			{Name: "TestFilesArePrivate", Requirement: requirement.Requirement{Nodes: 2, Ports: []string{"tcp"}}},
 		},
-		Digest: "1f9168745fc24f54",
+		Digest: "f808ce07606f465a",
 	})
 	runtime.Func("github.com/distkit/dist_test.answered", answered)                           // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist_test.atEnd", atEnd)                                 // undefined? run: go generate

@@ -32,6 +32,11 @@ func TestReadme(t *testing.T) {
 // Links between the documents lead somewhere.
 func TestDocumentsLinkToFiles(t *testing.T) {
 	docs, err := filepath.Glob("docs/*.md")
+	if err == nil {
+		var guide []string
+		guide, err = filepath.Glob("docs/guide/*.md")
+		docs = append(docs, guide...)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -299,7 +299,7 @@ func TestHungNodes(t *testing.T) {
 				return
 			}
 			m := regexp.MustCompile(`all goroutines: (.*)`).FindStringSubmatch(out)
-			if len(runs) != 1 || m == nil || filepath.Dir(m[1]) != runs[0] {
+			if len(runs) != 1 || m == nil || filepath.Dir(m[1]) != runs[0] || !strings.Contains(out, "dist: artifacts: "+runs[0]) {
 				t.Fatalf("%q is kept; told: %q", runs, m)
 			}
 			stacks, err := os.ReadFile(m[1])

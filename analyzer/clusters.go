@@ -238,15 +238,27 @@ var faults = map[string]string{
 	"Link.Reset":        "resets connections",
 }
 
-// isNetworkFault reports whether fn is a method of package dist by which a test
-// injects network faults.
+// isNetworkFault reports whether a test that names fn injects network faults:
+// methods of package dist do, and those functions of package nemesis whose
+// faults are of the network. The latter are listed rather than looked into:
+// distgen loads no source of dist's own module.
 func isNetworkFault(fn *types.Func) bool {
-	if fn.Pkg() == nil || !isDistPath(fn.Pkg().Path()) || fn.Signature().Recv() == nil {
+	if fn.Pkg() == nil {
+		return false
+	}
+	recv := fn.Signature().Recv()
+	if path, ok := strings.CutSuffix(fn.Pkg().Path(), "/nemesis"); ok && isDistPath(path) && recv == nil {
+		switch fn.Name() {
+		case "Bridge", "Halves", "Isolate", "Ring":
+			return true
+		}
+	}
+	if recv == nil || !isDistPath(fn.Pkg().Path()) {
 		return false
 	}
 	switch fn.Name() {
 	case "Partition", "Isolate", "Link":
-		return isHeld(fn.Signature().Recv().Type())
+		return isHeld(recv.Type())
 	}
 	return false
 }

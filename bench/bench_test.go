@@ -20,7 +20,7 @@ func TestLines(t *testing.T) {
 	}
 	var names []string
 	for _, l := range lines {
-		if l.inTree == nil { // the others: TestTreeLines
+		if l.inTree == nil && l.inSuite == nil { // the others: TestTreeLines, TestSuiteLine
 			names = append(names, l.name)
 		}
 	}
@@ -31,7 +31,7 @@ func TestLines(t *testing.T) {
 	d := json.NewDecoder(&stdout)
 	d.DisallowUnknownFields()
 	for _, l := range lines {
-		if l.inTree != nil {
+		if l.inTree != nil || l.inSuite != nil {
 			continue
 		}
 		var r result
@@ -47,6 +47,21 @@ func TestLines(t *testing.T) {
 	}
 	if err := d.Decode(new(result)); err != io.EOF {
 		t.Errorf("after the last line: %v, want EOF", err)
+	}
+}
+
+func TestSuiteLine(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds test binaries")
+	}
+	m, err := newManyTests(t.Context(), 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.remove()
+	s, err := measureSuite(t.Context(), m, 0)
+	if err != nil || s.ours <= 0 || s.floor <= 0 {
+		t.Errorf("got %+v, %v, want both measured", s, err)
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 	"github.com/distkit/dist/bench/suite"
 )
 
-// A sample is one round of one line, in nanoseconds.
+// A sample is one round of one line, in nanoseconds or bytes.
 type sample struct{ ours, floor, p95 float64 }
 
 // A line is one thing that is measured.
@@ -20,15 +20,17 @@ type line struct {
 	floor   string // against what
 	goal    goal
 	measure func(ctx context.Context, b *binary, round int) (sample, error)
-	inTree  func(ctx context.Context, t *tree, round int) (sample, error) // instead of measure
-	inKept  func(ctx context.Context, k *kept, round int) (sample, error) // instead of measure
-	rounds  int                                                           // at most, if not 0: a round is long
+	inTree  func(ctx context.Context, t *tree, round int) (sample, error)      // instead of measure
+	inSuite func(ctx context.Context, s *manyTests, round int) (sample, error) // instead of measure
+	inKept  func(ctx context.Context, k *kept, round int) (sample, error)      // instead of measure
+	rounds  int                                                                // at most, if not 0: a round is long
 }
 
 // A goal is what a line is meant to reach. Zero fields ask for nothing.
 type goal struct {
 	ratio float64       // at most
 	value time.Duration // at most
+	more  float64       // than the floor, at most, in the line's unit
 }
 
 func (g goal) String() string {
@@ -37,12 +39,14 @@ func (g goal) String() string {
 		return fmt.Sprintf("ratio ≤ %g", g.ratio)
 	case g.value > 0:
 		return fmt.Sprintf("value < %v", g.value)
+	case g.more > 0:
+		return fmt.Sprintf("floor + %g", g.more)
 	}
 	return ""
 }
 
 var lines = slices.Concat([]line{
-	start(1), start(3), start(16),
+	start(1), start(3), start(16), start(64), start(256),
 	{
 		name: "call_64b", unit: "µs", goal: goal{ratio: 1.25},
 		doc:     "dist.Call with an argument and a result of 64 bytes, median",
@@ -50,13 +54,13 @@ var lines = slices.Concat([]line{
 		measure: one(suite.Job{Kind: suite.Calls, Nodes: 1, Size: 64, Callers: 1, Calls: 200}),
 	},
 	{
-		name: "call_1mib", unit: "µs",
+		name: "call_1mib", unit: "µs", goal: goal{ratio: 1.25},
 		doc:     "dist.Call with an argument and a result of 1 MiB, median",
 		floor:   "frames with ids over a socket pair to another process",
 		measure: one(suite.Job{Kind: suite.Calls, Nodes: 1, Size: 1 << 20, Callers: 1, Calls: 10}),
 	},
 	{
-		name: "call_64_callers", unit: "µs",
+		name: "call_64_callers", unit: "µs", goal: goal{ratio: 1.25},
 		doc:     "time per dist.Call, 64 bytes, by 64 goroutines at once",
 		floor:   "frames with ids over a socket pair, by 64 goroutines at once",
 		measure: one(suite.Job{Kind: suite.Calls, Nodes: 1, Size: 64, Callers: 64, Calls: 50}),
@@ -119,12 +123,18 @@ var lines = slices.Concat([]line{
 		measure: against("namespaces", suite.Job{Kind: suite.Flow, Nodes: 2, Size: 1 << 20, Calls: 40}),
 	},
 	{
-		name: "stop_3", unit: "ms",
+		name: "stop_3", unit: "ms", goal: goal{value: 3 * time.Millisecond},
 		doc:     "the end of a lease of 3 nodes, from the end of its test",
 		floor:   "3 bare processes, told to exit, until they are reaped",
 		measure: one(suite.Job{Kind: suite.Stops, Nodes: 3}),
 	},
-}, reap, []line{
+}, reap, idle, []line{
+	{
+		name: "suite_20", unit: "ms", goal: goal{ratio: 1.05}, rounds: 5,
+		doc:     "go test ./... of 20 packages with 5 tests of 3 nodes each, without the cache for results",
+		floor:   "the same tests without their clusters: the calls are made in the test process",
+		inSuite: measureSuite,
+	},
 	{
 		name: "distgen_none", unit: "ms", goal: goal{ratio: 5},
 		doc:    "processor time of distgen ./... in a large module where no test needs a cluster",
@@ -224,8 +234,9 @@ func start(n int) line {
 		floor:   fmt.Sprintf("start %d bare process(es) of the same binary, until their TestMain has written a byte", n),
 		measure: freshly(suite.Start, suite.StartBare, n),
 	}
-	if n == 3 {
-		l.goal.ratio = 1.5
+	l.goal.ratio = 1.25
+	if n >= 64 {
+		l.rounds = 256 / n * 3 // each takes a while
 	}
 	return l
 }

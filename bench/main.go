@@ -104,6 +104,7 @@ type place struct {
 	missing error  // why there is no tree
 	program string // that is kept
 	kept    *kept
+	many    *manyTests
 }
 
 func (p *place) remove() {
@@ -115,6 +116,9 @@ func (p *place) remove() {
 	}
 	if p.kept != nil {
 		p.kept.remove()
+	}
+	if p.many != nil {
+		p.many.remove()
 	}
 }
 
@@ -129,6 +133,15 @@ func (p *place) measure(ctx context.Context, l line, rounds int) ([]sample, erro
 			p.kept = k
 		}
 		once = func(round int) (sample, error) { return l.inKept(ctx, p.kept, round) }
+	} else if l.inSuite != nil {
+		if p.many == nil {
+			m, err := newManyTests(ctx, manyPackages)
+			if err != nil {
+				return nil, err
+			}
+			p.many = m
+		}
+		once = func(round int) (sample, error) { return l.inSuite(ctx, p.many, round) }
 	} else if l.inTree == nil {
 		if p.binary == nil {
 			b, err := build(ctx, p.pkg, p.race)

@@ -26,13 +26,11 @@ func environ(j suite.Job) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	// How long the pauses between tries are is no matter of how fast it is.
-	env := append(os.Environ(), "DIST_FALLBACK_RETRIES=0", "DIST_CLUSTER_MAX_NODES=64", "DIST_CI_MAX_NODES=64", suite.Env+"="+string(value))
+	// How long the pauses between tries are, and what others have on this
+	// machine, is no matter of how fast it is.
+	env := append(os.Environ(), "DIST_FALLBACK_RETRIES=0", "DIST_CLUSTER_MAX_NODES=256", "DIST_CI_MAX_NODES=256", "DIST_RESOURCES_MAX_NODES_ON_MACHINE=4096", suite.Env+"="+string(value))
 	if j.Faults != "" {
 		env = append(env, "DIST_NETWORK_FAULTS="+j.Faults)
-	}
-	if j.Nodes > 16 {
-		env = append(env, "DIST_RESOURCES_MAX_NODES_ON_MACHINE=64")
 	}
 	return env, nil
 }

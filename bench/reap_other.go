@@ -3,4 +3,4 @@
 package main
 
 // Without pidfds the end of other people's children can only be guessed at.
-var reap []line
+var reap, idle []line

@@ -29,7 +29,7 @@ type result struct {
 	Against     string     `json:"against"`
 }
 
-var units = map[string]float64{"µs": float64(time.Microsecond), "ms": float64(time.Millisecond)}
+var units = map[string]float64{"µs": float64(time.Microsecond), "ms": float64(time.Millisecond), "MiB": 1 << 20}
 
 func summarize(l line, samples []sample) result {
 	unit := units[l.unit]
@@ -52,7 +52,8 @@ func summarize(l line, samples []sample) result {
 	}
 	if r.Goal != "" {
 		met := (l.goal.ratio == 0 || value/floor <= l.goal.ratio) &&
-			(l.goal.value == 0 || value*unit < float64(l.goal.value))
+			(l.goal.value == 0 || value*unit < float64(l.goal.value)) &&
+			(l.goal.more == 0 || value-floor <= l.goal.more)
 		r.Met = &met
 	}
 	return r

@@ -71,6 +71,7 @@ type Resources struct {
 type Artifacts struct {
 	Dir  string `toml:"dir"`  // absolute; "": the user's cache directory
 	Keep string `toml:"keep"` // never | failed | always
+	Dirs bool   `toml:"dirs"` // those of nodes, too
 }
 
 // Default returns the configuration of a module without a distributed.toml,

@@ -11,7 +11,7 @@ import (
 // configuration.
 func reserved(name string) bool {
 	switch name {
-	case "DIST_CONFIG", "DIST_NODE", "DIST_REAPER", "DIST_RUN_ID", "DIST_DEPTH", "DIST_REPORT", "DIST_OWNER", "DIST_DEBUG", "DIST_SEED":
+	case "DIST_CONFIG", "DIST_NODE", "DIST_REAPER", "DIST_RUN_ID", "DIST_DEPTH", "DIST_REPORT", "DIST_COVERDIR", "DIST_OWNER", "DIST_DEBUG", "DIST_SEED":
 		return true
 	}
 	return false

@@ -2,7 +2,6 @@ package config
 
 import (
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -71,6 +70,8 @@ func (c *Config) fields() []field {
 			"Where logs and other artifacts are kept. Relative to the file it is set in; absolute in the environment. If empty, the user's cache directory. A directory inside the module keeps Go from caching test results."},
 		{"artifacts.keep", enumValue{&c.Artifacts.Keep, []string{"never", "failed", "always"}},
 			"Of which tests artifacts are kept."},
+		{"artifacts.dirs", boolValue{&c.Artifacts.Dirs},
+			"Whether the directories of these tests' nodes are kept, too: regular files, 64 MiB a node at most."},
 	}
 }
 
@@ -135,5 +136,16 @@ var signals = []string{"SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIG
 // cluster.max_nodes, DIST_PROGRAM_ETCD_READY_TIMEOUT for
 // program.etcd.ready.timeout.
 func envName(key string) string {
-	return "DIST_" + strings.ToUpper(strings.NewReplacer(".", "_", "-", "_").Replace(key))
+	// All names are made at the first start of a test binary, which waits for it.
+	b := append(make([]byte, 0, 64), "DIST_"...)
+	for _, c := range []byte(key) {
+		switch {
+		case c == '.' || c == '-':
+			c = '_'
+		case 'a' <= c && c <= 'z':
+			c -= 'a' - 'A'
+		}
+		b = append(b, c)
+	}
+	return string(b)
 }

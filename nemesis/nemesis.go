@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/distkit/dist"
+	"github.com/distkit/dist/runtime"
 	"github.com/distkit/dist/runtime/network"
 )
 
@@ -225,6 +226,7 @@ func (s *schedule) round(ctx context.Context, round int) (err error) {
 	s.strikes = append(s.strikes, fmt.Sprintf("round %d: %s", round, strike.Name))
 	s.mu.Unlock()
 	s.t.Logf("nemesis: round %d: %s", round, strike.Name)
+	runtime.Schedule(s.t.Name(), s.seed, fmt.Sprintf("round %d: %s", round, strike.Name))
 	if err := s.strike(ctx, strike, lasting); err != nil {
 		return fmt.Errorf("%s: %w", strike.Name, err)
 	}

@@ -3,6 +3,8 @@ package runtime
 import (
 	"os"
 	"strings"
+
+	"github.com/distkit/dist/runtime/diagnostics"
 )
 
 // sockets returns this process's sockets by inode. An idle client connection
@@ -60,5 +62,5 @@ func children() (pids []string) {
 
 func describeChild(pid string) string {
 	cmdline, _ := os.ReadFile("/proc/" + pid + "/cmdline")
-	return "process " + pid + " (" + strings.TrimSpace(strings.ReplaceAll(string(cmdline), "\x00", " ")) + ")"
+	return "process " + pid + " (" + diagnostics.CommandLine(string(cmdline)) + ")"
 }

@@ -56,6 +56,9 @@ func (s *session) watch(h *Held) {
 		text := fmt.Sprintf("dist: %s has not ended, %v before -timeout ends the test binary; its nodes (asked for %v):\n%s",
 			h.Test(), time.Until(d).Round(time.Millisecond), time.Since(begin).Round(time.Millisecond), dumpText(dumps))
 		text += s.keep(h.Test()+".stacks.txt", h.keep, stacksFile(h, dumps))
+		if rec := s.recording; rec != nil && h.keep != "never" {
+			text += "\n" + rec.hung(h)
+		}
 		if testing.Verbose() {
 			h.Logf("%s", text)
 		} else { // what a test has logged is lost when -timeout ends it

@@ -23,6 +23,7 @@ import (
 // test side.
 func leadNodesLife(c *process.Child) {
 	parseFlags()
+	setProfileRates()
 	n := &nodeSide{}
 	err := c.Serve(n.handle, func(c *wire.Conn) { n.conn = c })
 	if n.stopped.Load() {
@@ -54,6 +55,7 @@ type nodeSide struct {
 	mu      sync.Mutex
 	local   *Local    // of the current lease
 	base    *baseline // nil if the node cannot be kept
+	profile *profiling
 	stopped atomic.Bool
 }
 
@@ -83,6 +85,14 @@ func (n *nodeSide) handle(ctx context.Context, method string, body []byte) ([]by
 			base.compare(ctx, &report)
 		}
 		return wire.Marshal(report)
+	case manager.MethodProfile:
+		r, err := wire.Unmarshal[manager.ProfileRequest](body)
+		if err != nil {
+			return nil, fmt.Errorf("decode what is to be profiled: %w", err)
+		}
+		return record(ctx, r)
+	case manager.MethodExit:
+		os.Exit(manager.ExitKilled)
 	case manager.MethodStacks:
 		return stacks(), nil
 	case manager.MethodStop:
@@ -104,7 +114,11 @@ func (n *nodeSide) assign(id manager.Identity) {
 		// What was found clean at the end of a lease still is what it was at its
 		// beginning.
 	}
+	if id.Debug {
+		allowTracer()
+	}
 	n.local = newLocal(id, n.conn)
+	n.profile = beginProfiles(id)
 }
 
 func (n *nodeSide) call(ctx context.Context, name string, body []byte) ([]byte, error) {
@@ -127,11 +141,13 @@ func (n *nodeSide) call(ctx context.Context, name string, body []byte) ([]byte, 
 // end ends the lease, waiting a little for calls that have been cancelled.
 func (n *nodeSide) end() manager.EndReport {
 	n.mu.Lock()
-	l := n.local
+	l, profile := n.local, n.profile
+	n.profile = nil
 	n.mu.Unlock()
 	if l == nil {
 		return manager.EndReport{} // a spare that nobody used
 	}
+	defer profile.end()
 	report := manager.EndReport{Errors: l.end()}
 	for pause := 10 * time.Microsecond; l.running() > 0 && pause < 50*time.Millisecond; pause *= 2 {
 		time.Sleep(pause)

@@ -39,6 +39,9 @@ type Report struct {
 	Tests   []TestReport    `json:"tests"`
 	Stats   manager.Stats   `json:"stats"`
 	Waits   []time.Duration `json:"waits"` // nanoseconds each lease waited for its cluster
+
+	// Artifacts is the directory with what is kept of the run; "" if nothing is.
+	Artifacts string `json:"artifacts,omitempty"`
 }
 
 // A TestReport is one requirement of one test, and what became of it.
@@ -151,13 +154,13 @@ func (r *report) failed(test string, err error) {
 }
 
 // close writes the last report. That it cannot be written is the reader's to notice.
-func (r *report) close(m *manager.Manager) {
+func (r *report) close(m *manager.Manager, artifacts string) {
 	if r == nil {
 		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.r.Ended, r.r.Stats, r.r.Waits = true, m.Stats(), m.Waits()
+	r.r.Ended, r.r.Stats, r.r.Waits, r.r.Artifacts = true, m.Stats(), m.Waits(), artifacts
 	r.write()
 	r.event(Event{Kind: "end"})
 }

@@ -36,7 +36,9 @@ type session struct {
 	report   *report          // nil unless somebody wants one
 	start    time.Time        // of this process, nearly
 
+	cover     coverage
 	artifacts artifacts.Store
+	recording *recording
 	told      told
 
 	config    *config.Config // as last read
@@ -77,7 +79,9 @@ func (s *session) begin() {
 	s.dir, _ = os.Getwd()
 	s.report = openReport()
 	owner := runsOwner()
-	s.manager = manager.New(process.New(), os.Environ)
+	s.cover = readCoverage()
+	s.manager = manager.New(process.New(), s.cover.nodeEnv)
+	s.manager.Programs(s.cover.programEnv)
 	s.manager.LeaseFrom(owner)
 	var tests []requirement.Test
 	for _, p := range s.plans {
@@ -92,6 +96,10 @@ func (s *session) begin() {
 	// This is only to warm up: Require reads the configuration again, where
 	// Go's test cache takes note of it, and reports what is wrong with it.
 	if c, err := config.Load(s.dir, config.Expect(s.expected())); err == nil {
+		if s.recording = newRecording(s.packagePath(), c, &s.artifacts); s.recording != nil {
+			s.manager.Record(s.recording.events, s.recording.logs)
+			s.place(c.Artifacts.Dir)
+		}
 		s.warm(c, selection.short, s.manager.Warm)
 	}
 }
@@ -145,7 +153,7 @@ func (s *session) end(code int) int {
 			code = 1
 		}
 	}
-	s.report.close(m)
+	s.report.close(m, s.recording.close(code))
 	return code
 }
 
@@ -205,11 +213,14 @@ type Held struct {
 	at       string // file:line of the Require
 	parallel bool   // the test was parallel when it asked
 
-	keep string // artifacts.keep, as the test had it
+	began  time.Time      // its Require
+	config *config.Config // as the test had it
+	keep   string         // its artifacts.keep
 
-	mu    sync.Mutex
-	over  bool        // the test has ended: t must not be used any more
-	alarm *time.Timer // goes off shortly before the deadline; nil if there is none
+	mu     sync.Mutex
+	dumped bool        // the stacks of its nodes have been kept
+	over   bool        // the test has ended: t must not be used any more
+	alarm  *time.Timer // goes off shortly before the deadline; nil if there is none
 }
 
 // Errorf fails the test, if it is still there to fail. Unlike testing.T's it
@@ -219,6 +230,7 @@ func (h *Held) Errorf(format string, args ...any) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !h.over {
+		theSession.recording.print(h.Test(), fmt.Sprintf(format, args...))
 		h.t.Errorf(format, args...)
 	}
 }
@@ -235,6 +247,7 @@ func (h *Held) Logf(format string, args ...any) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !h.over {
+		theSession.recording.print(h.Test(), fmt.Sprintf(format, args...))
 		h.t.Logf(format, args...)
 	}
 }
@@ -252,13 +265,19 @@ func Require(t testing.TB, options requirement.Requirement) *Held {
 	s := theSession
 	h, err := s.require(t, options, caller())
 	if err != nil {
+		s.recording.refused(t.Name(), err)
+		refusal(t, err)
 		var u *manager.Unavailable
 		if errors.As(err, &u) && u.Skip() {
 			s.report.skipped(t.Name(), u)
 			t.Skip(s.told.text(t.Name(), true, err))
 		}
 		s.report.failed(t.Name(), err)
-		t.Fatal(s.told.text(t.Name(), false, err))
+		text := s.told.text(t.Name(), false, err)
+		if s.recording != nil && text == err.Error() { // those that refer to it need not say it again
+			text += "\n" + s.recording.note()
+		}
+		t.Fatal(text)
 	}
 	return h
 }
@@ -316,6 +335,14 @@ func (s *session) require(t testing.TB, options requirement.Requirement, at stri
 			Phase: diagnostics.PhaseConfig, Op: "have a cluster for " + t.Name(), Name: t.Name(), Err: err,
 		})
 	}
+	debugged, err := readDebug()
+	if err != nil {
+		s.mu.Unlock()
+		return nil, err
+	}
+	if len(debugged) > 0 {
+		c = patient(c)
+	}
 	m := s.manager
 	ownMain := s.ownMain()
 	s.mu.Unlock()
@@ -327,18 +354,24 @@ func (s *session) require(t testing.TB, options requirement.Requirement, at stri
 			fmt.Sprintf("%s: asks for %s", at, describe(options, 0)),
 		}})
 	}
+	if len(debugged) > 0 {
+		need.Timeout = 0
+	}
 	ctx, cancel := t.Context(), func() {}
 	if d, ok := deadline(t); ok {
 		ctx, cancel = context.WithDeadline(ctx, d.Add(-deadlineMargin))
 	}
 	defer cancel()
+	began := time.Now()
 	s.report.wants(t.Name())
 	lease, err := m.Acquire(ctx, manager.Request{
 		Test: t.Name(), Package: s.packagePath(), Requirement: need, Faults: plan.Faults, Config: c, Short: testing.Short(), OwnTestMain: ownMain,
-		Flags: program.TestFlags(testing.CoverMode()),
+		Flags: program.TestFlags(testing.CoverMode()), CoverDir: s.cover.dirOf(need.Program), Profiled: isProfiling(),
+		Debug: manager.Debug{Nodes: debugged, Tell: tell},
 		Announce: func(reason string) {
 			t.Helper()
 			s.report.waits(t.Name(), reason)
+			s.recording.print(t.Name(), "dist: waiting: "+reason)
 			announce(t, reason)
 		},
 	})
@@ -348,21 +381,34 @@ func (s *session) require(t testing.TB, options requirement.Requirement, at stri
 		s.mu.Unlock()
 		return nil, err
 	}
-	h := &Held{Lease: lease, t: t, options: need, at: at, parallel: isParallel(t), keep: c.Artifacts.Keep}
+	h := &Held{Lease: lease, t: t, options: need, at: at, parallel: isParallel(t), began: began, config: c, keep: c.Artifacts.Keep}
 	s.held[t.Name()] = h
 	s.warm(c, testing.Short(), s.manager.WarmSoon)
 	s.place(c.Artifacts.Dir)
 	s.mu.Unlock()
-	s.watch(h)
+	if h.keep != "never" {
+		s.recording.openSoon()
+	}
+	if len(debugged) == 0 {
+		s.watch(h)
+	}
 	t.Cleanup(func() {
 		t.Helper()
 		s.release(h)
 	})
 	s.report.leased(h)
+	s.attributes(t, lease)
 	if _, isB := t.(*testing.B); !isB || testing.Verbose() { // what a benchmark logs is always printed
-		t.Logf("dist: cluster %s: %s in %v (%s)", lease.ID, describeNodes(lease), lease.Wait.Round(10*time.Microsecond), lease.Decision.Reason)
+		text := fmt.Sprintf("dist: cluster %s: %s in %v (%s)", lease.ID, describeNodes(lease), lease.Wait.Round(10*time.Microsecond), lease.Decision.Reason)
+		t.Log(text)
+		s.recording.print(t.Name(), text)
 		for _, try := range lease.Tried {
 			t.Logf("dist: a start had failed: %v", try)
+		}
+	}
+	if len(debugged) > 0 {
+		if err := h.debug(); err != nil {
+			return nil, err
 		}
 	}
 	return h, nil
@@ -501,7 +547,22 @@ func (s *session) release(h *Held) {
 	// Coverage is written when a node exits, and counts if that is before the
 	// tests end.
 	keep := testing.CoverMode() == ""
-	r := m.Release(ctx, h.Lease, keep, func(problems bool) bool { return problems || t.Failed() })
+	rec := s.recording
+	if h.keep == "never" {
+		rec = nil
+	}
+	if rec != nil && t.Failed() {
+		rec.failing(h)
+	}
+	r := m.Release(ctx, h.Lease, keep, func(problems bool) bool {
+		failed := problems || t.Failed()
+		if rec != nil && (failed || h.keep == "always") {
+			for _, err := range rec.collect(h, h.config.Artifacts.Dirs) {
+				t.Logf("dist: %v", err)
+			}
+		}
+		return failed
+	})
 	for _, p := range foldProblems(r.Problems) {
 		if p.Fails {
 			t.Errorf("%v", p.Diagnosis)
@@ -515,12 +576,16 @@ func (s *session) release(h *Held) {
 	for _, what := range r.Left {
 		t.Logf("dist: left its node's process group, and was ended: %s", what)
 	}
+	for _, note := range append(s.cover.notes(), r.Notes...) {
+		t.Logf("dist: %s", note)
+	}
 	for _, n := range h.Nodes {
 		if tail := r.Logs[n.Name()]; len(tail) > 0 {
 			t.Logf("%s's last log lines:\n%s", n.Name(), prefixed(n.Name(), tail))
 		}
 	}
 	s.report.released(t.Name())
+	rec.ends(h)
 	h.mu.Lock()
 	h.over = true
 	h.mu.Unlock()

@@ -19,6 +19,7 @@ type Job struct {
 	Callers int    `json:",omitempty"` // goroutines that call
 	Calls   int    `json:",omitempty"` // by each caller
 	Faults  string `json:",omitempty"` // the backend of a network that can have faults; "": one that cannot, but for kinds about that
+	Parents bool   `json:",omitempty"` // every node has a child
 }
 
 // What processes of the test binary do. Start, Calls, Leases, Link, Stream, Talk,

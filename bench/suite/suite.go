@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"slices"
 	"testing"
 	"time"
@@ -23,7 +24,19 @@ var (
 	begin time.Time
 )
 
-func init() { dist.Register(echo) }
+func init() {
+	dist.Register(echo)
+	dist.Register(parent)
+}
+
+// parent starts a child that lasts.
+func parent(context.Context, struct{}) (int, error) {
+	cmd := exec.Command("sleep", "600")
+	if err := cmd.Start(); err != nil {
+		return 0, err
+	}
+	return cmd.Process.Pid, nil
+}
 
 // echo is the node function that is called.
 func echo(_ context.Context, b []byte) ([]byte, error) { return b, nil }
@@ -127,6 +140,13 @@ func Run(t *testing.T) {
 		var pids []int
 		for _, n := range c.Nodes() {
 			pids = append(pids, n.PID())
+		}
+		if job.Parents {
+			children, err := dist.CallAll(t.Context(), c, parent, struct{}{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			pids = append(pids, children...)
 		}
 		emit(Sample{PIDs: pids})
 		select {}

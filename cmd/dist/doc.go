@@ -3,6 +3,7 @@
 //	dist test [flags] [packages] [-- go test flags]
 //	dist plan [flags] [packages]
 //	dist up [flags] program
+//	dist report [flags] [run directory | package]
 //	dist down, ps, logs, doctor, clean, completion, version, help
 //
 // dist test is go test with everything around it taken care of: it works where

@@ -133,7 +133,15 @@ type nodeLog struct {
 // begin prints the last lines that there are; all if last is negative.
 func (l *nodeLog) begin(last int, print func(*nodeLog, []byte)) error {
 	var lines [][]byte
-	err := l.read(func(line []byte) { lines = append(lines, bytes.Clone(line)) })
+	err := l.read(func(line []byte) {
+		if last < 0 {
+			print(l, line)
+			return
+		}
+		if lines = append(lines, bytes.Clone(line)); len(lines) > 2*last+100 { // not all of a long log
+			lines = slices.Delete(lines, 0, len(lines)-last)
+		}
+	})
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("read the log of %s: %w", l.node, err)
 	}
@@ -179,18 +187,39 @@ func (l *nodeLog) read(line func([]byte)) (err error) {
 	if info.Size() == l.at {
 		return nil
 	}
-	b, err := io.ReadAll(io.NewSectionReader(f, l.at, info.Size()-l.at))
-	l.at += int64(len(b))
-	l.rest = append(l.rest, b...)
+	// A part at a time: a program may have printed gigabytes.
+	in := io.NewSectionReader(f, l.at, info.Size()-l.at)
+	buf := make([]byte, 256<<10)
 	for {
-		text, rest, ok := bytes.Cut(l.rest, []byte{'\n'})
-		if !ok {
+		n, err := in.Read(buf)
+		l.at += int64(n)
+		l.rest = append(l.rest, buf[:n]...)
+		rest := l.rest
+		for {
+			text, after, ok := bytes.Cut(rest, []byte{'\n'})
+			if !ok {
+				break
+			}
+			line(bytes.TrimSuffix(text, []byte{'\r'}))
+			rest = after
+		}
+		if len(rest) > longestLine {
+			line(rest)
+			rest = nil
+		}
+		l.rest = append(l.rest[:0], rest...)
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
 			return err
 		}
-		line(bytes.TrimSuffix(text, []byte{'\r'}))
-		l.rest = rest
 	}
 }
+
+// longestLine is how long a line may be, in bytes: a longer one is shown in
+// parts.
+const longestLine = 1 << 20
 
 // followEvery is how late a line may be shown.
 const followEvery = 50 * time.Millisecond

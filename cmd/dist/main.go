@@ -14,6 +14,7 @@ import (
 	"golang.org/x/tools/go/analysis/unitchecker"
 
 	"github.com/distkit/dist/analyzer"
+	"github.com/distkit/dist/cmd/internal/vettool"
 	"github.com/distkit/dist/config"
 	"github.com/distkit/dist/generator"
 	"github.com/distkit/dist/runtime/engine/process"
@@ -30,6 +31,13 @@ const (
 func main() {
 	if c := process.Inherited(); c != nil {
 		beNode(c)
+	}
+	if asked, err := vettool.Identify(os.Args[1:], "dist", os.Stdout); asked {
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(exitTrouble)
+		}
+		return
 	}
 	if calledByGoVet(os.Args[1:]) {
 		unitchecker.Main(analyzer.Analyzer)
@@ -93,6 +101,7 @@ func init() {
 		{"down", "end clusters that are kept", downHelp, clusterWords, false, setupDown},
 		{"ps", "show the clusters that are up", psHelp, nothing, false, setupPs},
 		{"logs", "print what the nodes of a cluster write", logsHelp, clusterWords, false, setupLogs},
+		{"report", "draw what happened in a run, as a page for a browser", reportHelp, reportedPackages, false, setupReport},
 		{"doctor", "check whether clusters can be had on this machine", doctorHelp, nothing, false, setupDoctor},
 		{"clean", "remove what killed runs have left behind", cleanHelp, nothing, false, setupClean},
 		{"completion", "print what makes a shell complete dist's words", completionHelp, shells, false, setupCompletion},
@@ -151,13 +160,13 @@ func run(ctx context.Context, args []string, s streams) int {
 		io.WriteString(s.out, c.long)
 		return exitOK
 	}
-	return report(s.err, c.name, err)
+	return complain(s.err, c.name, err)
 }
 
-// report prints an error and returns the exit status that goes with it.
+// complain prints an error and returns the exit status that goes with it.
 // Mistakes in the packages begin with their position, where editors look for
 // it, and are what a check is for; anything else is trouble.
-func report(w io.Writer, command string, err error) int {
+func complain(w io.Writer, command string, err error) int {
 	var (
 		status   failed
 		mistakes generator.Errors

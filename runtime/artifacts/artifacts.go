@@ -2,7 +2,9 @@ package artifacts
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -11,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/distkit/dist/runtime/events"
 )
 
 // Runs beyond these are removed, the oldest first.
@@ -58,6 +62,13 @@ func (s *Store) Of(base, pkg string) {
 // Write adds a file to the run and returns its name. One that is there by that
 // name is kept: the new one gets a number.
 func (s *Store) Write(name string, data []byte) (string, error) {
+	return s.write(name, func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
+}
+
+func (s *Store) write(name string, write func(io.Writer) error) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.base == "" {
@@ -78,7 +89,7 @@ func (s *Store) Write(name string, data []byte) (string, error) {
 			continue
 		}
 		if err == nil {
-			_, err = f.Write(data)
+			err = write(f)
 			err = cmp.Or(err, f.Close())
 		}
 		if err != nil {
@@ -86,6 +97,31 @@ func (s *Store) Write(name string, data []byte) (string, error) {
 		}
 		return file, nil
 	}
+}
+
+// Replace writes a file of the run, in place of one that is there by that name.
+func (s *Store) Replace(name string, data []byte) error {
+	dir, err := s.Dir()
+	if err != nil {
+		return fmt.Errorf("keep %s: %w", name, err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, fileName(name)), data, 0o600); err != nil {
+		return fmt.Errorf("keep %s: %w", name, err)
+	}
+	return nil
+}
+
+// Dir makes the run's directory, if it is not there, and returns its name.
+func (s *Store) Dir() (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.base == "" {
+		return "", errors.New("keep artifacts: nobody has said where")
+	}
+	if err := s.open(); err != nil {
+		return "", fmt.Errorf("keep artifacts: %w", err)
+	}
+	return s.dir, nil
 }
 
 // open makes the run's directory if it is not there (it may have been removed
@@ -99,13 +135,22 @@ func (s *Store) open() error {
 	if err := os.MkdirAll(s.base, 0o700); err != nil {
 		return err
 	}
-	Prune(s.base)
+	if crowded(s.base) {
+		Prune(s.base)
+	}
 	dir, err := os.MkdirTemp(s.base, time.Now().Format(stamp)+"-"+s.name+"-")
 	if err != nil {
 		return err
 	}
 	s.dir = dir
 	return nil
+}
+
+// crowded reports whether there may be something to remove. To look at the sizes
+// of few runs each time would cost more than they take.
+func crowded(base string) bool {
+	entries, err := os.ReadDir(base)
+	return err == nil && len(entries) >= MaxRuns/2
 }
 
 // stamp begins the names of runs' directories, so that they sort by age.
@@ -135,43 +180,64 @@ func fileName(name string) string {
 	return strings.TrimLeft(name, ".")
 }
 
-// Prune removes the oldest runs in a directory that are too many or too large.
-// What is not named as a run's is left alone, and so is what is recent.
-func Prune(base string) {
+// A Run is the directory of a run, which may still be going on.
+type Run struct {
+	Dir  string
+	At   time.Time // when something was last added
+	Size int64     // bytes in all
+
+	// Events is the name of its file of events; "" if it has none.
+	Events string
+}
+
+// Runs are those below a directory, the newest first. A directory that is not
+// there has none.
+func Runs(base string) ([]Run, error) {
 	entries, err := os.ReadDir(base)
-	if err != nil {
-		return
+	if err != nil && !os.IsNotExist(err) {
+		return nil, fmt.Errorf("look for artifacts: %w", err)
 	}
-	type run struct {
-		dir  string
-		at   time.Time
-		size int64
-	}
-	var runs []run
+	var runs []Run
 	for _, e := range entries {
 		if !e.IsDir() || !runName().MatchString(e.Name()) {
 			continue
 		}
-		r := run{dir: filepath.Join(base, e.Name())}
+		r := Run{Dir: filepath.Join(base, e.Name())}
 		if info, err := e.Info(); err == nil {
-			r.at = info.ModTime()
+			r.At = info.ModTime()
 		}
-		filepath.WalkDir(r.dir, func(_ string, d fs.DirEntry, err error) error {
-			if err == nil && d.Type().IsRegular() {
-				if info, err := d.Info(); err == nil {
-					r.size += info.Size()
-				}
+		filepath.WalkDir(r.Dir, func(name string, d fs.DirEntry, err error) error {
+			if err != nil || !d.Type().IsRegular() {
+				return nil
+			}
+			info, err := d.Info()
+			if err != nil {
+				return nil
+			}
+			r.Size += info.Size()
+			if info.ModTime().After(r.At) {
+				r.At = info.ModTime()
+			}
+			if name == filepath.Join(r.Dir, events.FileName) {
+				r.Events = name
 			}
 			return nil
 		})
 		runs = append(runs, r)
 	}
-	slices.SortFunc(runs, func(a, b run) int { return b.at.Compare(a.at) }) // newest first
+	slices.SortStableFunc(runs, func(a, b Run) int { return b.At.Compare(a.At) })
+	return runs, nil
+}
+
+// Prune removes the oldest runs in a directory that are too many or too large.
+// What is not named as a run's is left alone, and so is what is recent.
+func Prune(base string) {
+	runs, _ := Runs(base)
 	var size int64
 	for i, r := range runs {
-		size += r.size
-		if (i >= MaxRuns-1 || size > MaxBytes) && time.Since(r.at) > recent {
-			os.RemoveAll(r.dir)
+		size += r.Size
+		if (i >= MaxRuns-1 || size > MaxBytes) && time.Since(r.At) > recent {
+			os.RemoveAll(r.Dir)
 		}
 	}
 }

@@ -60,8 +60,10 @@ func TestPrune(t *testing.T) {
 			t.Fatal(err)
 		}
 		at := time.Now().Add(-age)
-		if err := os.Chtimes(dir, at, at); err != nil {
-			t.Fatal(err)
+		for _, name := range []string{filepath.Join(dir, "stacks.txt"), dir} {
+			if err := os.Chtimes(name, at, at); err != nil {
+				t.Fatal(err)
+			}
 		}
 		return dir
 	}

@@ -154,7 +154,7 @@ func (k kernel) holders(ctx context.Context, network, address string) ([]Holder,
 				seen[i] = true
 				s := found[i]
 				h := Holder{
-					PID: pid, Command: k.command(pid), Started: k.started(pid), UID: s.uid,
+					PID: pid, Command: k.command(pid, s.uid), Started: k.started(pid), UID: s.uid,
 					Local: s.local.String(), State: s.state, Self: pid == os.Getpid(),
 				}
 				if h.Run = k.run(pid); h.Run != "" && !h.Self && RunState != nil {
@@ -270,25 +270,18 @@ func (k kernel) run(pid int) string {
 	return ""
 }
 
-// command is the command line of a process, cut to what is readable, or its
-// name in brackets if it has none.
-func (k kernel) command(pid int) string {
-	const most = 120
-	text, _ := k.read(fmt.Sprintf("/proc/%d/cmdline", pid))
-	cmd := strings.TrimSpace(strings.Map(func(r rune) rune {
-		if r < ' ' { // the arguments end in NUL; anything else would break the line
-			return ' '
+// command is the command line of a process, see CommandLine, or its name in
+// brackets if it has none, or is another user's: it is not ours to tell what that
+// one does.
+func (k kernel) command(pid, uid int) string {
+	if uid == os.Geteuid() {
+		text, _ := k.read(fmt.Sprintf("/proc/%d/cmdline", pid))
+		if cmd := CommandLine(text); cmd != "" {
+			return cmd
 		}
-		return r
-	}, text))
-	if cmd == "" {
-		name, _ := k.read(fmt.Sprintf("/proc/%d/comm", pid))
-		return "[" + strings.TrimSpace(name) + "]"
 	}
-	if len(cmd) > most {
-		cmd = strings.ToValidUTF8(cmd[:most], "") + "…"
-	}
-	return cmd
+	name, _ := k.read(fmt.Sprintf("/proc/%d/comm", pid))
+	return "[" + strings.TrimSpace(name) + "]"
 }
 
 // ticks is USER_HZ, in which /proc counts: 100 on every architecture that Go

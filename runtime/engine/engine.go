@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"os"
@@ -46,6 +47,10 @@ type Spec struct {
 	// Spawned, if not nil, is called when the node has been started and before
 	// it has answered. What is asked of it then waits in its control channel.
 	Spawned func(Node)
+
+	// Ended, if not nil, is called when the node has ended, just before Done is
+	// closed. Its Exit is valid then.
+	Ended func(Node)
 }
 
 // A Command is what an engine must know to start a program.
@@ -144,16 +149,34 @@ func Alive(n Node) bool {
 const raceMark = "WARNING: DATA RACE"
 
 // RaceReport is the first data race that a log tells of from an offset in bytes
-// on, by lines; nil if it tells of none, or cannot be read.
+// on, by lines; nil if it tells of none, or cannot be read. Of the log no more is
+// in memory at a time than a report may have: a program may have printed
+// gigabytes.
 func RaceReport(file string, from int64) []string {
-	b, err := os.ReadFile(file)
-	if err != nil || int64(len(b)) <= from {
+	const most = 256 << 10 // bytes of a report
+	f, err := os.Open(file)
+	if err != nil {
 		return nil
 	}
-	_, report, ok := strings.Cut(string(b[from:]), raceMark)
-	if !ok {
-		return nil
+	defer f.Close()
+	buf := make([]byte, most)
+	for kept := 0; ; {
+		n, err := f.ReadAt(buf[kept:], from)
+		from += int64(n)
+		text := buf[:kept+n]
+		if i := bytes.Index(text, []byte(raceMark)); i >= 0 {
+			report := append([]byte(nil), text[i:]...)
+			if err == nil {
+				n, _ = f.ReadAt(buf[:most-len(report)], from)
+				report = append(report, buf[:n]...)
+			}
+			report, _, _ = bytes.Cut(report, []byte("=================="))
+			return strings.Split(strings.TrimRight(string(report), "\n"), "\n")
+		}
+		if err != nil || n == 0 {
+			return nil
+		}
+		// The mark may be cut in two.
+		kept = copy(buf, text[max(0, len(text)-len(raceMark)+1):])
 	}
-	report, _, _ = strings.Cut(report, "==================")
-	return strings.Split(raceMark+strings.TrimRight(report, "\n"), "\n")
 }

@@ -90,6 +90,38 @@ func (f *File) Remove() {
 	f.lock.Unlock()
 }
 
+// ErrTaken is the end of a directory that somebody took for a dead one's before
+// it was locked.
+var ErrTaken = errors.New("taken for a directory that nobody has")
+
+// MakeDir makes a directory of this user alone that is locked as long as this
+// process lives, so that [Claim] can tell. Where the file system has no locks it
+// is made all the same, and nobody can claim it.
+func MakeDir(dir string) (*File, error) {
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return nil, err
+	}
+	lock := flock.New(dir, flock.SetFlag(openFlags))
+	ok, err := lock.TryLock()
+	if pathErr := (*fs.PathError)(nil); errors.As(err, &pathErr) {
+		os.Remove(dir)
+		return nil, err
+	}
+	if err == nil {
+		// Between its being made and locked it may have been claimed, and removed.
+		opened, statErr := lock.Stat()
+		named, namedErr := os.Lstat(dir)
+		if !ok || statErr != nil || namedErr != nil || !os.SameFile(opened, named) {
+			lock.Unlock()
+			return nil, fmt.Errorf("make %s: %w", dir, ErrTaken)
+		}
+	}
+	return &File{path: dir, lock: lock}, nil
+}
+
+// IsOurs reports whether a directory is this user's alone.
+func IsOurs(dir string) bool { return check(dir) == nil }
+
 // tempPrefix hides a file that is being made.
 const tempPrefix = "."
 

@@ -94,6 +94,8 @@ type barriers struct {
 	nodes func() []*binaryNode
 	over  context.Context // ends with the lease
 	end   context.CancelFunc
+	// record, if not nil, is told of each wait that is over.
+	record func(who int, name string, begin time.Time, err error)
 
 	mu    sync.Mutex
 	named map[string]*barrier
@@ -140,9 +142,19 @@ func (b *barriers) join(name string) {
 
 var errBarriersOver = errors.New("the lease has ended")
 
-// wait has somebody arrive, and returns when all are there or one is not going
-// to come. The wait of a context that has ended gives the arrival back.
+// wait is meet, and tells of it.
 func (b *barriers) wait(ctx context.Context, who int, name string) error {
+	begin := time.Now()
+	err := b.meet(ctx, who, name)
+	if b.record != nil {
+		b.record(who, name, begin, err)
+	}
+	return err
+}
+
+// meet has somebody arrive, and returns when all are there or one is not going
+// to come. The wait of a context that has ended gives the arrival back.
+func (b *barriers) meet(ctx context.Context, who int, name string) error {
 	b.mu.Lock()
 	bar := b.barrier(name)
 	alongside := who == theTest && !bar.joined

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/distkit/dist/runtime/diagnostics"
@@ -33,6 +34,7 @@ type binaryCluster struct {
 	unlinked error            // why there are none, though the test may want to
 	dir      string           // of the nodes' directories: there as soon as one is asked for
 	barriers *barriers
+	watching atomic.Bool // somebody is going to look for long calls
 }
 
 // release implements cluster. Nodes retire gracefully, all at once, unless they
@@ -71,6 +73,7 @@ func (c *binaryCluster) release(ctx context.Context, keep bool, wantLogs func(pr
 		ended = append(ended, n.cur)
 	}
 	r.Left = c.m.engine.Sweep(ended)
+	r.Notes = append(c.uncounted(), c.unprofiled()...)
 	if wantLogs(len(r.Problems) > 0) {
 		r.Logs = make(map[string][]string)
 		for _, n := range c.nodes {
@@ -80,6 +83,7 @@ func (c *binaryCluster) release(ctx context.Context, keep bool, wantLogs func(pr
 		}
 	}
 	for i, n := range c.nodes {
+		c.m.logs.Finish(n.Log())
 		if stays[i] {
 			os.Truncate(n.Log(), 0) // the next test's begins here
 			c.m.pool.keep(n.cur, n.inbox, n.env)
@@ -129,8 +133,9 @@ type binaryNode struct {
 	cur      engine.Node // the process, also when it has ended
 	inbox    *inbox      // of the process
 	past     []engine.Node
-	asked    string // why the process is expected to have ended: "killed by the test"; "": it is not
-	told     bool   // the test has been told that it ended
+	debugger engine.Node // that has been attached to cur; nil if none has
+	asked    string      // why the process is expected to have ended: "killed by the test"; "": it is not
+	told     bool        // the test has been told that it ended
 	paused   bool
 	faulted  bool // killed, paused or restarted: not to be reused
 	problems []Problem
@@ -147,6 +152,10 @@ func (n *binaryNode) Name() string { return n.name }
 
 // Index implements Node.
 func (n *binaryNode) Index() int { return n.index }
+
+// DirName is the directory for the node's data, which is not there unless somebody
+// has asked for it.
+func (n *binaryNode) DirName() string { return n.dir }
 
 // Dir implements Node. The directory is created only now: most tests never ask
 // for it, and on a busy disk it can take longer than all the rest of a lease.
@@ -165,6 +174,15 @@ const examineTime = 100 * time.Millisecond
 // heard. A process that is still starting is told all the same: it reads that
 // first, and answers with its name.
 func (n *binaryNode) adopt(ctx context.Context, c *candidate) error {
+	err := n.become(ctx, c)
+	n.recordStart(c, err)
+	if err == nil {
+		n.c.m.logs.Follow(n.Log(), n.c.request.Test, n.name)
+	}
+	return err
+}
+
+func (n *binaryNode) become(ctx context.Context, c *candidate) error {
 	late := func() error {
 		if time.Until(c.until) < examineTime {
 			select { // its own time is up, too: the engine has it examined
@@ -223,10 +241,15 @@ func (n *binaryNode) adopt(ctx context.Context, c *candidate) error {
 func (n *binaryNode) identity() Identity {
 	c := n.c
 	id := Identity{
-		Cluster: c.ID, Name: n.name, Index: n.index, Size: len(c.nodes), Dir: n.dir,
+		Cluster: c.ID, Name: n.name, Index: n.index, Size: len(c.nodes), Dir: n.dir, Test: c.Test(), Debug: n.debugged(),
 		Listen: make(map[string]string), Addrs: make(map[string][]string),
 		Baseline: reusable(c.request.Requirement, c.request.Config),
 	}
+	n.mu.Lock()
+	if id.Life = len(n.past); n.cur != nil {
+		id.Life++
+	}
+	n.mu.Unlock()
 	for _, port := range c.request.Requirement.Ports {
 		id.Listen[port] = n.listenAddr(port)
 		id.Addrs[port] = c.Addrs(port)
@@ -277,13 +300,15 @@ func (n *binaryNode) Call(ctx context.Context, op, method string, body []byte) (
 	if n.c.Ended() {
 		return nil, fmt.Errorf("%s: %w", op, n.c.endedError())
 	}
-	p, call := n.enter(op)
-	defer n.leave(call)
+	p, call := n.enter(op, functionOf(method))
+	n.c.watchCalls()
 	result, err := p.Conn().Call(ctx, method, body)
-	if err == nil || !errors.Is(err, wire.ErrClosed) {
-		return result, err
+	if err != nil && errors.Is(err, wire.ErrClosed) {
+		result, err = nil, n.lost(ctx, p, op, err)
 	}
-	return nil, n.lost(ctx, p, op, err)
+	n.leave(call)
+	n.recordCall(call, len(body)+len(result), err)
+	return result, err
 }
 
 // lost finds out why the control channel has ended.
@@ -304,7 +329,7 @@ func (n *binaryNode) lost(ctx context.Context, p engine.Node, op string, cause e
 		reason = "restarted by the test"
 	}
 	n.mu.Unlock()
-	e := &LostError{Node: n.name, Op: op, Reason: reason, Exit: p.Exit(), At: time.Now(), Log: engine.Tail(n.Log(), tailLines)}
+	e := &LostError{Node: n.name, Op: op, Reason: reason, Exit: killed(p.Exit(), reason), At: time.Now(), Log: engine.Tail(n.Log(), tailLines)}
 	if reason == "" {
 		f := diagnostics.Failure{Phase: diagnostics.PhaseCall, Op: op, Node: n.name, Err: cause, Exit: &e.Exit, Log: e.Log, PID: p.PID(), Path: n.Log()}
 		if errors.Is(cause, wire.ErrProtocol) {
@@ -312,6 +337,7 @@ func (n *binaryNode) lost(ctx context.Context, p engine.Node, op string, cause e
 		}
 		gather(&f)
 		e.Diagnosis = diagnostics.Diagnose(f)
+		n.c.recordDiagnosis(n.name, e.Diagnosis)
 	}
 	return e
 }
@@ -334,7 +360,12 @@ func (n *binaryNode) Kill() error {
 	if n.c.Ended() {
 		return fmt.Errorf("kill %s: %w", n.name, n.c.endedError())
 	}
-	return n.expect("killed by the test").Kill()
+	n.undebug() // a killed process is gone when its debugger has seen it
+	p := n.expect(killedByTest)
+	if n.c.request.CoverDir != "" {
+		n.exitNow(p)
+	}
+	return p.Kill()
 }
 
 // Pause implements Node.
@@ -343,6 +374,9 @@ func (n *binaryNode) Pause() error {
 	defer n.acting.Unlock()
 	if n.c.Ended() { // its process may serve another test by now
 		return fmt.Errorf("pause %s: %w", n.name, n.c.endedError())
+	}
+	if n.debugged() {
+		return fmt.Errorf("pause %s: it is being debugged, and stops when its debugger says so", n.name)
 	}
 	p := n.process()
 	if err := p.Pause(); err != nil {
@@ -377,12 +411,10 @@ func (n *binaryNode) resume() error {
 func (n *binaryNode) gone(what string, err error) error {
 	if errors.Is(err, os.ErrProcessDone) {
 		n.mu.Lock()
-		defer n.mu.Unlock()
-		reason := n.asked
-		if reason == "" {
-			exit := n.cur.Exit()
-			reason = exit.String()
-			n.told = true
+		p, reason := n.cur, n.asked
+		n.mu.Unlock()
+		if reason == "" { // nobody here has ended it
+			return n.lost(context.Background(), p, what+" "+n.name, err)
 		}
 		return fmt.Errorf("%s %s: the node is not running: %s", what, n.name, reason)
 	}
@@ -426,9 +458,11 @@ func (n *binaryNode) shutDown(ctx context.Context, p engine.Node, explain func(e
 		}
 		p.Conn().Close() // the node exits when it has nobody to answer any more
 	}
+	defer n.undebug()
 	select {
 	case <-p.Done():
 	case <-ctx.Done():
+		n.undebug()
 		err := fmt.Errorf("stop %s: it did not end in time and was killed: %w", n.name, ctx.Err())
 		if explain != nil {
 			err = explain(p, err)
@@ -500,11 +534,17 @@ func (n *binaryNode) Restart(ctx context.Context) error {
 	defer cancel()
 	pool := &n.c.m.pool
 	in := newInbox()
-	p, err := pool.engine.Start(ctx, engine.Spec{Env: pool.env(), Log: n.Log(), Handler: in.handle, Host: n.c.network.Host(n.index)})
+	began := time.Now()
+	p, err := pool.engine.Start(ctx, engine.Spec{Env: pool.env(), Log: n.Log(), Handler: in.handle, Ended: in.ended, Host: n.c.network.Host(n.index)})
 	if err == nil {
-		if err = n.adopt(ctx, there(p, in)); err != nil {
+		c := there(p, in)
+		c.began, c.answered = began, time.Now()
+		if err = n.adopt(ctx, c); err != nil {
 			p.Kill()
 		}
+	}
+	if err == nil && n.debugged() {
+		return n.debug(ctx)
 	}
 	if err != nil {
 		f := diagnostics.Failure{Phase: diagnostics.PhaseExec, Err: err}
@@ -546,6 +586,7 @@ func (n *binaryNode) end(ctx context.Context) {
 	if p == nil {
 		return
 	}
+	defer n.undebug()
 	if engine.Alive(p) {
 		if paused {
 			n.resume()
@@ -559,7 +600,7 @@ func (n *binaryNode) end(ctx context.Context) {
 		return
 	}
 	if asked != "" {
-		if exit := p.Exit(); exit.Signal != "" { // stopped ones were examined then
+		if asked == killedByTest || p.Exit().Signal != "" { // stopped ones were examined then
 			n.examine(p, false)
 		}
 		return
@@ -602,5 +643,8 @@ func (n *binaryNode) reset(ctx context.Context) bool {
 	left(diagnostics.LeftGoroutine, report.Goroutines)
 	left(diagnostics.LeftListener, report.Listeners)
 	left(diagnostics.LeftChild, report.Children)
+	if RaceEnabled && engine.RaceReport(n.Log(), 0) != nil {
+		return false // its exit status says so, too, as long as somebody listens
+	}
 	return report.Clean()
 }

@@ -32,6 +32,9 @@ type Dump struct {
 type Pending struct {
 	Op    string // "call startReplica on node-2"
 	Since time.Time
+
+	method string // the function's name; "": none of the user's
+	id     uint64 // of its events; 0: it has had none. Guarded by the node.
 }
 
 // Dump asks all nodes at once what they are doing. A node of the test binary
@@ -199,8 +202,8 @@ func shortName(function string) string {
 }
 
 // enter notes a call that is being made, and returns the process it goes to.
-func (n *binaryNode) enter(op string) (engine.Node, *Pending) {
-	c := &Pending{op, time.Now()}
+func (n *binaryNode) enter(op, method string) (engine.Node, *Pending) {
+	c := &Pending{Op: op, Since: time.Now(), method: method}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.pending == nil {

@@ -63,7 +63,7 @@ created by github.com/distkit/dist/runtime/wire.(*Conn).request in goroutine 1
 
 func TestDumpLines(t *testing.T) {
 	now := time.Now()
-	pending := []Pending{{"call startReplica on node-1", now.Add(-2 * time.Second)}}
+	pending := []Pending{{Op: "call startReplica on node-1", Since: now.Add(-2 * time.Second)}}
 	for _, test := range []struct {
 		name string
 		d    Dump

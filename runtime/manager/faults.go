@@ -99,7 +99,8 @@ func (r *Request) unprepared() error {
 }
 
 // change has other conditions hold, by name of what is done.
-func (l *Lease) change(op string, change func(m map[network.Pair]network.Condition)) error {
+func (l *Lease) change(fault netFault, change func(m map[network.Pair]network.Condition)) error {
+	begin, op := time.Now(), fault.op
 	if l.Ended() {
 		return fmt.Errorf("%s: %w", op, l.endedError())
 	}
@@ -119,6 +120,7 @@ func (l *Lease) change(op string, change func(m map[network.Pair]network.Conditi
 	if u := (*network.Unsupported)(nil); !errors.As(err, &u) {
 		l.net.m = m // also where something has turned out to go past it
 	}
+	l.recordNet(fault, m, begin, err)
 	if err != nil {
 		return fmt.Errorf("%s: %w", op, err)
 	}
@@ -133,7 +135,7 @@ func (l *Lease) Partition(groups [][]int) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", op, err)
 	}
-	return l.change(op, func(m map[network.Pair]network.Condition) {
+	return l.change(netFault{what: "partition", op: op}, func(m map[network.Pair]network.Condition) {
 		for p, c := range m {
 			c.Cut = false
 			m[p] = c
@@ -170,12 +172,12 @@ func (l *Lease) Isolate(node int) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", op, err)
 	}
-	return l.change(op, func(m map[network.Pair]network.Condition) { cut(m, pairs) })
+	return l.change(netFault{what: "isolate", op: op, node: nodeName(node)}, func(m map[network.Pair]network.Condition) { cut(m, pairs) })
 }
 
 // Heal ends all faults of the network.
 func (l *Lease) Heal() error {
-	return l.change("heal the network", func(m map[network.Pair]network.Condition) { clear(m) })
+	return l.change(netFault{what: "heal", op: "heal the network"}, func(m map[network.Pair]network.Condition) { clear(m) })
 }
 
 // A Link is one direction of what two nodes say to each other, or both.
@@ -209,7 +211,11 @@ func (k *Link) set(what string, set func(*network.Condition)) error {
 	if k.pairs[0].From == k.pairs[0].To {
 		return fmt.Errorf("%s: a node has no link to itself", op)
 	}
-	return k.lease.change(op, func(m map[network.Pair]network.Condition) {
+	f := netFault{what: what, op: op, node: nodeName(k.pairs[0].From), peer: nodeName(k.pairs[0].To)}
+	if what == "slow down" {
+		f.what = "bandwidth"
+	}
+	return k.lease.change(f, func(m map[network.Pair]network.Condition) {
 		for _, p := range k.pairs {
 			c := m[p]
 			set(&c)
@@ -288,7 +294,11 @@ func (k *Link) Reset() (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("%s: %w", op, err)
 	}
+	begin := time.Now()
 	n, err := f.Reset(k.pairs)
+	k.lease.net.mu.Lock()
+	k.lease.recordNet(netFault{what: "reset", op: fmt.Sprintf("%s: %d connections", op, n), node: nodeName(k.pairs[0].From), peer: nodeName(k.pairs[0].To)}, k.lease.net.m, begin, err)
+	k.lease.net.mu.Unlock()
 	if err != nil {
 		return n, fmt.Errorf("%s: %w", op, err)
 	}

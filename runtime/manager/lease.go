@@ -22,6 +22,7 @@ type Lease struct {
 	request Request
 	cluster cluster
 	room    *allowance.Grant // nil if nobody counts its nodes here
+	began   time.Time        // Acquire
 	ended   atomic.Bool
 	net     conditions
 }
@@ -43,6 +44,9 @@ func (l *Lease) Size() int { return len(l.Nodes) }
 
 // Test is the test that holds the lease.
 func (l *Lease) Test() string { return l.request.Test }
+
+// Program is the program that the nodes run; "" for the test binary.
+func (l *Lease) Program() string { return l.request.Requirement.Program }
 
 // Addrs are the addresses of a named port, by node.
 func (l *Lease) Addrs(port string) []string {
@@ -105,6 +109,7 @@ type Report struct {
 	Problems []Problem
 	Left     []string            // processes that had left their process groups, now gone
 	Logs     map[string][]string // last lines by node name; nil unless wanted
+	Notes    []string            // what else the test's log is to have
 	Kept     int                 // nodes kept for reuse
 	Replaced int                 // nodes that were to be kept and could not be
 }
@@ -119,6 +124,10 @@ func (m *Manager) Release(ctx context.Context, l *Lease, keep bool, wantLogs fun
 	r := l.cluster.release(ctx, keep, wantLogs)
 	if l.room != nil {
 		l.room.Release()
+	}
+	l.recordLease(r.Left)
+	for _, p := range r.Problems {
+		l.recordDiagnosis(p.Node, p.Diagnosis)
 	}
 	m.mu.Lock()
 	m.stats.Replaced += r.Replaced

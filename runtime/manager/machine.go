@@ -13,7 +13,7 @@ import (
 // What one node may take, as an estimate on the high side. It bounds the size
 // of a single cluster, not how many run at once.
 const (
-	nodesPerCore      = 64
+	nodesPerCore      = 128
 	memoryPerNode     = 16 << 20 // bytes
 	memoryPerRaceNode = 64 << 20
 	filesPerNode      = 8  // descriptors of the test process
@@ -29,7 +29,7 @@ func capacity(race bool) Limit {
 		}
 	}
 	per := memoryOf(race)
-	if total, source := memory(); total > 0 {
+	if total, source := memoryHere(); total > 0 {
 		lower(int(total/per), fmt.Sprintf("%d MiB of %s, at %d MiB a node", total>>20, source, per>>20))
 	}
 	if n := rlimitFiles(); n > 0 {
@@ -60,7 +60,7 @@ func atOnce(race bool) Limit {
 		}
 	}
 	// Half of what is bounded for all: others have processes, too.
-	if total, source := memory(); total > 0 {
+	if total, source := memoryHere(); total > 0 {
 		per := memoryOf(race)
 		lower(int(total/2/per), fmt.Sprintf("half of %d MiB of %s, at %d MiB a node", total>>20, source, per>>20))
 	}
@@ -81,6 +81,9 @@ var cores = func() int {
 	}
 	return min(runtime.NumCPU(), runtime.GOMAXPROCS(0))
 }()
+
+// memoryHere is memory, looked up once.
+var memoryHere = sync.OnceValues(memory)
 
 func memoryOf(race bool) uint64 {
 	if race {

@@ -17,6 +17,7 @@ import (
 	"github.com/distkit/dist/requirement"
 	"github.com/distkit/dist/runtime/diagnostics"
 	"github.com/distkit/dist/runtime/engine"
+	"github.com/distkit/dist/runtime/events"
 	"github.com/distkit/dist/runtime/manager/allowance"
 	"github.com/distkit/dist/runtime/manager/keeper"
 	"github.com/distkit/dist/runtime/network"
@@ -27,10 +28,13 @@ import (
 type Manager struct {
 	engine engine.Engine
 	env    func() []string // of nodes
+	envOf  func() []string // of programs
 	envAt  uint64          // fingerprint of it when the run began
 	pool   pool
 	room   *allowance.Allowance // of this machine, over all test binaries; nil: somebody else has asked for us
 	seq    atomic.Int64
+	events *events.Recorder // of what becomes of clusters; nil: nobody wants to know
+	logs   *events.Logs     // of what nodes print; nil likewise
 
 	mu      sync.Mutex
 	network *network.Allocator
@@ -57,7 +61,7 @@ type Stats struct {
 // New returns a Manager that starts nodes by an engine, with the environment
 // that env returns at the time.
 func New(e engine.Engine, env func() []string) *Manager {
-	m := &Manager{engine: e, env: env, envAt: fingerprint(env())}
+	m := &Manager{engine: e, env: env, envOf: env, envAt: fingerprint(env())}
 	m.pool.engine, m.pool.env = e, func() []string { return nodeEnv(env()) }
 	if e != nil { // nil only decides
 		m.finder.Root = e.Root
@@ -66,6 +70,10 @@ func New(e engine.Engine, env func() []string) *Manager {
 	m.pool.room = m.room
 	return m
 }
+
+// Programs has programs get another environment than nodes of the test binary. It
+// must be called before any cluster is acquired.
+func (m *Manager) Programs(env func() []string) { m.envOf = env }
 
 // LeaseFrom has clusters of programs leased from the owner with a registry
 // file, which starts those that there are not. It must be called before any is
@@ -84,6 +92,9 @@ func (m *Manager) ownKeeper() *keeper.Keeper {
 	}
 	return m.keeper
 }
+
+// Backend is what starts nodes, by its name in distributed.toml.
+func (m *Manager) Backend() string { return m.engine.Name() }
 
 // Stats returns the counts so far.
 func (m *Manager) Stats() Stats {
@@ -138,10 +149,15 @@ type Request struct {
 	Short       bool
 	OwnTestMain bool          // the package has a TestMain of its own, for the diagnosis
 	Flags       program.Flags // to build a program with
+	CoverDir    string        // where coverage is written; "": it is not
+	Debug       Debug         // what is to be debugged
+	Profiled    bool          // nodes write profiles when the lease ends
 
 	// Announce, if not nil, is told what the test waits for, where that takes
 	// longer than a second.
 	Announce func(reason string)
+
+	events *events.Recorder
 }
 
 // Unavailable is returned by Acquire where there is no cluster for the test.
@@ -197,7 +213,9 @@ func SizeOf(r requirement.Requirement, c *config.Config, short bool) int {
 // and so does the requirement's timeout or, without one, the configuration's.
 func (m *Manager) Acquire(ctx context.Context, r Request) (*Lease, error) {
 	begin := time.Now()
+	r.events = m.events
 	d, found, err := m.decide(ctx, r)
+	r.recordDecision(d)
 	if d.Row == "manual" && found.Err != nil { // it may well have had one
 		return nil, r.failed(ctx, d, found.Err, nil, begin)
 	}
@@ -249,7 +267,7 @@ func (m *Manager) Acquire(ctx context.Context, r Request) (*Lease, error) {
 		return nil, r.failed(ctx, d, err, tried, begin)
 	}
 	l.room, l.Tried = room, tried
-	l.Wait = time.Since(begin)
+	l.Wait, l.began = time.Since(begin), begin
 	m.count(l, len(tried))
 	return l, nil
 }
@@ -416,6 +434,7 @@ func build(ctx context.Context, r Request, d Decision, timeout time.Duration, tr
 		select {
 		case <-time.After(wait):
 			tried = append(tried, Try{why.Line(""), wait.Round(time.Millisecond), why})
+			r.recordRetry(tried[len(tried)-1])
 		case <-ctx.Done():
 			return nil, tried, err
 		}
@@ -492,6 +511,7 @@ func (m *Manager) startOnce(ctx context.Context, r Request, d Decision, size int
 	}
 	cluster = &binaryCluster{Lease: l, m: m, addrs: addrs, dir: filepath.Join(root, l.ID)}
 	cluster.barriers = newBarriers(func() []*binaryNode { return cluster.nodes })
+	cluster.barriers.record = cluster.recordBarrier
 	l.cluster = cluster
 	for i := range size {
 		n := newNode(cluster, i)

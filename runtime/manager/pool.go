@@ -17,19 +17,21 @@ import (
 
 // A candidate is a node that nobody has yet: starting, ready, or failed.
 type candidate struct {
-	env     uint64           // fingerprint of the environment it was started with
-	until   time.Time        // when its start has failed, if it has not answered; zero if it has
-	host    *namespaces.Host // whose network it is in; nil: that of this process
-	inbox   *inbox           // what it asks goes there
-	used    bool             // served an earlier lease, and was found clean
-	spawned chan struct{}    // closed when process is set, or ready is closed without it
-	process engine.Node      // started, but it may not have answered yet
-	ready   chan struct{}    // closed when node or err is set
-	node    engine.Node
-	err     error
-	stop    context.CancelFunc // gives up a start in progress
-	taken   bool               // somebody has it, or waits for it; guarded by the pool
-	settled chan struct{}      // closed when nothing happens to it any more in the background
+	env      uint64           // fingerprint of the environment it was started with
+	until    time.Time        // when its start has failed, if it has not answered; zero if it has
+	host     *namespaces.Host // whose network it is in; nil: that of this process
+	inbox    *inbox           // what it asks goes there
+	used     bool             // served an earlier lease, and was found clean
+	began    time.Time        // its start
+	spawned  chan struct{}    // closed when process is set, or ready is closed without it
+	process  engine.Node      // started, but it may not have answered yet
+	ready    chan struct{}    // closed when node or err is set
+	answered time.Time        // or failed; set before ready is closed
+	node     engine.Node
+	err      error
+	stop     context.CancelFunc // gives up a start in progress
+	taken    bool               // somebody has it, or waits for it; guarded by the pool
+	settled  chan struct{}      // closed when nothing happens to it any more in the background
 }
 
 // there is the candidate of a node that has answered.
@@ -100,14 +102,16 @@ func fingerprint(env []string) uint64 {
 // start begins the start of one node in the background.
 func (p *pool) start(env []string, print uint64, timeout time.Duration, host *namespaces.Host) *candidate {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
-	c := &candidate{env: print, host: host, until: time.Now().Add(timeout), inbox: newInbox(), spawned: make(chan struct{}), ready: make(chan struct{}), stop: cancel, settled: make(chan struct{})}
+	now := time.Now()
+	c := &candidate{env: print, host: host, began: now, until: now.Add(timeout), inbox: newInbox(), spawned: make(chan struct{}), ready: make(chan struct{}), stop: cancel, settled: make(chan struct{})}
 	p.going.Go(func() {
 		defer cancel()
 		defer close(c.settled)
-		c.node, c.err = p.engine.Start(ctx, engine.Spec{Env: env, Host: host, Handler: c.inbox.handle, Spawned: func(n engine.Node) {
+		c.node, c.err = p.engine.Start(ctx, engine.Spec{Env: env, Host: host, Handler: c.inbox.handle, Ended: c.inbox.ended, Spawned: func(n engine.Node) {
 			c.process = n
 			close(c.spawned)
 		}})
+		c.answered = time.Now()
 		close(c.ready)
 		if c.process == nil { // not started, or by an engine that does not tell
 			c.process = c.node
@@ -120,7 +124,7 @@ func (p *pool) start(env []string, print uint64, timeout time.Duration, host *na
 
 // rehearsal is an Identity with something of everything.
 var rehearsal = sync.OnceValue(func() []byte {
-	body, err := wire.Marshal(Identity{Cluster: "c", Name: "n", Dir: "d", Listen: map[string]string{"p": "a"}, Addrs: map[string][]string{"p": {"a"}}})
+	body, err := wire.Marshal(Identity{Cluster: "c", Name: "n", Dir: "d", Test: "t", Life: 1, Listen: map[string]string{"p": "a"}, Addrs: map[string][]string{"p": {"a"}}})
 	if err != nil {
 		panic(err) // strings: cannot happen
 	}

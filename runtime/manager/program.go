@@ -31,7 +31,7 @@ func (m *Manager) ask(r Request, size int, timeout time.Duration) keeper.Ask {
 	p := r.Config.Programs[r.Requirement.Program]
 	return keeper.Ask{
 		Who: r.who(), Program: p, Dir: filepath.Dir(r.Config.File), Flags: r.Flags,
-		Nodes: size, Shared: r.Requirement.Shared, Network: r.Config.Network, Faults: r.Faults, Env: m.env(),
+		Nodes: size, Shared: r.Requirement.Shared, Network: r.Config.Network, Faults: r.Faults, Env: m.envOf(),
 		Start: timeout, AtOnce: r.Config.Resources.MaxNodesOnMachine, Ready: r.Config.ReadyTimeout(p.Ready), Grace: r.Config.Grace(p.Stop),
 		Announce: r.Announce,
 	}
@@ -52,7 +52,7 @@ func (m *Manager) find(ctx context.Context, s Situation, r Request) (keeper.Foun
 		return keeper.Found{}, nil
 	}
 	ask := m.ask(r, size, r.Config.StartTimeout())
-	covered := slices.Contains(ask.Flags.Args, "-cover")
+	covered := ask.Flags.Has("-cover")
 	// Whoever has a cluster up wants it used, and its lines not counted.
 	ask.Flags.Args = slices.DeleteFunc(slices.Clone(ask.Flags.Args), func(arg string) bool {
 		return arg == "-cover" || strings.HasPrefix(arg, "-covermode=")
@@ -141,6 +141,7 @@ func (m *Manager) leaseFrom(ctx context.Context, r Request, d Decision, found ke
 	for i := range info.Nodes {
 		l.Nodes = append(l.Nodes, &programNode{c: c, index: i})
 	}
+	c.recordStart()
 	return l, 0, nil
 }
 
@@ -148,6 +149,9 @@ func (m *Manager) leaseFrom(ctx context.Context, r Request, d Decision, found ke
 // clusters that this test binary owns itself.
 func (c *programCluster) release(ctx context.Context, keep bool, wantLogs func(problems bool) bool) Report {
 	var r Report
+	for _, n := range c.info.Nodes {
+		c.m.logs.Finish(n.Log)
+	}
 	if f, err := c.faults(); err == nil {
 		f.Set(nil)
 	}
@@ -166,7 +170,9 @@ func (c *programCluster) release(ctx context.Context, keep bool, wantLogs func(p
 		}
 	}
 	if c.own && (!keep || c.request.Config.Cluster.Reuse == "never") {
+		all := c.covering()
 		c.m.ownKeeper().Retire(ctx, func(i keeper.Info) bool { return i.ID == c.ID })
+		r.Notes = c.uncounted(all)
 	}
 	return r
 }

@@ -1,14 +1,18 @@
 package manager
 
+import "time"
+
 // What the test side asks of a node besides the user's functions. Both sides
 // are the same binary, so the forms may change freely.
 const (
-	MethodAssign = "dist.assign" // Identity → nothing: a lease begins
-	MethodPing   = "dist.ping"   // nothing, or an Identity to be forgotten → nothing
-	MethodReset  = "dist.reset"  // nothing → EndReport: a lease ends, the node stays
-	MethodStop   = "dist.stop"   // nothing → EndReport: a lease ends, the node exits
-	MethodStacks = "dist.stacks" // nothing → the stacks of all goroutines, as text
-	MethodFunc   = "fn:"         // followed by a registered function's name
+	MethodAssign  = "dist.assign"  // Identity → nothing: a lease begins
+	MethodPing    = "dist.ping"    // nothing, or an Identity to be forgotten → nothing
+	MethodReset   = "dist.reset"   // nothing → EndReport: a lease ends, the node stays
+	MethodStop    = "dist.stop"    // nothing → EndReport: a lease ends, the node exits
+	MethodExit    = "dist.exit"    // nothing → never: the process exits at once, with what is written then
+	MethodStacks  = "dist.stacks"  // nothing → the stacks of all goroutines, as text
+	MethodProfile = "dist.profile" // ProfileRequest → the profile, as package runtime/pprof writes it
+	MethodFunc    = "fn:"          // followed by a registered function's name
 )
 
 // What a node asks of the test side.
@@ -26,12 +30,22 @@ type Identity struct {
 	Index   int
 	Size    int
 	Dir     string
+	Test    string              // that holds the lease
+	Life    int                 // how many processes the node has had before in it
 	Listen  map[string]string   // port name → address to bind
 	Addrs   map[string][]string // port name → addresses others dial, by node
+
+	Debug bool // a debugger is going to attach to the process
 
 	// Baseline has the node note what it consists of now, because it may be
 	// asked at the end whether anything is left over.
 	Baseline bool
+}
+
+// A ProfileRequest asks a node for a profile.
+type ProfileRequest struct {
+	Name string        // "cpu", "trace", or one of package runtime/pprof
+	For  time.Duration // how long it is recorded; 0: what there is now
 }
 
 // An EndReport is what a node says at the end of a lease.

@@ -41,6 +41,11 @@ func TestFlags(coverMode string) Flags {
 	return flagsOf(info.Settings, coverMode)
 }
 
+// Has reports whether a boolean flag is on: "-race", "-cover".
+func (f Flags) Has(name string) bool {
+	return slices.Contains(f.Args, name) || slices.Contains(f.Args, name+"=true")
+}
+
 func flagsOf(settings []debug.BuildSetting, coverMode string) Flags {
 	var f Flags
 	for _, s := range settings {

@@ -66,7 +66,7 @@ func (c *check) askGRPC(ctx context.Context, addr, port string) error {
 	status, ok := a.header["grpc-status"]
 	switch {
 	case !ok && a.header[":status"] != "200":
-		return fmt.Errorf("HTTP %s, from no gRPC server", a.header[":status"])
+		return fmt.Errorf("HTTP %s, from no gRPC server", terse(a.header[":status"]))
 	case !ok:
 		return errors.New("it answers HTTP/2, but not gRPC")
 	case status == grpcUnimplemented:
@@ -95,7 +95,7 @@ func statusText(code string) string {
 	}[code]; ok {
 		return name
 	}
-	return code
+	return terse(code)
 }
 
 // healthRequest is all that is sent before the answer: it asks about the
@@ -221,7 +221,7 @@ func readAnswer(conn net.Conn) (*answer, error) {
 // healthStatus reads the response message: an enum as field 1, absent if it is
 // 0.
 func healthStatus(body []byte) (string, error) {
-	if len(body) < 5 || body[0] != 0 || int(binary.BigEndian.Uint32(body[1:])) > len(body)-5 {
+	if len(body) < 5 || body[0] != 0 || uint64(binary.BigEndian.Uint32(body[1:])) > uint64(len(body)-5) {
 		return "", fmt.Errorf("the health service's answer cannot be read: % x", body[:min(len(body), 32)])
 	}
 	msg := body[5 : 5+binary.BigEndian.Uint32(body[1:])]

@@ -9,6 +9,8 @@ import (
 	"net/textproto"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // maxAnswer bounds what is read of an answer.
@@ -26,6 +28,11 @@ func (c *check) askHTTP(ctx context.Context, addr, path string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", addr, plain(err))
 	}
+	return readHTTP(conn, addr)
+}
+
+// readHTTP reads the answer of a server, or of whatever is there.
+func readHTTP(conn io.Reader, addr string) error {
 	r := textproto.NewReader(bufio.NewReader(io.LimitReader(conn, maxAnswer)))
 	for {
 		line, _, err := r.R.ReadLine()
@@ -63,7 +70,21 @@ func parseStatus(line string) (code int, reason string, ok bool) {
 	digits, reason, _ := strings.Cut(rest, " ")
 	code, err := strconv.Atoi(digits)
 	ok = strings.HasPrefix(version, "HTTP/1.") && err == nil && len(digits) == 3 && code >= 100
-	return code, strings.ToValidUTF8(reason, ""), ok
+	return code, terse(reason), ok
+}
+
+// terse is what a server says as it may be shown: it goes to a terminal.
+func terse(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || r == utf8.RuneError {
+			return -1
+		}
+		return r
+	}, text)
+	if len(text) > 200 {
+		text = strings.ToValidUTF8(text[:200], "")
+	}
+	return strings.TrimSpace(text)
 }
 
 // firstWords is the first line of a body that says something.

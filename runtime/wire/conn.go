@@ -26,6 +26,9 @@ const (
 	smallBody = 16 << 10
 	// What is allocated on a peer's word alone; more is allocated as it arrives.
 	trustedBody = 4 << 20
+	// How many requests of the peer may be unanswered. Each costs a goroutine,
+	// also where the answer is there and the peer does not read it.
+	maxRequests = 1 << 20
 )
 
 const (
@@ -54,8 +57,11 @@ type Conn struct {
 	handler Handler
 	write   writer
 	most    int64 // bytes in a frame's body that comes in
+	crowd   int64 // requests that may be unanswered
 
 	nextID  atomic.Uint64
+	asking  atomic.Int64 // our requests that are not answered yet
+	asked   atomic.Int64 // the peer's
 	mu      sync.Mutex
 	pending map[uint64]chan reply              // requests we sent
 	serving map[uint64]context.CancelCauseFunc // requests we answer
@@ -72,7 +78,7 @@ type reply struct {
 // New makes a Conn of a stream. Nothing is read until Serve runs.
 func New(rw net.Conn, h Handler) *Conn {
 	c := &Conn{
-		rw: rw, handler: h, most: MaxFrame,
+		rw: rw, handler: h, most: MaxFrame, crowd: maxRequests,
 		pending: make(map[uint64]chan reply),
 		serving: make(map[uint64]context.CancelCauseFunc),
 	}
@@ -81,9 +87,12 @@ func New(rw net.Conn, h Handler) *Conn {
 	return c
 }
 
-// Limit sets the largest frame that is accepted, in bytes, where MaxFrame is
-// more than the peer ever has reason to send. It is to be called before Serve.
-func (c *Conn) Limit(n int) { c.most = int64(min(n, MaxFrame)) }
+// Limit sets the largest frame that is accepted, in bytes, and how many requests
+// may be unanswered at a time, where the peer never has reason to send what it
+// may by default. It is to be called before Serve.
+func (c *Conn) Limit(frame, requests int) {
+	c.most, c.crowd = int64(min(frame, MaxFrame)), int64(min(requests, maxRequests))
+}
 
 // Serve reads frames until the stream ends and returns why it did; io.EOF is
 // the peer's orderly end. Every request is answered in a goroutine of its own.
@@ -141,13 +150,10 @@ func (c *Conn) Call(ctx context.Context, method string, body []byte) ([]byte, er
 	c.mu.Lock()
 	c.pending[id] = answer
 	c.mu.Unlock()
+	c.asking.Add(1)
+	defer c.asking.Add(-1)
 
-	head := make([]byte, headerSize+10, headerSize+10+len(method)+min(len(body), smallBody))
-	putHeader(head, kindRequest, id, 10+len(method)+len(body))
-	binary.BigEndian.PutUint64(head[headerSize:], timeout)
-	binary.BigEndian.PutUint16(head[headerSize+8:], uint16(len(method)))
-	head = append(head, method...)
-	if err := c.write.frame(ctx, head, body); err != nil {
+	if err := c.write.frame(ctx, requestHead(id, timeout, method, len(body)), body, nil); err != nil {
 		c.forget(id)
 		return nil, err
 	}
@@ -169,6 +175,20 @@ func (c *Conn) Call(ctx context.Context, method string, body []byte) ([]byte, er
 			return nil, c.closedError()
 		}
 	}
+}
+
+// Tell sends a request whose answer nobody waits for. Unlike Call it does not
+// need Serve to run.
+func (c *Conn) Tell(method string) error {
+	return c.write.frame(c.closed, requestHead(c.nextID.Add(1), 0, method, 0), nil, nil)
+}
+
+func requestHead(id, timeout uint64, method string, size int) []byte {
+	head := make([]byte, headerSize+10, headerSize+10+len(method)+min(size, smallBody))
+	putHeader(head, kindRequest, id, 10+len(method)+size)
+	binary.BigEndian.PutUint64(head[headerSize:], timeout)
+	binary.BigEndian.PutUint16(head[headerSize+8:], uint16(len(method)))
+	return append(head, method...)
 }
 
 func (c *Conn) answer(ctx context.Context, r reply) ([]byte, error) {
@@ -195,7 +215,7 @@ func (c *Conn) forget(id uint64) {
 func (c *Conn) cancel(id uint64) {
 	head := make([]byte, headerSize)
 	putHeader(head, kindCancel, id, 0)
-	go c.write.frame(c.closed, head, nil)
+	go c.write.frame(c.closed, head, nil, nil)
 }
 
 func putHeader(b []byte, kind byte, id uint64, rest int) {
@@ -277,14 +297,26 @@ func (c *Conn) request(id uint64, body []byte) error {
 		return fmt.Errorf("%w: a request cut short", ErrProtocol)
 	}
 	method := string(body[10 : 10+n])
+	if c.asked.Load() >= c.crowd {
+		return fmt.Errorf("%w: more than %d requests that are not answered yet", ErrProtocol, c.crowd)
+	}
 	ctx, cancel := context.WithCancelCause(c.closed)
 	stop := func() {}
 	if timeout > 0 && timeout < uint64(1<<62) {
 		ctx, stop = context.WithTimeout(ctx, time.Duration(timeout))
 	}
 	c.mu.Lock()
-	c.serving[id] = cancel
+	twice := c.serving[id] != nil
+	if !twice {
+		c.serving[id] = cancel
+	}
 	c.mu.Unlock()
+	if twice { // two answers by one number, and nobody could tell them apart
+		stop()
+		cancel(nil)
+		return fmt.Errorf("%w: request %d comes twice", ErrProtocol, id)
+	}
+	c.asked.Add(1)
 	go c.serve(ctx, id, method, body[10+n:], func() {
 		stop()
 		cancel(nil)
@@ -319,9 +351,11 @@ func (c *Conn) serve(ctx context.Context, id uint64, method string, body []byte,
 		head := make([]byte, headerSize, headerSize+min(len(result), smallBody))
 		putHeader(head, kind, id, len(result))
 		// Only the connection's own end keeps an answer back.
-		c.write.frame(c.closed, head, result)
-		// Only now: what waits for the context to end may end the process.
-		release()
+		c.write.frame(c.closed, head, result, func() {
+			c.asked.Add(-1)
+			// Only now: what waits for the context to end may end the process.
+			release()
+		})
 	}()
 	if c.handler == nil {
 		err = fmt.Errorf("nobody here answers %q", method)

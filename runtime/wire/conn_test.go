@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -193,22 +194,32 @@ func TestPeerThatDoesNotRead(t *testing.T) {
 	}
 }
 
-func FuzzServe(f *testing.F) {
-	f.Add([]byte{0, 0, 0, 9, kindRequest, 0, 0, 0, 0, 0, 0, 0, 1})
-	f.Add([]byte{0xff, 0xff, 0xff, 0xff, kindResponse, 0, 0, 0, 0, 0, 0, 0, 1})
-	f.Add([]byte{0, 0, 0, 20, kindRequest, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 'x'})
-	f.Add([]byte{0, 0, 0, 9, kindCancel, 0, 0, 0, 0, 0, 0, 0, 1})
-	f.Add([]byte("junk that is no frame at all"))
-	f.Fuzz(func(t *testing.T, stream []byte) {
-		here, there := net.Pipe()
-		go io.Copy(io.Discard, there)
-		c := New(here, echo)
-		done := make(chan error)
-		go func() { done <- c.Serve() }()
-		there.Write(stream)
-		there.Close()
-		if err := <-done; err == nil {
-			t.Error("Serve returned nil")
+// TestEndsAfterItsAnswer: what waits for a request's context to end may end the
+// process, so the answer must have left it, whoever else is writing.
+func TestEndsAfterItsAnswer(t *testing.T) {
+	for range 100 {
+		var far atomic.Pointer[Conn]
+		near, there := pair(t, nil, func(ctx context.Context, method string, body []byte) ([]byte, error) {
+			if method == "leave" {
+				go func() {
+					<-ctx.Done()
+					far.Load().Close()
+				}()
+			}
+			return body, nil
+		})
+		far.Store(there)
+		var others sync.WaitGroup
+		for range 8 {
+			others.Go(func() {
+				for near.Err() == nil {
+					near.Call(t.Context(), "stay", []byte("x"))
+				}
+			})
 		}
-	})
+		if got, err := near.Call(t.Context(), "leave", []byte("y")); string(got) != "y" || err != nil {
+			t.Fatalf("the answer of one that left: %q, %v", got, err)
+		}
+		others.Wait()
+	}
 }

@@ -1,20 +1,44 @@
 package wire
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"net"
+	"os"
+	"runtime"
+	"sync"
 	"syscall"
+	"time"
 )
 
 // A writer puts frames on the stream one after the other. It never keeps a
 // caller longer than the caller's context: a peer that is stopped (SIGSTOP)
-// does not read, and what the socket does not take at once is written by a
+// does not read, and what the socket has not taken by then is written by a
 // goroutine that holds the lock until it is through.
+//
+// Small frames of those who come while the lock is held are queued for the one
+// who holds it, and go out in one write, as in grpc-go.
 type writer struct {
 	conn *Conn
 	raw  syscall.RawConn // nil where the stream is not a plain socket
 	lock chan struct{}
+
+	mu    sync.Mutex
+	held  bool   // somebody has the lock, and is going to look at the queue
+	queue batch  // empty unless held
+	spare []byte // to queue in while the queue is being written
 }
+
+// A batch is frames that go out in one write.
+type batch struct {
+	frames  []byte
+	written []func() // called when they are, or cannot be
+}
+
+// maxQueue is how many bytes are queued at most. Beyond it callers wait for the
+// lock: a peer that does not read must not cost memory.
+const maxQueue = 64 << 10
 
 func (w *writer) init(c *Conn) {
 	w.conn = c
@@ -26,49 +50,178 @@ func (w *writer) init(c *Conn) {
 	}
 }
 
-// frame writes head and body. head must have room for a small body behind it.
-// Neither is read any more when frame has returned.
-func (w *writer) frame(ctx context.Context, head, body []byte) error {
+// frame writes head and body, or queues them: if they cannot be written then,
+// the connection ends. head must have room for a small body behind it. Neither
+// is read any more when frame has returned. written, if not nil, is called when
+// the peer will have them, whatever becomes of this process, or never will.
+func (w *writer) frame(ctx context.Context, head, body []byte, written func()) (err error) {
+	if len(body) <= cap(head)-len(head) {
+		head, body = append(head, body...), nil
+		if w.enqueue(head, written) {
+			return nil
+		}
+	}
+	b := batch{frames: head}
+	if written != nil {
+		b.written = []func(){written}
+	}
 	select {
 	case w.lock <- struct{}{}:
 	case <-ctx.Done():
+		b.done()
 		if w.conn.closed.Err() != nil {
 			return w.conn.closedError()
 		}
 		return ctx.Err()
 	case <-w.conn.closed.Done():
+		b.done()
 		return w.conn.closedError()
 	}
-	var rest net.Buffers
-	if len(body) <= cap(head)-len(head) {
-		head, body = append(head, body...), nil
+	w.mu.Lock()
+	w.held = true
+	w.mu.Unlock()
+	if body == nil && w.conn.asking.Load()+w.conn.asked.Load() > 1 {
+		runtime.Gosched() // the others may be about to write, too
+		w.mu.Lock()
+		w.queue.frames = append(w.queue.frames, head...)
+		w.queue.written = append(w.queue.written, b.written...)
+		w.mu.Unlock()
+	} else if done, err := w.send(ctx, b, body); done {
+		return err
 	}
-	n, err := w.try(head)
-	if err == nil && n == len(head) && len(body) > 0 {
-		var m int
-		m, err = w.try(body)
-		n += m
+	// Others have queued meanwhile. Once is enough to do for them.
+	for range 2 {
+		b := w.dequeue()
+		if b.frames == nil {
+			return nil
+		}
+		if done, err := w.send(ctx, b, nil); done {
+			return err
+		}
+		w.recycle(b.frames)
+	}
+	go w.flush()
+	return nil
+}
+
+// enqueue reports whether the one who holds the lock is going to write a frame.
+func (w *writer) enqueue(frame []byte, written func()) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.held || len(w.queue.frames)+len(frame) > maxQueue {
+		return false
+	}
+	w.queue.frames = append(w.queue.frames, frame...)
+	if written != nil {
+		w.queue.written = append(w.queue.written, written)
+	}
+	return true
+}
+
+// dequeue returns what is queued, or unlocks and returns nothing.
+func (w *writer) dequeue() batch {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.queue.frames) == 0 {
+		w.held = false
+		<-w.lock
+		return batch{}
+	}
+	b := w.queue
+	w.queue, w.spare = batch{frames: w.spare}, nil
+	return b
+}
+
+func (b batch) done() {
+	for _, f := range b.written {
+		f()
+	}
+}
+
+// recycle has a queue's memory used again.
+func (w *writer) recycle(frames []byte) {
+	w.mu.Lock()
+	w.spare = frames[:0]
+	w.mu.Unlock()
+}
+
+// flush writes what is queued until nothing is, and unlocks.
+func (w *writer) flush() {
+	for {
+		b := w.dequeue()
+		if b.frames == nil {
+			return
+		}
+		_, err := w.conn.rw.Write(b.frames)
+		b.done()
+		if err != nil {
+			w.fail(err)
+			return
+		}
+		w.recycle(b.frames)
+	}
+}
+
+// fail ends the connection, and unlocks.
+func (w *writer) fail(err error) error {
+	w.mu.Lock()
+	b := w.queue
+	w.held, w.queue = false, batch{}
+	w.mu.Unlock()
+	<-w.lock
+	w.conn.shut(err)
+	b.done()
+	return w.conn.closedError()
+}
+
+// send writes a batch and a body, with the lock held. It is done, and the caller
+// has no lock any more, if it has failed, or if ctx has ended: then a
+// goroutine writes what is left.
+func (w *writer) send(ctx context.Context, b batch, body []byte) (done bool, err error) {
+	head := b.frames
+	if len(body) == 0 {
+		n, err := w.try(head)
+		if err != nil {
+			b.done()
+			return true, w.fail(err)
+		}
+		if head = head[n:]; len(head) == 0 {
+			b.done()
+			return false, nil
+		}
+	}
+	rw, rest := w.conn.rw, net.Buffers{head, body}
+	interrupted := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(interrupted)
+		rw.SetWriteDeadline(time.Unix(1, 0))
+	})
+	_, err = rest.WriteTo(rw)
+	if !stop() {
+		<-interrupted
+		rw.SetWriteDeadline(time.Time{})
 	}
 	switch {
-	case err != nil:
-		<-w.lock
-		w.conn.shut(err)
-		return w.conn.closedError()
-	case n == len(head)+len(body):
-		<-w.lock
-		return nil
-	case n < len(head):
-		rest = net.Buffers{head[n:], append([]byte(nil), body...)}
-	default:
-		rest = net.Buffers{append([]byte(nil), body[n-len(head):]...)}
+	case err == nil:
+		b.done()
+		return false, nil
+	case !errors.Is(err, os.ErrDeadlineExceeded):
+		b.done()
+		return true, w.fail(err)
+	}
+	for i, b := range rest {
+		rest[i] = bytes.Clone(b)
 	}
 	go func() {
-		defer func() { <-w.lock }()
-		if _, err := rest.WriteTo(w.conn.rw); err != nil {
-			w.conn.shut(err)
+		_, err := rest.WriteTo(rw)
+		b.done()
+		if err != nil {
+			w.fail(err)
+			return
 		}
+		w.flush()
 	}()
-	return nil
+	return true, nil
 }
 
 // try writes what the socket takes without waiting.

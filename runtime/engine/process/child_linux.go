@@ -2,10 +2,12 @@ package process
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -33,6 +35,16 @@ func executable() (path, key string, err error) {
 	return path, fileKey(&self), nil
 }
 
+// ownKey is what tells this binary from other programs.
+var ownKey = sync.OnceValues(func() (string, error) {
+	var self unix.Stat_t
+	if unix.Stat("/proc/self/exe", &self) == nil {
+		return fileKey(&self), nil
+	}
+	_, key, err := executable()
+	return key, err
+})
+
 // started is the name that this process was started by, which is all there is
 // without /proc.
 func started() (string, error) {
@@ -43,7 +55,9 @@ func started() (string, error) {
 	return filepath.Abs(path)
 }
 
-func fileKey(st *unix.Stat_t) string { return fmt.Sprintf("%d:%d", st.Dev, st.Ino) }
+func fileKey(st *unix.Stat_t) string {
+	return strconv.FormatUint(st.Dev, 10) + ":" + strconv.FormatUint(st.Ino, 10)
+}
 
 // checkPeer makes sure that the control channel was made by our parent.
 func checkPeer(fd int) error {
@@ -104,7 +118,21 @@ func arm(fd uintptr, pgid int) error {
 // that this process has opened so far is marked close-on-exec; what came
 // through an exec cannot be.
 func closeForeign() {
-	eachForeign(fdLifeline+1, func(fd int) { unix.Close(fd) })
+	const first, probed = fdLifeline + 1, 64
+	var open [probed]unix.PollFd
+	for i := range open {
+		open[i].Fd = int32(first + i)
+	}
+	if _, err := unix.Poll(open[:], 0); err != nil || open[probed-1].Revents&unix.POLLNVAL == 0 {
+		eachForeign(first, func(fd int) { unix.Close(fd) })
+		return
+	}
+	for _, p := range open {
+		if p.Revents&unix.POLLNVAL == 0 && foreign(int(p.Fd)) {
+			unix.Close(int(p.Fd))
+		}
+	}
+	unix.CloseRange(uint(first+probed), math.MaxUint32, 0)
 }
 
 // keepForeign is for a child that will not close them itself.
@@ -124,10 +152,15 @@ func eachForeign(first int, f func(fd int)) {
 		if err != nil || fd < first {
 			continue
 		}
-		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil && flags&unix.FD_CLOEXEC == 0 {
+		if foreign(fd) {
 			f(fd)
 		}
 	}
+}
+
+func foreign(fd int) bool {
+	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+	return err == nil && flags&unix.FD_CLOEXEC == 0
 }
 
 func sysProcAttr(pidfd *int) *syscall.SysProcAttr {

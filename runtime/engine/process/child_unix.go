@@ -3,7 +3,6 @@
 package process
 
 import (
-	"context"
 	"fmt"
 	"net"
 	"os"
@@ -72,7 +71,7 @@ func generation() {
 	if _, known := os.LookupEnv(envRun); !known && v == "" {
 		return // nothing of ours is above
 	}
-	_, own, err := executable()
+	own, err := ownKey()
 	if err != nil {
 		return
 	}
@@ -92,7 +91,7 @@ func generation() {
 // ours reports whether a variable was set by this very binary for itself.
 func ours(v string) bool {
 	version, key, _ := strings.Cut(v, " ")
-	_, own, err := executable()
+	own, err := ownKey()
 	return err == nil && version == protocol && key == own
 }
 
@@ -129,12 +128,10 @@ func (c *Child) Serve(h wire.Handler, ready func(*wire.Conn)) error {
 	c.control.Close()
 	conn := wire.New(stream, h)
 	ready(conn)
-	served := make(chan error, 1)
-	go func() { served <- conn.Serve() }()
-	if _, err := conn.Call(context.Background(), methodHello, nil); err != nil {
+	if err := conn.Tell(methodHello); err != nil {
 		return err
 	}
-	return <-served
+	return conn.Serve()
 }
 
 // Abandoned ends this process and its group at once: the test side is gone. The

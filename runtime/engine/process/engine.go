@@ -3,6 +3,7 @@ package process
 import (
 	"crypto/rand"
 	"encoding/base32"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -69,6 +70,7 @@ func (e *Engine) Close() error {
 type run struct {
 	id  string
 	dir string
+	own *lockfile.File // dir, locked
 
 	enterOnce sync.Once
 	entered   chan struct{}  // closed when entry is set
@@ -80,24 +82,42 @@ type run struct {
 		lost        time.Time // the last node
 	}
 
-	guard   sync.Once
-	guarded chan struct{} // closed when the reaper is started, or cannot be
-	reaper  *reaper       // nil if it could not be started
+	guardOnce, guard sync.Once
+	guarded          chan struct{} // closed when the reaper is started, or cannot be
+	reaper           *reaper       // nil if it could not be started
 }
 
-// awaitReaper has the run's reaper started, the first time, and returns when it
-// is, so that there is no cluster without a reaper, and the next run has to
-// clean up only if none can be had. A node of the test binary is started before
-// and answers before: the reaper costs as much to start and had better not
-// compete with it.
-func (r *run) awaitReaper() {
+// guardDelay is what the first nodes, and the test's first calls to them, have
+// of the processor to themselves. Starting the reaper takes a quarter of what
+// starting a node does.
+const guardDelay = 5 * time.Millisecond
+
+// guardSoon has the run guarded in a moment, once the first node of the test
+// binary has answered. Its lifeline already ends a node and its group with this
+// process. What a run that is killed earlier leaves beyond that, empty files for
+// the most part, has an entry, by which the next run finds it.
+func (r *run) guardSoon() {
+	r.guardOnce.Do(func() { time.AfterFunc(guardDelay, r.startGuard) })
+}
+
+// awaitGuard returns when the run is guarded: a program may have no lifeline,
+// and leave its group before it is ready.
+func (r *run) awaitGuard() {
+	r.startGuard()
+	<-r.guarded
+}
+
+// startGuard has the run's reaper started, the first time, and then what runs
+// that nobody guarded have left removed.
+func (r *run) startGuard() {
 	r.guard.Do(func() {
 		go func() {
-			defer close(r.guarded)
-			r.reaper, _ = startReaper(r)
+			r.reaper, _ = startReaper(r) // the next run cleans up if none can be had
+			close(r.guarded)
+			sweepDeadRuns()
+			sweepDeadDirs(filepath.Dir(r.dir))
 		}()
 	})
-	<-r.guarded
 }
 
 // enter makes the run's entry in the background, once the first node has been
@@ -105,14 +125,13 @@ func (r *run) awaitReaper() {
 func (r *run) enter() {
 	r.enterOnce.Do(func() {
 		go func() {
-			r.oom.Lock()
-			r.oom.now = diagnostics.OOMKills()
-			r.oom.Unlock()
 			// Without an entry the next run cannot clean up after this one; the
 			// reaper can. It is no reason to have no cluster.
 			r.entry, _ = newEntry(r.id, r.dir)
 			close(r.entered)
-			sweepDeadRuns()
+			r.oom.Lock()
+			r.oom.now = diagnostics.OOMKills()
+			r.oom.Unlock()
 		}()
 	})
 }
@@ -139,16 +158,23 @@ func (e *Engine) open() (*run, error) {
 	if e.run != nil {
 		return e.run, nil
 	}
-	id := newID()
 	tmp, err := filepath.Abs(os.TempDir())
 	if err != nil {
 		return nil, prepareError("find the temporary directory", os.TempDir(), err)
 	}
-	dir := filepath.Join(tmp, dirPrefix+id)
-	if err := os.Mkdir(dir, 0o700); err != nil {
+	var id, dir string
+	var own *lockfile.File
+	for range 3 { // one that is not locked yet may be taken for a dead run's
+		id = newID()
+		dir = filepath.Join(tmp, dirPrefix+id)
+		if own, err = lockfile.MakeDir(dir); err == nil || !errors.Is(err, lockfile.ErrTaken) {
+			break
+		}
+	}
+	if err != nil {
 		return nil, prepareError("create the directory of this run", tmp, err)
 	}
-	r := &run{id: id, dir: dir, entered: make(chan struct{}), guarded: make(chan struct{})}
+	r := &run{id: id, dir: dir, own: own, entered: make(chan struct{}), guarded: make(chan struct{})}
 	watchParent()
 	e.run = r
 	return r, nil
@@ -156,6 +182,7 @@ func (e *Engine) open() (*run, error) {
 
 func (r *run) close() error {
 	err := os.RemoveAll(r.dir)
+	r.own.Remove()
 	r.enterOnce.Do(func() { close(r.entered) }) // no node was ever started
 	<-r.entered
 	if r.entry != nil {
@@ -169,10 +196,13 @@ func (r *run) close() error {
 	return err
 }
 
-const dirPrefix = "dist-"
+const (
+	dirPrefix = "dist-"
+	idLen     = 16
+)
 
 func newID() string {
-	var b [10]byte // 16 letters and digits
+	var b [idLen * 5 / 8]byte // letters and digits
 	rand.Read(b[:])
 	return strings.ToLower(base32.StdEncoding.EncodeToString(b[:]))
 }

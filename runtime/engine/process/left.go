@@ -3,6 +3,7 @@ package process
 import (
 	"errors"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -32,10 +33,11 @@ func runState(id string) (known, ended bool) {
 
 // A Leftover is what a run that was killed, together with its reaper, could not
 // remove: its entry in the user's state, which nobody holds a lock on, and what
-// is named in it and proves to be of that run.
+// is named in it and proves to be of that run; or, of one that was killed before
+// it had an entry, its directory.
 type Leftover struct {
 	Run       string   // its id; "" if the entry cannot be read
-	Entry     string   // file in the user's state directory
+	Entry     string   // file in the user's state directory; "" if there is none
 	Dir       string   // the run's directory; "" if it is not there
 	Processes []string // that carry the run's id in their environment, one a line (Linux)
 }
@@ -65,9 +67,22 @@ func Leftovers() ([]Leftover, error) {
 		release()
 		left = append(left, l)
 	}
+	tmp, err := filepath.Abs(os.TempDir())
+	if err != nil {
+		return left, nil
+	}
+	for _, dir := range deadDirs(tmp) {
+		run := strings.TrimPrefix(filepath.Base(dir), dirPrefix)
+		left = append(left, Leftover{Run: run, Dir: dir, Processes: findProcesses(ofRun(run))})
+	}
 	return left, nil
 }
 
 // Remove ends the processes and removes the files, if they still are nobody's.
 // It reports whether they were.
-func (l Leftover) Remove() bool { return sweepDeadRun(l.Entry) }
+func (l Leftover) Remove() bool {
+	if l.Entry == "" {
+		return sweepDeadDir(l.Dir)
+	}
+	return sweepDeadRun(l.Entry)
+}

@@ -39,6 +39,7 @@ type node struct {
 	lifeline *os.File // its write end: closed when the node has ended
 	log      string
 	done     chan struct{}
+	ended    func(engine.Node) // told before done is closed; may be nil
 
 	mu     sync.Mutex
 	reaped bool // the process id may belong to somebody else
@@ -78,7 +79,7 @@ func (e *Engine) Start(ctx context.Context, s engine.Spec) (engine.Node, error) 
 	for {
 		select {
 		case <-hello:
-			r.awaitReaper()
+			r.guardSoon()
 			return n, nil
 		case <-garbled:
 			if garbled = nil; !errors.Is(n.conn.Err(), wire.ErrProtocol) {
@@ -168,7 +169,7 @@ func (e *Engine) spawn(r *run, seq int64, s engine.Spec, h wire.Handler) (_ *nod
 	if err != nil {
 		return nil, failed(diagnostics.PhaseExec, "find the test binary", path, err)
 	}
-	n := &node{id: r.nodeID(seq), log: logName, lifeline: write, done: make(chan struct{})}
+	n := &node{id: r.nodeID(seq), log: logName, lifeline: write, done: make(chan struct{}), ended: s.Ended}
 	n.cmd = &exec.Cmd{
 		Path: path,
 		// The flags too: what the package's own flags say holds on nodes as well.
@@ -231,6 +232,9 @@ func (n *node) wait(pidfd int) {
 	n.mu.Unlock()
 	awaitGroup(n.cmd.Process.Pid)
 	n.lifeline.Close()
+	if n.ended != nil {
+		n.ended(n)
+	}
 	close(n.done)
 }
 

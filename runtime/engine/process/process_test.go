@@ -23,6 +23,7 @@ import (
 
 	"github.com/distkit/dist/runtime/diagnostics"
 	"github.com/distkit/dist/runtime/engine"
+	"github.com/distkit/dist/runtime/lockfile"
 	"github.com/distkit/dist/runtime/wire"
 )
 
@@ -608,5 +609,52 @@ func TestHostileEntries(t *testing.T) {
 	}
 	if left, _ := os.ReadDir(runs); len(left) > 0 {
 		t.Errorf("entries of no run are left: %v", left)
+	}
+}
+
+// A run that is killed before it has an entry leaves a directory that nobody
+// holds: the next run removes it, and no other.
+func TestSweepDirectoryWithoutEntry(t *testing.T) {
+	_, tmp := state(t)
+	live, err := lockfile.MakeDir(filepath.Join(tmp, dirPrefix+"alivealivealivea"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer live.Remove()
+	dead := filepath.Join(tmp, dirPrefix+"deaddeaddeaddead")
+	keep := []string{live.Path(), filepath.Join(tmp, dirPrefix+"not-an-id-of-16c"), filepath.Join(tmp, dirPrefix+"opentoeverybodyx")}
+	for _, dir := range append(keep[1:], dead) {
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chmod(keep[2], 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dead, "1.log"), []byte("last words"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	left, err := Leftovers()
+	if err != nil || len(left) != 1 || left[0].Dir != dead {
+		t.Errorf("left over: %+v, %v", left, err)
+	}
+	e := open(t)
+	start(t, e)
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
+		if _, err := os.Stat(dead); os.IsNotExist(err) {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s is still there", dead)
+		}
+	}
+	root, err := e.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range append(keep, root) {
+		if _, err := os.Stat(dir); err != nil {
+			t.Error(err)
+		}
 	}
 }

@@ -87,6 +87,59 @@ func sweepDeadRun(file string) bool {
 	return true
 }
 
+// deadDirs finds, in a temporary directory, those of runs that were killed
+// before they had an entry. They are known by their names, by whose they are,
+// and by nobody's holding their lock.
+func deadDirs(tmp string) (dirs []string) {
+	place, err := lockfile.Dir(entries)
+	if err != nil {
+		return nil
+	}
+	f, err := os.Open(tmp)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	names, _ := f.Readdirnames(-1)
+	for _, name := range names {
+		run, ok := strings.CutPrefix(name, dirPrefix)
+		if !ok || len(run) != idLen || strings.Trim(run, "abcdefghijklmnopqrstuvwxyz234567") != "" {
+			continue
+		}
+		if _, err := os.Lstat(filepath.Join(place, run+entrySuffix)); err == nil {
+			continue // its entry says more
+		}
+		dir := filepath.Join(tmp, name)
+		if !lockfile.IsOurs(dir) {
+			continue
+		}
+		if release, err := lockfile.Claim(dir); err == nil && release != nil {
+			release()
+			dirs = append(dirs, dir)
+		}
+	}
+	return dirs
+}
+
+// sweepDeadDirs finishes what runs could not that were killed before they had
+// an entry.
+func sweepDeadDirs(tmp string) {
+	for _, dir := range deadDirs(tmp) {
+		sweepDeadDir(dir)
+	}
+}
+
+// sweepDeadDir reports whether the run was dead.
+func sweepDeadDir(dir string) bool {
+	release, err := lockfile.Claim(dir)
+	if err != nil || release == nil {
+		return false
+	}
+	defer release()
+	cleanUp(strings.TrimPrefix(filepath.Base(dir), dirPrefix), dir)
+	return true
+}
+
 // cleanUp removes what is left of a run that has ended. It believes nothing
 // it has read: only a directory that is named as ours is removed.
 func cleanUp(run, dir string) {

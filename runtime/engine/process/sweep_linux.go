@@ -5,10 +5,11 @@ import (
 	"fmt"
 	"os"
 	"strconv"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/distkit/dist/runtime/diagnostics"
 )
 
 // sweep kills the processes of this user whose environment says that they come
@@ -142,9 +143,5 @@ func commandLine(pid int) string {
 	if err != nil || len(b) == 0 {
 		return "exiting"
 	}
-	line := strings.TrimSpace(string(bytes.ReplaceAll(b, []byte{0}, []byte{' '})))
-	if len(line) > 120 {
-		line = line[:120] + "…"
-	}
-	return line
+	return diagnostics.CommandLine(string(b))
 }

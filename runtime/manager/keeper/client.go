@@ -110,7 +110,7 @@ func Dial(ctx context.Context, r Record) (*Client, error) {
 	}
 	c := &Client{record: r, waits: make(map[uint64]*wait)}
 	c.conn = wire.New(stream, c.handle)
-	c.conn.Limit(frameMost)
+	c.conn.Limit(frameMost, requestsMost)
 	go c.conn.Serve()
 	return c, nil
 }

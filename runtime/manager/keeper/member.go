@@ -160,7 +160,7 @@ func (n *member) discard(ctx context.Context) error {
 	}
 	n.resumeLocked()
 	spec := n.spec()
-	if !slices.Contains(n.c.ask.Flags.Args, "-cover") && (spec.Grace <= 0 || spec.Grace > discardGrace) {
+	if !n.c.ask.Flags.Has("-cover") && (spec.Grace <= 0 || spec.Grace > discardGrace) {
 		spec.Grace = discardGrace
 	}
 	_, err := program.Stop(ctx, spec, p)
@@ -480,7 +480,7 @@ func (n *member) settle(who string, mark int64) []Problem {
 			Exit: &exit, PID: p.PID(),
 		}, exit.Code != 0)
 	}
-	if slices.Contains(n.c.ask.Flags.Args, "-race") {
+	if n.c.ask.Flags.Has("-race") {
 		if report := engine.RaceReport(n.own.Log, mark); report != nil {
 			n.problem(diagnostics.Failure{Phase: diagnostics.PhaseCall, Code: diagnostics.NodeRace, Op: "end the lease of " + n.name + " by " + who, Log: report}, true)
 		}

@@ -209,7 +209,7 @@ func (p *peer) serve(tooMany bool) {
 		return
 	}
 	p.conn = wire.New(p.stream, p.handle)
-	p.conn.Limit(frameMost)
+	p.conn.Limit(frameMost, 4*requestsMost) // beyond requestsMost they are refused; beyond this nobody reads that
 	p.conn.Serve()
 	// Whatever ended it, a client that is gone has nothing any more. Its asks have
 	// ended with their contexts.

@@ -47,6 +47,10 @@ const (
 	fresh = time.Second
 )
 
+// buffers are kept from one cluster to the next: clearing them would be most of
+// what a mailbox takes.
+var buffers = sync.Pool{New: func() any { return new([maxDatagram]byte) }}
+
 func newDatagrams() datagrams {
 	return datagrams{
 		boxes: make(map[netip.AddrPort]*mailbox), flows: make(map[flowKey]*flow),
@@ -74,12 +78,12 @@ type flow struct {
 
 // post has a mailbox work. n.mu is held.
 func (n *Network) post(b *mailbox) {
-	b.conn.SetReadBuffer(1 << 20) // what the kernel grants of it: we are one queue more on the way
 	n.boxes[b.behind] = b
 	n.going.Go(func() {
-		buf := make([]byte, maxDatagram)
+		buf := buffers.Get().(*[maxDatagram]byte)
+		defer buffers.Put(buf)
 		for {
-			size, source, err := b.conn.ReadFromUDPAddrPort(buf)
+			size, source, err := b.conn.ReadFromUDPAddrPort(buf[:])
 			if errors.Is(err, net.ErrClosed) {
 				return
 			}
@@ -216,9 +220,10 @@ func (n *Network) lookAgainAtFlows() {
 
 // answer passes on what comes back in a flow, until it is forgotten.
 func (n *Network) answer(f *flow) {
-	buf := make([]byte, maxDatagram)
+	buf := buffers.Get().(*[maxDatagram]byte)
+	defer buffers.Put(buf)
 	for {
-		size, err := f.conn.Read(buf)
+		size, err := f.conn.Read(buf[:])
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}

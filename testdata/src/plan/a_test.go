@@ -8,6 +8,7 @@ import (
 
 	"clustertest"
 	d "github.com/distkit/dist"
+	"github.com/distkit/dist/nemesis"
 )
 
 const size = 2 + 2
@@ -131,3 +132,9 @@ func TestPartsElsewhere(t *testing.T) { clustertest.Slow(d.Require(t), true) }
 //
 //dist:nodes=2
 func TestPartsByName(t *testing.T) { _ = d.Require(t).Partition }
+
+//dist:nodes=5
+func TestPartsBySchedule(t *testing.T) { nemesis.Run(t, d.Require(t), nemesis.Kill(), nemesis.Ring()) }
+
+//dist:nodes=5
+func TestSchedule(t *testing.T) { nemesis.Run(t, d.Require(t), nemesis.Kill()) }

@@ -1,0 +1,5 @@
+//go:build !linux
+
+package events
+
+func newNotifier(func(map[int]bool)) notifier { return nil }

@@ -1,0 +1,2 @@
+// Package ownmain is package mix with a TestMain of its own.
+package ownmain
