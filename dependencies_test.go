@@ -14,7 +14,7 @@ import (
 // heavy are packages that a test author's import must not bring: each is large,
 // slow to initialise, or does what a test library has no business to.
 var heavy = regexp.MustCompile(`^(net/http|net/rpc|net/smtp|text/template|html/template|crypto/tls|encoding/gob|encoding/xml|encoding/asn1|` +
-	`os/user|expvar|plugin|log/slog|database/.*|debug/(elf|dwarf|macho|pe|gosym)|archive/.*|compress/.*|image|go/.*|` +
+	`os/user|expvar|plugin|log/slog|database/.*|debug/(elf|dwarf|macho|pe|gosym)|archive/.*|compress/(bzip2|lzw|zlib)|image|go/.*|` +
 	`golang\.org/x/tools/.*|.*/cobra|.*/jennifer/.*)$`)
 
 // goList is what the go command says of the packages of this module, whatever

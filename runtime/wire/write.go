@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"runtime"
@@ -80,7 +81,8 @@ func (w *writer) frame(ctx context.Context, head, body []byte, written func()) (
 	w.mu.Lock()
 	w.held = true
 	w.mu.Unlock()
-	if body == nil && w.conn.asking.Load()+w.conn.asked.Load() > 1 {
+	queued := body == nil && w.conn.asking.Load()+w.conn.asked.Load() > 1
+	if queued {
 		runtime.Gosched() // the others may be about to write, too
 		w.mu.Lock()
 		w.queue.frames = append(w.queue.frames, head...)
@@ -96,8 +98,12 @@ func (w *writer) frame(ctx context.Context, head, body []byte, written func()) (
 			return nil
 		}
 		if done, err := w.send(ctx, b, nil); done {
-			return err
+			if queued {
+				return err
+			}
+			return nil // it is not ours that is lost
 		}
+		queued = false
 		w.recycle(b.frames)
 	}
 	go w.flush()
@@ -162,16 +168,22 @@ func (w *writer) flush() {
 	}
 }
 
-// fail ends the connection, and unlocks.
+// fail ends the connection, and unlocks. Where it is the peer that has ended it,
+// what came from there before is still to be read: the answers to calls. The
+// reader finds the end itself, or is interrupted.
 func (w *writer) fail(err error) error {
 	w.mu.Lock()
 	b := w.queue
 	w.held, w.queue = false, batch{}
 	w.mu.Unlock()
 	<-w.lock
-	w.conn.shut(err)
+	if errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) {
+		w.conn.rw.SetReadDeadline(time.Now().Add(time.Second))
+	} else {
+		w.conn.shut(err)
+	}
 	b.done()
-	return w.conn.closedError()
+	return fmt.Errorf("%w: %w", ErrClosed, err)
 }
 
 // send writes a batch and a body, with the lock held. It is done, and the caller
