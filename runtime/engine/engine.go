@@ -24,6 +24,11 @@ type Engine interface {
 	// long before it is ready for anything. Its error is an *Error, unless ctx
 	// had ended. What comes back has no control channel: its Conn is nil.
 	Run(ctx context.Context, c Command) (Node, error)
+	// Guard returns when it is seen to that what nodes do outside their process
+	// groups is undone if this process is killed. Nodes of the test binary are
+	// started without, which makes their start shorter: before any code of a user's
+	// has done something there, somebody must call it.
+	Guard()
 	// Root is the directory of this run, where logs and the nodes' directories
 	// are. It is there until Close.
 	Root() (string, error)

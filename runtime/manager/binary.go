@@ -302,7 +302,9 @@ func (n *binaryNode) Call(ctx context.Context, op, method string, body []byte) (
 	}
 	p, call := n.enter(op, functionOf(method))
 	n.c.watchCalls()
+	guarded := n.c.m.guard()
 	result, err := p.Conn().Call(ctx, method, body)
+	<-guarded
 	if err != nil && errors.Is(err, wire.ErrClosed) {
 		result, err = nil, n.lost(ctx, p, op, err)
 	}

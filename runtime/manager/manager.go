@@ -33,8 +33,11 @@ type Manager struct {
 	pool   pool
 	room   *allowance.Allowance // of this machine, over all test binaries; nil: somebody else has asked for us
 	seq    atomic.Int64
-	events *events.Recorder // of what becomes of clusters; nil: nobody wants to know
-	logs   *events.Logs     // of what nodes print; nil likewise
+
+	guardOnce sync.Once
+	guarded   chan struct{}    // closed when what nodes do is guarded
+	events    *events.Recorder // of what becomes of clusters; nil: nobody wants to know
+	logs      *events.Logs     // of what nodes print; nil likewise
 
 	mu      sync.Mutex
 	network *network.Allocator
@@ -95,6 +98,19 @@ func (m *Manager) ownKeeper() *keeper.Keeper {
 
 // Backend is what starts nodes, by its name in distributed.toml.
 func (m *Manager) Backend() string { return m.engine.Name() }
+
+// guard has the engine guard what nodes do, from the first call on: it takes
+// about as long. The channel is closed when it does.
+func (m *Manager) guard() <-chan struct{} {
+	m.guardOnce.Do(func() {
+		m.guarded = make(chan struct{})
+		go func() {
+			defer close(m.guarded)
+			m.engine.Guard()
+		}()
+	})
+	return m.guarded
+}
 
 // Stats returns the counts so far.
 func (m *Manager) Stats() Stats {

@@ -28,7 +28,7 @@ func (e *Engine) Run(ctx context.Context, c engine.Command) (engine.Node, error)
 	// Before the process: until its lifeline is armed, and if it closes what it
 	// does not know, nothing but the reaper knows of it.
 	r.enter()
-	r.awaitGuard()
+	e.Guard()
 	return e.command(r, e.seq.Add(1), c)
 }
 

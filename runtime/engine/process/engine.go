@@ -86,24 +86,27 @@ type run struct {
 	reaper           *reaper       // nil if it could not be started
 }
 
-// guardDelay is what the first nodes, and the test's first calls to them, have
-// of the processor to themselves. Starting the reaper takes a quarter of what
-// starting a node does.
+// guardDelay is what the first nodes have of the processor to themselves:
+// starting the reaper takes a quarter of what starting a node does.
 const guardDelay = 5 * time.Millisecond
 
 // guardSoon has the run guarded in a moment, once the first node of the test
-// binary has answered. Its lifeline already ends a node and its group with this
-// process. What a run that is killed earlier leaves beyond that, empty files for
-// the most part, has an entry, by which the next run finds it.
+// binary has answered, also if nobody asks for it. Its lifeline already ends a
+// node and its group with this process. What a run that is killed earlier leaves
+// beyond that, empty files, has an entry, by which the next run finds it.
 func (r *run) guardSoon() {
 	r.guardOnce.Do(func() { time.AfterFunc(guardDelay, r.startGuard) })
 }
 
-// awaitGuard returns when the run is guarded: a program may have no lifeline,
-// and leave its group before it is ready.
-func (r *run) awaitGuard() {
-	r.startGuard()
-	<-r.guarded
+// Guard implements engine.Engine.
+func (e *Engine) Guard() {
+	e.mu.Lock()
+	r := e.run
+	e.mu.Unlock()
+	if r != nil {
+		r.startGuard()
+		<-r.guarded
+	}
 }
 
 // startGuard has the run's reaper started, the first time, and then what runs
