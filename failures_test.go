@@ -335,6 +335,7 @@ var failures = []failure{
 		name: "program with a port that a leftover has", test: "TestServer", cause: func(w *world) {
 			addr := w.leftover()
 			w.cache = w.mkdir("cache of a run that does not know of it")
+			otherTmp(w, "") // nor finds its directory
 			serves("args", quotes("-listen="+addr), "ready", `{ log = "serving on" }`)(w)
 		},
 		code: "DIST-ADDR-IN-USE", says: `pid \d+ \(.*server -listen=127[\d.:]+ -for=5m\), which a run of distributed tests has started of which nothing is known`,

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -334,9 +335,11 @@ func (s *session) require(t testing.TB, options requirement.Requirement, at stri
 	c, err := s.configuration()
 	if err != nil {
 		s.mu.Unlock()
-		return nil, diagnostics.Diagnose(diagnostics.Failure{
-			Phase: diagnostics.PhaseConfig, Op: "have a cluster for " + t.Name(), Name: t.Name(), Err: err,
-		})
+		f := diagnostics.Failure{Phase: diagnostics.PhaseConfig, Op: "have a cluster for " + t.Name(), Name: t.Name(), Err: err}
+		if errors.As(err, new(syscall.Errno)) { // not what it says, but that it cannot be read
+			diagnostics.Gather(t.Context(), &f)
+		}
+		return nil, diagnostics.Diagnose(f)
 	}
 	debugged, err := readDebug()
 	if err != nil {
