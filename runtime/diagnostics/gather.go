@@ -4,13 +4,22 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"time"
 )
 
 // maxGather bounds how long evidence is looked for: a diagnosis that comes late
-// is worse than one with a gap.
-const maxGather = 500 * time.Millisecond
+// is worse than one with a gap. Where many want each processor, the same work
+// takes so many times longer, ten at most.
+func maxGather() time.Duration {
+	const most = 500 * time.Millisecond
+	crowd := 1.0
+	if load, err := load(); err == nil {
+		crowd = min(max(load/float64(runtime.NumCPU()), 1), 10)
+	}
+	return time.Duration(float64(most) * crowd)
+}
 
 // Probes that can stop half-way are told to a little earlier, so that the half
 // they have is not lost.
@@ -31,7 +40,7 @@ type probe struct {
 // behind: its goroutine ends when the system lets go of it.
 func Gather(ctx context.Context, f *Failure) {
 	// Often it is the end of ctx that failed: evidence is wanted all the same.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), maxGather)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), maxGather())
 	defer cancel()
 	gather(ctx, &f.Facts, probes(f))
 }

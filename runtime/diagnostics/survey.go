@@ -6,7 +6,7 @@ import "context"
 // any is reached. It takes half a second at most. missing is what could not be
 // learnt, and why.
 func Survey(ctx context.Context) (limits []Limit, missing []string) {
-	ctx, cancel := context.WithTimeout(ctx, maxGather)
+	ctx, cancel := context.WithTimeout(ctx, maxGather())
 	defer cancel()
 	var facts Facts
 	var ps probeList

@@ -340,12 +340,21 @@ func inspectProcess(pid int) (*Process, error) {
 }
 
 func loadAverage() (string, error) {
-	text, err := linux.read("/proc/loadavg")
+	load, err := load()
 	if err != nil {
 		return "", err
 	}
+	return fmt.Sprintf("load average %.2f on %d processors", load, runtime.NumCPU()), nil
+}
+
+// load is how many threads have wanted to run in the last minute.
+func load() (float64, error) {
+	text, err := linux.read("/proc/loadavg")
+	if err != nil {
+		return 0, err
+	}
 	load, _, _ := strings.Cut(text, " ")
-	return fmt.Sprintf("load average %s on %d processors", load, runtime.NumCPU()), nil
+	return strconv.ParseFloat(load, 64)
 }
 
 // Limits.

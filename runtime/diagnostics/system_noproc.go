@@ -14,6 +14,7 @@ import (
 func holders(context.Context, string, string) ([]Holder, error) { return nil, errors.ErrUnsupported }
 func inspectProcess(int) (*Process, error)                      { return nil, errors.ErrUnsupported }
 func loadAverage() (string, error)                              { return "", errors.ErrUnsupported }
+func load() (float64, error)                                    { return 0, errors.ErrUnsupported }
 func descriptors(context.Context) ([]string, error)             { return nil, errors.ErrUnsupported }
 func systemFileLimits(context.Context) ([]Limit, error)         { return nil, errors.ErrUnsupported }
 func processLimits(context.Context) ([]Limit, error)            { return nil, errors.ErrUnsupported }
