@@ -64,7 +64,7 @@ func TestGuide(t *testing.T) {
 			if strings.HasPrefix(filepath.Base(page), "ci") {
 				s.env = append(s.env, "CI=true")
 			}
-			s.replace = strings.NewReplacer("/path/to/dist", root)
+			s.replace = strings.NewReplacer("/path/to/dist", "'"+root+"'")
 			if dir != "" {
 				s.copyExamples(root)
 				s.dir = filepath.Join(s.dir, "guide", dir)
