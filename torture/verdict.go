@@ -32,7 +32,7 @@ type outcome struct {
 }
 
 var (
-	switches = regexp.MustCompile(`^=== (?:RUN|CONT|NAME|PAUSE) +(\S+)`)
+	switches = regexp.MustCompile(`^=== (?:RUN|CONT|NAME|PAUSE|ATTR) +(\S+)`)
 	results  = regexp.MustCompile(`^\s*--- (PASS|FAIL|SKIP): (\S+)`)
 )
 

@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 	if code == 0 {
 		// One goroutine, with one descriptor, watches the go command as long as this
 		// process lives.
-		if err := goleak.Find(goleak.IgnoreAnyFunction("github.com/distkit/dist/runtime/engine/process.init.func1.1")); err != nil {
+		if err := goleak.Find(goleak.IgnoreAnyFunction("github.com/distkit/dist/runtime/engine/process.awaitParentsEnd")); err != nil {
 			fmt.Fprintf(os.Stderr, "after all clusters have ended: %v\n", err)
 			code = 1
 		}

@@ -23,22 +23,24 @@ var watchParent = sync.OnceFunc(func() {
 	if os.Getppid() != parent { // killed just now; the descriptor may be somebody else's
 		orphaned()
 	}
-	go func() {
-		file := os.NewFile(uintptr(fd), "parent")
-		raw, err := file.SyscallConn()
-		if err != nil {
-			return
-		}
-		err = raw.Read(func(fd uintptr) bool {
-			p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-			n, err := unix.Poll(p, 0)
-			return err == nil && n > 0
-		})
-		if err == nil {
-			orphaned()
-		}
-	}()
+	go awaitParentsEnd(fd)
 })
+
+func awaitParentsEnd(pidfd int) {
+	file := os.NewFile(uintptr(pidfd), "parent")
+	raw, err := file.SyscallConn()
+	if err != nil {
+		return
+	}
+	err = raw.Read(func(fd uintptr) bool {
+		p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+		n, err := unix.Poll(p, 0)
+		return err == nil && n > 0
+	})
+	if err == nil {
+		orphaned()
+	}
+}
 
 // orphaned ends the process. The lifelines and the reaper do the rest.
 func orphaned() {
