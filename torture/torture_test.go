@@ -4,6 +4,7 @@ package main
 
 import (
 	"math/rand/v2"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,10 @@ import (
 func TestTorture(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes half a minute")
+	}
+	if os.Getenv("CI") != "" {
+		// What it finds is seldom about the change that is being looked at.
+		t.Skip("its rounds are random: go run ./torture -for 1h, beside what decides about a change")
 	}
 	torture := &torture{seed: rand.Uint64(), length: 20 * time.Second, printf: t.Logf}
 	failed, err := torture.run(t.Context())
