@@ -55,7 +55,7 @@ func (w *writer) init(c *Conn) {
 // the connection ends. head must have room for a small body behind it. Neither
 // is read any more when frame has returned. written, if not nil, is called when
 // the peer will have them, whatever becomes of this process, or never will.
-func (w *writer) frame(ctx context.Context, head, body []byte, written func()) (err error) {
+func (w *writer) frame(ctx context.Context, head, body []byte, written func()) error {
 	if len(body) <= cap(head)-len(head) {
 		head, body = append(head, body...), nil
 		if w.enqueue(head, written) {

@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -34,16 +33,6 @@ func executable() (path, key string, err error) {
 	}
 	return path, fileKey(&self), nil
 }
-
-// ownKey is what tells this binary from other programs.
-var ownKey = sync.OnceValues(func() (string, error) {
-	var self unix.Stat_t
-	if unix.Stat("/proc/self/exe", &self) == nil {
-		return fileKey(&self), nil
-	}
-	_, key, err := executable()
-	return key, err
-})
 
 // started is the name that this process was started by, which is all there is
 // without /proc.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -87,6 +88,13 @@ func generation() {
 	}
 	os.Setenv(envDepth, fmt.Sprintf("%s %d", own, depth))
 }
+
+// ownKey is what tells this binary from other programs. A node asks twice before
+// it answers.
+var ownKey = sync.OnceValues(func() (string, error) {
+	_, key, err := executable()
+	return key, err
+})
 
 // ours reports whether a variable was set by this very binary for itself.
 func ours(v string) bool {
