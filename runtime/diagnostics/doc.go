@@ -6,7 +6,7 @@
 // every diagnosis: its code, its words, its remedies by operating system and
 // the fallbacks that fit; docs/diagnoses.md is drawn from it. [Gather] measures
 // what bears on a failure (who holds the address, which limit is used up, how
-// the file is mounted) within half a second, and never adds a failure of its
+// the file is mounted) within half a second (longer where the machine is overloaded), and never adds a failure of its
 // own. [Diagnose] then chooses the row and fills in its words: a pure function
 // of the [Failure], so that it can be tested, and replayed, without the machine
 // on which it went wrong. [Diagnosis.Error] lays the result out for a terminal.

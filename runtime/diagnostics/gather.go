@@ -32,9 +32,9 @@ type probe struct {
 	run  func(ctx context.Context) (set func(*Facts), err error)
 }
 
-// Gather measures what bears on f and adds it to f.Facts. It takes half a
-// second at most, less if ctx ends, and never fails: what could not be learnt
-// is in Facts.Missing. It changes nothing of f but Facts.
+// Gather measures what bears on f and adds it to f.Facts. It takes
+// maxGather at most, also where ctx has ended, and never fails: what could not
+// be learnt is in Facts.Missing. It changes nothing of f but Facts.
 //
 // A probe that hangs, in the stat of a dead network file system, say, is left
 // behind: its goroutine ends when the system lets go of it.

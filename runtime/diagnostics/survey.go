@@ -3,7 +3,7 @@ package diagnostics
 import "context"
 
 // Survey measures the limits that bound how many nodes there can be, before
-// any is reached. It takes half a second at most. missing is what could not be
+// any is reached. It takes maxGather at most. missing is what could not be
 // learnt, and why.
 func Survey(ctx context.Context) (limits []Limit, missing []string) {
 	ctx, cancel := context.WithTimeout(ctx, maxGather())

@@ -402,9 +402,7 @@ func gather(f *diagnostics.Failure) {
 	if !reflect.ValueOf(f.Facts).IsZero() {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
-	defer cancel()
-	diagnostics.Gather(ctx, f)
+	diagnostics.Gather(context.Background(), f)
 }
 
 // An attempt is one try at a lease of size nodes. It returns how many failed.

@@ -497,9 +497,7 @@ func (n *member) problem(f diagnostics.Failure, fails bool) {
 	if f.Log == nil {
 		f.Log = engine.Tail(n.own.Log, tailLines)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
-	defer cancel()
-	diagnostics.Gather(ctx, &f)
+	diagnostics.Gather(context.Background(), &f)
 	d := diagnostics.Diagnose(f)
 	n.mu.Lock()
 	defer n.mu.Unlock()

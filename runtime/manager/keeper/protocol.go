@@ -170,9 +170,7 @@ func faultOf(err error) *fault {
 	if !errors.As(err, &d) && errors.As(err, &e) {
 		failure := e.Failure
 		if reflect.ValueOf(failure.Facts).IsZero() {
-			ctx, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
-			defer cancel()
-			diagnostics.Gather(ctx, &failure)
+			diagnostics.Gather(context.Background(), &failure)
 		}
 		d = diagnostics.Diagnose(failure)
 	}
