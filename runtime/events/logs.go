@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"os"
+	"path/filepath"
 	"sync"
 )
 
@@ -17,13 +18,13 @@ type Logs struct {
 	files  map[string]*logFile
 	notify notifier // nil: files are read when they are finished
 	opened bool
+	dirs   map[string]int // the notifier's watches, which a lease need not wait for
 }
 
 // A logFile is one that is followed.
 type logFile struct {
 	name       string
 	test, node string
-	watch      int // the notifier's
 	f          *os.File
 
 	mu   sync.Mutex
@@ -43,7 +44,7 @@ func NewLogs(r *Recorder) *Logs {
 	if r == nil {
 		return nil
 	}
-	return &Logs{r: r, files: make(map[string]*logFile)}
+	return &Logs{r: r, files: make(map[string]*logFile), dirs: make(map[string]int)}
 }
 
 // Follow has a file recorded from its beginning or, if it is followed already,
@@ -87,19 +88,33 @@ func (l *Logs) Watch() {
 
 // watch has a file watched. l.mu is held.
 func (l *Logs) watch(f *logFile) {
-	if l.notify != nil {
-		f.watch = l.notify.add(f.name)
+	if l.notify == nil {
+		return
+	}
+	dir := filepath.Dir(f.name)
+	if _, watched := l.dirs[dir]; !watched {
+		l.dirs[dir] = l.notify.add(dir)
+	}
+	if info, err := os.Stat(f.name); err == nil && info.Size() > 0 {
 		go l.read(f) // what it has already
 	}
 }
 
 // grown is told by the notifier that files have been written to.
-func (l *Logs) grown(watches map[int]bool) {
+func (l *Logs) grown(changes map[change]bool) {
+	if changes[lost] {
+		l.Sync()
+		return
+	}
 	l.mu.Lock()
 	var files []*logFile
-	for _, f := range l.files {
-		if watches[f.watch] {
-			files = append(files, f)
+	for dir, watch := range l.dirs {
+		for c := range changes {
+			if c.watch == watch {
+				if f := l.files[filepath.Join(dir, c.name)]; f != nil {
+					files = append(files, f)
+				}
+			}
 		}
 	}
 	l.mu.Unlock()
@@ -116,9 +131,6 @@ func (l *Logs) Finish(name string) {
 	l.mu.Lock()
 	f := l.files[name]
 	delete(l.files, name)
-	if f != nil && l.notify != nil {
-		l.notify.remove(f.watch)
-	}
 	l.mu.Unlock()
 	if f == nil {
 		return
@@ -242,7 +254,15 @@ func (l *Logs) line(f *logFile, line []byte) {
 
 // A notifier tells of files that have been written to.
 type notifier interface {
-	add(name string) (watch int)
-	remove(watch int)
+	add(dir string) (watch int) // of the files in it; -1: it cannot be had
 	close()
 }
+
+// A change is that of a file in a directory that is watched.
+type change struct {
+	watch int
+	name  string
+}
+
+// lost stands for changes that were too many to be told.
+var lost = change{watch: -1}

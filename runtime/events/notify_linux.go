@@ -1,6 +1,7 @@
 package events
 
 import (
+	"bytes"
 	"encoding/binary"
 	"os"
 	"time"
@@ -17,7 +18,7 @@ type inotify struct {
 // prints a lot must not have the test process do nothing else.
 const notifyPause = time.Millisecond
 
-func newNotifier(grown func(watches map[int]bool)) notifier {
+func newNotifier(grown func(map[change]bool)) notifier {
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
 	if err != nil {
 		return nil // there are too many in use: the files are read in the end
@@ -25,41 +26,35 @@ func newNotifier(grown func(watches map[int]bool)) notifier {
 	n := &inotify{os.NewFile(uintptr(fd), "inotify")}
 	go func() {
 		var buf [4096]byte
-		watches := make(map[int]bool)
+		changes := make(map[change]bool)
 		for {
 			size, err := n.f.Read(buf[:])
 			if err != nil {
 				return
 			}
 			for at := 0; at+unix.SizeofInotifyEvent <= size; {
-				watches[int(int32(binary.NativeEndian.Uint32(buf[at:])))] = true
-				at += unix.SizeofInotifyEvent + int(binary.NativeEndian.Uint32(buf[at+12:])) // its name
+				name := at + unix.SizeofInotifyEvent
+				end := name + int(binary.NativeEndian.Uint32(buf[at+12:]))
+				changes[change{
+					watch: int(int32(binary.NativeEndian.Uint32(buf[at:]))),
+					name:  string(bytes.TrimRight(buf[name:end], "\x00")),
+				}] = true
+				at = end
 			}
-			grown(watches)
-			clear(watches)
+			grown(changes)
+			clear(changes)
 			time.Sleep(notifyPause)
 		}
 	}()
 	return n
 }
 
-func (n *inotify) add(name string) int {
+func (n *inotify) add(dir string) int {
 	wd := -1
-	n.control(func(fd int) { wd, _ = unix.InotifyAddWatch(fd, name, unix.IN_MODIFY) })
-	return wd
-}
-
-func (n *inotify) remove(watch int) {
-	if watch >= 0 {
-		n.control(func(fd int) { unix.InotifyRmWatch(fd, uint32(watch)) })
-	}
-}
-
-// control runs a function with the descriptor, if it is still open.
-func (n *inotify) control(f func(fd int)) {
 	if c, err := n.f.SyscallConn(); err == nil {
-		c.Control(func(fd uintptr) { f(int(fd)) })
+		c.Control(func(fd uintptr) { wd, _ = unix.InotifyAddWatch(int(fd), dir, unix.IN_MODIFY|unix.IN_ONLYDIR) })
 	}
+	return wd
 }
 
 func (n *inotify) close() { n.f.Close() }

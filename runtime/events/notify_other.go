@@ -2,4 +2,4 @@
 
 package events
 
-func newNotifier(func(map[int]bool)) notifier { return nil }
+func newNotifier(func(map[change]bool)) notifier { return nil }
