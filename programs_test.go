@@ -42,6 +42,11 @@ func TestPrograms(t *testing.T) {
 			want: []string{`cannot have a cluster of broken for TestBroken: `, `DIST-ADDR-RESOLVE`, `exit status 1`, `no-such-host\.invalid`, `!timeout`}},
 		{name: "dies", args: []string{"-test.run=Dies"}, status: 1,
 			want: []string{`DIST-NODE-EXIT-UNNOTICED`, `exit status 3`, `node-2 \| .*asked to exit`}},
+		{name: "killed", args: []string{"-test.run=^TestKilled$"}, status: 1, want: []string{
+			`cannot pause node-2: node-2 was ended from outside \(signal: killed\) +\[DIST-NODE-SIGNAL\]`,
+			`cannot resume node-2: node-2 was ended from outside \(signal: killed\) +\[DIST-NODE-SIGNAL\]`,
+			`1 of 2 nodes are not healthy\n\s+node-2: dist: cannot ask node-2 whether it is healthy: node-2 was ended from outside \(signal: killed\) +\[DIST-NODE-SIGNAL\]`,
+			`\| .*node-2 serves on`, `!no diagnosis`, `!DIST-NODE-EXIT-UNNOTICED`}},
 		{name: "network fault", args: []string{"-test.run=^TestNetworkFault$", "-test.count=2", "-test.v"}, status: 0, want: []string{`network faults by links`}},
 		{name: "datagrams of programs", args: []string{"-test.run=^TestDatagrams$", "-test.count=3", "-test.v"}, status: 0, want: []string{`loses 100 % of the packets`}},
 		{name: "network fault while sharing", args: []string{"-test.run=SharedNetworkFault"}, status: 1, want: []string{`heal the network: the cluster is shared`}},

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/distkit/dist"
 	"github.com/distkit/dist/nemesis"
+	"github.com/distkit/dist/runtime/diagnostics"
 )
 
 // ask sends one line to a node and returns the line that comes back.
@@ -391,6 +393,31 @@ func TestDies(t *testing.T) {
 			c.Close()
 		}
 	}
+}
+
+// TestKilled has a node killed by a stranger.
+//
+//dist:nodes=2 program=kv
+func TestKilled(t *testing.T) {
+	c := dist.Require(t)
+	n := c.Node(1)
+	p, err := os.FindProcess(n.PID())
+	if err == nil {
+		err = p.Kill()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n.Pause() == nil || n.Resume() == nil {
+		t.Error("a node that was killed is paused")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	err = c.WaitHealthy(ctx)
+	if d, ok := errors.AsType[*diagnostics.Diagnosis](err); !ok || d.Code != diagnostics.NodeSignal {
+		t.Errorf("WaitHealthy: no diagnosis: %v", err)
+	}
+	t.Log(err)
 }
 
 //dist:nodes=1 program=kv ports=raft

@@ -115,7 +115,11 @@ func (l *lease) Health(ctx context.Context) ([]error, error) {
 	errs := make([]error, len(l.nodes))
 	var wg sync.WaitGroup
 	for i, n := range l.nodes {
-		wg.Go(func() { errs[i] = n.health(ctx) })
+		wg.Go(func() {
+			if errs[i] = n.health(ctx); errs[i] != nil {
+				n.heard()
+			}
+		})
 	}
 	wg.Wait()
 	return errs, nil

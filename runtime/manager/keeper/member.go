@@ -301,22 +301,48 @@ func (n *member) restore(ctx context.Context) error {
 
 // health tries the node once.
 func (n *member) health(ctx context.Context) error {
+	op := "ask " + n.name + " whether it is healthy"
 	p, running := n.running()
 	n.mu.Lock()
 	paused := n.paused
 	n.mu.Unlock()
 	switch {
-	case p == nil:
-		return fmt.Errorf("%s has not been started", n.name)
 	case !running:
-		n.mu.Lock()
-		n.told = true
-		n.mu.Unlock()
-		return fmt.Errorf("%s does not run: %s", n.name, n.state().Reason)
+		return n.lost(op)
 	case paused:
 		return fmt.Errorf("%s is paused", n.name)
 	}
-	return program.Healthy(ctx, n.c.k.engine, n.spec(), p)
+	err := program.Healthy(ctx, n.c.k.engine, n.spec(), p)
+	if err != nil && !engine.Alive(p) {
+		return n.lost(op)
+	}
+	return err
+}
+
+// lost says why nothing can be asked of a process that has ended.
+func (n *member) lost(op string) error {
+	n.mu.Lock()
+	p, reason := n.cur, n.asked
+	n.mu.Unlock()
+	switch {
+	case p == nil:
+		return errors.New("the node has not been started")
+	case reason != "":
+		return fmt.Errorf("the node is not running: %s", reason)
+	}
+	exit := p.Exit()
+	return &engine.Error{Failure: diagnostics.Failure{
+		Phase: diagnostics.PhaseCall, Op: op, Node: n.name, Name: n.spec().Program.Name, Exit: &exit, PID: p.PID(),
+		Path: n.own.Log, Log: engine.Tail(n.own.Log, tailLines),
+	}}
+}
+
+// heard notes that the holder of a lease knows of the end of a process, if it
+// has ended.
+func (n *member) heard() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.told = n.told || n.cur == nil || !engine.Alive(n.cur)
 }
 
 // act is what the holder of a lease wants done.
@@ -340,18 +366,23 @@ func (n *member) act(ctx context.Context, a Action) error {
 		}
 		return n.startLocked(ctx)
 	case Pause, Resume:
+		op := string(a) + " " + n.name
 		p, running := n.running()
 		if !running {
-			n.mu.Lock()
-			n.told = true
-			n.mu.Unlock()
-			return fmt.Errorf("the node is not running: %s", n.state().Reason)
+			n.heard()
+			return n.lost(op)
 		}
 		signal := p.Pause
 		if a == Resume {
 			signal = p.Resume
 		}
-		if err := signal(); err != nil {
+		err := signal()
+		if errors.Is(err, os.ErrProcessDone) { // just now
+			<-p.Done()
+			n.heard()
+			return n.lost(op)
+		}
+		if err != nil {
 			return err
 		}
 		n.mu.Lock()
@@ -390,9 +421,7 @@ func (n *member) state() State {
 func (n *member) notice() State {
 	s := n.state()
 	if !s.Up {
-		n.mu.Lock()
-		n.told = true
-		n.mu.Unlock()
+		n.heard()
 	}
 	return s
 }
