@@ -210,7 +210,7 @@ func (n *binaryNode) enter(op, method string) (engine.Node, *Pending) {
 		n.pending = make(map[*Pending]struct{})
 	}
 	n.pending[c] = struct{}{}
-	return n.cur, c
+	return n.process(), c
 }
 
 func (n *binaryNode) leave(c *Pending) {
@@ -221,8 +221,8 @@ func (n *binaryNode) leave(c *Pending) {
 
 // Dump implements Node.
 func (n *binaryNode) Dump(ctx context.Context, quit time.Duration) Dump {
+	p := n.process()
 	n.mu.Lock()
-	p, paused := n.cur, n.paused
 	d := Dump{Node: n.name, PID: p.PID()}
 	for c := range n.pending {
 		d.Pending = append(d.Pending, *c)
@@ -233,7 +233,7 @@ func (n *binaryNode) Dump(ctx context.Context, quit time.Duration) Dump {
 	case !engine.Alive(p):
 		exit := p.Exit()
 		d.Silent = fmt.Sprintf("has ended (%v)", &exit)
-	case paused:
+	case n.lives.Paused():
 		d.Silent = "was paused by the test and does not answer" // and a signal would wait for its end
 	default:
 		n.ask(ctx, p, quit, &d)

@@ -602,7 +602,8 @@ func (m *Manager) Close(ctx context.Context) []Problem {
 	}
 	for _, c := range clean {
 		wg.Go(func() {
-			n := &binaryNode{name: "a reused node", log: c.node.LogFile(), cur: c.node}
+			n := &binaryNode{name: "a reused node", log: c.node.LogFile()}
+			n.lives.Begin(c.node)
 			n.end(ctx)
 			mu.Lock()
 			problems = append(problems, n.problems...)

@@ -35,15 +35,12 @@ type member struct {
 	acting sync.Mutex
 	gone   bool // its cluster has ended: nothing is started any more; under acting
 
+	lives engine.Lives // those that have become ready
+
 	mu       sync.Mutex
-	coming   engine.Node // the process that was started last, ready or not
-	cur      engine.Node // the process, also when it has ended; nil before the first
-	past     []engine.Node
-	asked    string        // why the process is expected to have ended; "": it is not
+	coming   engine.Node   // the process that was started last, ready or not
 	as       *program.Spec // of another program that it has been restarted as; nil: it is own
-	told     bool          // somebody has been told that it ended
-	paused   bool
-	problems []Problem // of the lease that there is
+	problems []Problem     // of the lease that there is
 }
 
 func newMember(c *cluster, a *Ask, exe *program.Executable, v config.View, index int, host *namespaces.Host) *member {
@@ -66,13 +63,6 @@ func (n *member) spec() program.Spec {
 		return *n.as
 	}
 	return n.own
-}
-
-// running reports whether there is a process, and which.
-func (n *member) running() (engine.Node, bool) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.cur, n.cur != nil && engine.Alive(n.cur)
 }
 
 // pid is that of the process there is, ready or not; 0 if there is none.
@@ -112,25 +102,16 @@ func (n *member) startLocked(ctx context.Context) error {
 		}
 		return err
 	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.cur != nil {
-		n.past = append(n.past, n.cur)
-	}
-	n.cur, n.asked, n.told, n.paused = p, "", false, false
+	n.lives.Begin(p)
 	return nil
 }
 
 // expect notes that the process is going to end because somebody wants it to.
 func (n *member) expect(reason string) (p engine.Node, running bool) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.cur == nil || !engine.Alive(n.cur) {
-		n.told = true // whoever wants it to end does not mind that it has
-		return n.cur, false
+	if p, running = n.lives.Expect(reason); !running {
+		n.lives.Tell(p) // whoever wants it to end does not mind that it has
 	}
-	n.asked = reason
-	return n.cur, true
+	return p, running
 }
 
 // stop ends the process, as its program says it is to be ended.
@@ -194,10 +175,8 @@ func (n *member) stopLocked(ctx context.Context, reason string) error {
 // resumeLocked has a process run on, whoever has stopped it: not all signals
 // are ours, and whether it is stopped would cost more to find out.
 func (n *member) resumeLocked() error {
-	n.mu.Lock()
-	p := n.cur
-	n.paused = false
-	n.mu.Unlock()
+	p, _ := n.lives.Now()
+	n.lives.SetPaused(false)
 	return p.Resume()
 }
 
@@ -289,7 +268,7 @@ func (n *member) restore(ctx context.Context) error {
 	if err := n.revert(ctx); err != nil {
 		return err
 	}
-	if p, running := n.running(); running {
+	if p, running := n.lives.Now(); running {
 		err := n.resumeLocked()
 		if !errors.Is(err, os.ErrProcessDone) {
 			return err
@@ -302,14 +281,11 @@ func (n *member) restore(ctx context.Context) error {
 // health tries the node once.
 func (n *member) health(ctx context.Context) error {
 	op := "ask " + n.name + " whether it is healthy"
-	p, running := n.running()
-	n.mu.Lock()
-	paused := n.paused
-	n.mu.Unlock()
+	p, running := n.lives.Now()
 	switch {
 	case !running:
 		return n.lost(op)
-	case paused:
+	case n.lives.Paused():
 		return fmt.Errorf("%s is paused", n.name)
 	}
 	err := program.Healthy(ctx, n.c.k.engine, n.spec(), p)
@@ -321,13 +297,11 @@ func (n *member) health(ctx context.Context) error {
 
 // lost says why nothing can be asked of a process that has ended.
 func (n *member) lost(op string) error {
-	n.mu.Lock()
-	p, reason := n.cur, n.asked
-	n.mu.Unlock()
-	switch {
-	case p == nil:
+	p, _ := n.lives.Now()
+	if p == nil {
 		return errors.New("the node has not been started")
-	case reason != "":
+	}
+	if reason := n.lives.Asked(); reason != "" {
 		return fmt.Errorf("the node is not running: %s", reason)
 	}
 	exit := p.Exit()
@@ -340,9 +314,9 @@ func (n *member) lost(op string) error {
 // heard notes that the holder of a lease knows of the end of a process, if it
 // has ended.
 func (n *member) heard() {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.told = n.told || n.cur == nil || !engine.Alive(n.cur)
+	if p, running := n.lives.Now(); !running {
+		n.lives.Tell(p)
+	}
 }
 
 // act is what the holder of a lease wants done.
@@ -367,7 +341,7 @@ func (n *member) act(ctx context.Context, a Action) error {
 		return n.startLocked(ctx)
 	case Pause, Resume:
 		op := string(a) + " " + n.name
-		p, running := n.running()
+		p, running := n.lives.Now()
 		if !running {
 			n.heard()
 			return n.lost(op)
@@ -385,9 +359,7 @@ func (n *member) act(ctx context.Context, a Action) error {
 		if err != nil {
 			return err
 		}
-		n.mu.Lock()
-		n.paused = a == Pause
-		n.mu.Unlock()
+		n.lives.SetPaused(a == Pause)
 		return nil
 	}
 	return fmt.Errorf("unknown action %q", a)
@@ -395,21 +367,21 @@ func (n *member) act(ctx context.Context, a Action) error {
 
 // state is what the node is doing. Whoever asks has been told.
 func (n *member) state() State {
-	n.mu.Lock()
-	defer n.mu.Unlock()
 	s := State{}
+	n.mu.Lock()
 	if n.as != nil {
 		s.As = n.as.Program.Name
 	}
-	if n.cur == nil {
+	n.mu.Unlock()
+	p, running := n.lives.Now()
+	if p == nil {
 		s.Reason = "it has not been started"
 		return s
 	}
-	s.PID, s.Up, s.Paused = n.cur.PID(), engine.Alive(n.cur), n.paused
-	if !s.Up {
-		s.Paused = false
-		if s.Reason = n.asked; s.Reason == "" {
-			exit := n.cur.Exit()
+	s.PID, s.Up, s.Paused = p.PID(), running, running && n.lives.Paused()
+	if !running {
+		if s.Reason = n.lives.Asked(); s.Reason == "" {
+			exit := p.Exit()
 			s.Reason = exit.String()
 		}
 	}
@@ -428,19 +400,6 @@ func (n *member) notice() State {
 
 func (n *member) info() NodeInfo {
 	return NodeInfo{Name: n.name, Addr: n.own.View.Nodes[n.own.View.Index].Addr, Dir: n.dir, Log: n.own.Log, State: n.state()}
-}
-
-// ended hands over the processes that have ended, for their leftovers to be
-// looked for.
-func (n *member) ended() []engine.Node {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	ended := n.past
-	n.past = nil
-	if n.cur != nil && !engine.Alive(n.cur) {
-		ended = append(ended, n.cur)
-	}
-	return ended
 }
 
 // clear empties the node's directory and log, where no process runs.
@@ -470,20 +429,13 @@ func removeAll(dir string) {
 
 // begin is the beginning of a lease: an end from now on is for its holder to
 // see.
-func (n *member) begin() {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.told = n.cur == nil || !engine.Alive(n.cur)
-}
+func (n *member) begin() { n.heard() }
 
 // witness waits for the end of a process that is just ending: the kernel closes
 // its ports a moment before it tells how it has ended.
 func (n *member) witness(ctx context.Context) {
-	p, running := n.running()
-	n.mu.Lock()
-	paused := n.paused
-	n.mu.Unlock()
-	if !running || paused || len(n.spec().Program.Ready.Exec) > 0 { // a command is too much for a look
+	p, running := n.lives.Now()
+	if !running || n.lives.Paused() || len(n.spec().Program.Ready.Exec) > 0 { // a command is too much for a look
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
@@ -499,10 +451,7 @@ func (n *member) witness(ctx context.Context) {
 // settle is the end of a lease: what went wrong on the node that its holder did
 // not see. mark is where its log was when the lease began.
 func (n *member) settle(who string, mark int64) []Problem {
-	n.mu.Lock()
-	p, asked, told := n.cur, n.asked, n.told
-	n.mu.Unlock()
-	if p != nil && !engine.Alive(p) && asked == "" && !told {
+	if p := n.lives.Unheard(); p != nil {
 		exit := p.Exit()
 		n.problem(diagnostics.Failure{
 			Phase: diagnostics.PhaseStop, Code: diagnostics.NodeExitUnnoticed, Op: "end the lease of " + n.name + " by " + who,
@@ -517,7 +466,7 @@ func (n *member) settle(who string, mark int64) []Problem {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	problems := n.problems
-	n.problems, n.told = nil, true
+	n.problems = nil
 	return problems
 }
 
