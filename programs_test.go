@@ -40,8 +40,10 @@ func TestPrograms(t *testing.T) {
 			want: []string{`(?s)Fresh1.*: started.*Fresh2.*: started`, `!: reused`}},
 		{name: "broken", args: []string{"-test.run=Broken"}, status: 1,
 			want: []string{`cannot have a cluster of broken for TestBroken: `, `DIST-ADDR-RESOLVE`, `exit status 1`, `no-such-host\.invalid`, `!timeout`}},
-		{name: "dies", args: []string{"-test.run=Dies"}, status: 1,
+		{name: "dies", args: []string{"-test.run=^TestDies$"}, status: 1,
 			want: []string{`DIST-NODE-EXIT-UNNOTICED`, `exit status 3`, `node-2 \| .*asked to exit`}},
+		{name: "dies and is restarted", args: []string{"-test.run=DiesAndRestarts"}, status: 1,
+			want: []string{`DIST-NODE-EXIT-UNNOTICED`, `exit status 3`, `\| .*asked to exit`}},
 		{name: "killed", args: []string{"-test.run=^TestKilled$"}, status: 1, want: []string{
 			`cannot pause node-2: node-2 was ended from outside \(signal: killed\) +\[DIST-NODE-SIGNAL\]`,
 			`cannot resume node-2: node-2 was ended from outside \(signal: killed\) +\[DIST-NODE-SIGNAL\]`,

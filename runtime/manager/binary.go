@@ -337,12 +337,11 @@ func (n *binaryNode) lost(ctx context.Context, p engine.Node, op string, cause e
 }
 
 // expect notes that the process is going to end because the test wants it to.
-func (n *binaryNode) expect(reason string) engine.Node {
+func (n *binaryNode) expect(reason string) (p engine.Node, running bool) {
 	n.mu.Lock()
 	n.faulted = true
 	n.mu.Unlock()
-	p, _ := n.lives.Expect(reason)
-	return p
+	return n.lives.Expect(reason)
 }
 
 // Kill implements Node.
@@ -353,7 +352,7 @@ func (n *binaryNode) Kill() error {
 		return fmt.Errorf("kill %s: %w", n.name, n.c.endedError())
 	}
 	n.undebug() // a killed process is gone when its debugger has seen it
-	p := n.expect(killedByTest)
+	p, _ := n.expect(killedByTest)
 	if n.c.request.CoverDir != "" {
 		n.exitNow(p)
 	}
@@ -422,8 +421,9 @@ func (n *binaryNode) Stop(ctx context.Context) error {
 }
 
 func (n *binaryNode) stop(ctx context.Context, reason string) error {
-	p := n.expect(reason)
-	if !engine.Alive(p) {
+	p, running := n.expect(reason)
+	if !running {
+		n.account(p, "it was "+reason+" afterwards")
 		return nil
 	}
 	if n.lives.Paused() {
@@ -457,6 +457,10 @@ func (n *binaryNode) shutDown(ctx context.Context, p engine.Node, explain func(e
 		return err
 	}
 	n.examine(p, true)
+	// Nobody here has killed it: it had just gone when it was asked to.
+	if exit := p.Exit(); exit.Signal != "" && !n.lives.Told() && !(RaceEnabled && engine.RaceReport(n.Log(), 0) != nil) {
+		n.unnoticed(p)
+	}
 	return nil
 }
 
@@ -579,29 +583,25 @@ func (n *binaryNode) end(ctx context.Context) {
 	n.lives.Expect("its lease has ended")
 	if err := n.shutDown(ctx, p, n.explain); err != nil {
 		n.noteHung(err)
-		return
-	}
-	// Nobody here has killed it: it had just gone when it was asked to.
-	if exit := p.Exit(); exit.Signal != "" && !n.lives.Told() && !(RaceEnabled && engine.RaceReport(n.Log(), 0) != nil) {
-		n.unnoticed(p)
 	}
 }
 
-// account notes what there is to say of a process that ended before its lease.
-func (n *binaryNode) account(p engine.Node) {
+// account notes what there is to say of a process that had ended when it was to
+// be ended, and what has become of the node since.
+func (n *binaryNode) account(p engine.Node, since ...string) {
 	exit, asked := p.Exit(), n.lives.Asked()
 	switch race := RaceEnabled && exit.Code == raceExit; {
 	case n.lives.Unheard() != nil && !race:
-		n.unnoticed(p)
+		n.unnoticed(p, since...)
 	case asked == "", asked == killedByTest, exit.Signal != "": // stopped ones were examined then
 		n.examine(p, false)
 	}
 }
 
 // unnoticed notes that a process has ended by itself and the test does not know.
-func (n *binaryNode) unnoticed(p engine.Node) {
+func (n *binaryNode) unnoticed(p engine.Node, since ...string) {
 	exit := p.Exit()
-	n.problem(diagnostics.Failure{Phase: diagnostics.PhaseStop, Code: diagnostics.NodeExitUnnoticed, Exit: &exit, PID: p.PID()}, true)
+	n.problem(diagnostics.Failure{Phase: diagnostics.PhaseStop, Code: diagnostics.NodeExitUnnoticed, Exit: &exit, PID: p.PID(), Details: since}, true)
 }
 
 // reset ends the lease on a node that is to stay, and reports whether it may.

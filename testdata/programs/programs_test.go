@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -418,6 +419,22 @@ func TestKilled(t *testing.T) {
 		t.Errorf("WaitHealthy: no diagnosis: %v", err)
 	}
 	t.Log(err)
+}
+
+// TestDiesAndRestarts restarts a node that has ended by itself, unnoticed.
+//
+//dist:nodes=2 program=kv
+func TestDiesAndRestarts(t *testing.T) {
+	n := dist.Require(t).Node(1)
+	pid := n.PID()
+	try(n, "exit")
+	for syscall.Kill(pid, 0) == nil { // which tells nobody but this test
+		time.Sleep(time.Millisecond)
+	}
+	if err := n.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ask(t, n, "who")
 }
 
 //dist:nodes=1 program=kv ports=raft

@@ -38,16 +38,16 @@ type member struct {
 	lives engine.Lives // those that have become ready
 
 	mu       sync.Mutex
-	coming   engine.Node   // the process that was started last, ready or not
-	as       *program.Spec // of another program that it has been restarted as; nil: it is own
-	problems []Problem     // of the lease that there is
+	coming   engine.Node          // the process that was started last, ready or not
+	as       *program.Spec        // of another program that it has been restarted as; nil: it is own
+	problems map[*lease][]Problem // of the leases that there are
 }
 
 func newMember(c *cluster, a *Ask, exe *program.Executable, v config.View, index int, host *namespaces.Host) *member {
 	v.Index = index
 	n := v.Nodes[index]
 	return &member{
-		c: c, name: n.Name, dir: n.Dir,
+		c: c, name: n.Name, dir: n.Dir, problems: make(map[*lease][]Problem),
 		own: program.Spec{
 			Program: a.Program, Executable: exe, View: v, Env: a.Env,
 			Log: filepath.Join(c.dir, n.Name+".log"), Ready: a.Ready, Grace: a.Grace, Host: host,
@@ -89,6 +89,9 @@ func (n *member) startLocked(ctx context.Context) error {
 			Err: errRetired,
 		}}
 	}
+	if p := n.lives.Unheard(); p != nil {
+		n.problem(unnoticed("stop "+n.name, p, "it was started again afterwards"))
+	}
 	spec := n.spec()
 	spec.Spawned = func(p engine.Node) {
 		n.mu.Lock()
@@ -104,14 +107,6 @@ func (n *member) startLocked(ctx context.Context) error {
 	}
 	n.lives.Begin(p)
 	return nil
-}
-
-// expect notes that the process is going to end because somebody wants it to.
-func (n *member) expect(reason string) (p engine.Node, running bool) {
-	if p, running = n.lives.Expect(reason); !running {
-		n.lives.Tell(p) // whoever wants it to end does not mind that it has
-	}
-	return p, running
 }
 
 // stop ends the process, as its program says it is to be ended.
@@ -135,7 +130,7 @@ func (n *member) discard(ctx context.Context) error {
 		n.as = nil
 		n.mu.Unlock()
 	}()
-	p, running := n.expect("stopped: its cluster begins anew")
+	p, running := n.lives.Expect("stopped: its cluster begins anew")
 	if !running {
 		return nil
 	}
@@ -157,13 +152,17 @@ func (n *member) end(ctx context.Context) {
 }
 
 func (n *member) stopLocked(ctx context.Context, reason string) error {
-	p, running := n.expect(reason)
+	p, running := n.lives.Expect(reason)
 	if !running {
 		return nil
 	}
-	n.resumeLocked()
+	ended := errors.Is(n.resumeLocked(), os.ErrProcessDone) // just now
 	killed, err := program.Stop(ctx, n.spec(), p)
-	if err == nil && killed && ctx.Err() == nil {
+	switch {
+	case err != nil:
+	case ended, !killed && p.Exit().Signal == "killed" && n.spec().Program.Stop.Signal != "SIGKILL": // which nobody here has sent
+		n.problem(unnoticed("stop "+n.name, p))
+	case killed && ctx.Err() == nil:
 		n.problem(diagnostics.Failure{
 			Phase: diagnostics.PhaseStop, Code: diagnostics.ProgramStop, Op: "stop " + n.name, Name: n.spec().Program.Name,
 			Limit: n.spec().Grace, PID: p.PID(),
@@ -325,7 +324,7 @@ func (n *member) act(ctx context.Context, a Action) error {
 	defer n.acting.Unlock()
 	switch a {
 	case Kill:
-		if p, running := n.expect("killed by the test"); running {
+		if p, running := n.lives.Expect("killed by the test"); running {
 			return p.Kill()
 		}
 		return nil
@@ -429,7 +428,14 @@ func removeAll(dir string) {
 
 // begin is the beginning of a lease: an end from now on is for its holder to
 // see.
-func (n *member) begin() { n.heard() }
+func (n *member) begin(l *lease) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if len(n.problems) == 0 {
+		n.heard()
+	}
+	n.problems[l] = nil
+}
 
 // witness waits for the end of a process that is just ending: the kernel closes
 // its ports a moment before it tells how it has ended.
@@ -448,38 +454,51 @@ func (n *member) witness(ctx context.Context) {
 	}
 }
 
+// unnoticed is that a process has ended by itself, and nobody knows.
+func unnoticed(op string, p engine.Node, since ...string) (f diagnostics.Failure, fails bool) {
+	exit := p.Exit()
+	return diagnostics.Failure{
+		Phase: diagnostics.PhaseStop, Code: diagnostics.NodeExitUnnoticed, Op: op, Exit: &exit, PID: p.PID(), Details: since,
+	}, exit.Code != 0
+}
+
 // settle is the end of a lease: what went wrong on the node that its holder did
 // not see. mark is where its log was when the lease began.
-func (n *member) settle(who string, mark int64) []Problem {
+func (n *member) settle(l *lease, mark int64) []Problem {
+	op := "end the lease of " + n.name + " by " + l.who
+	var found []Problem
 	if p := n.lives.Unheard(); p != nil {
-		exit := p.Exit()
-		n.problem(diagnostics.Failure{
-			Phase: diagnostics.PhaseStop, Code: diagnostics.NodeExitUnnoticed, Op: "end the lease of " + n.name + " by " + who,
-			Exit: &exit, PID: p.PID(),
-		}, exit.Code != 0)
+		found = append(found, n.diagnose(unnoticed(op, p)))
 	}
 	if n.c.ask.Flags.Has("-race") {
 		if report := engine.RaceReport(n.own.Log, mark); report != nil {
-			n.problem(diagnostics.Failure{Phase: diagnostics.PhaseCall, Code: diagnostics.NodeRace, Op: "end the lease of " + n.name + " by " + who, Log: report}, true)
+			found = append(found, n.diagnose(diagnostics.Failure{Phase: diagnostics.PhaseCall, Code: diagnostics.NodeRace, Op: op, Log: report}, true))
 		}
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	problems := n.problems
-	n.problems = nil
-	return problems
+	found = append(n.problems[l], found...)
+	delete(n.problems, l)
+	return found
 }
 
+// problem tells all who have the node of something that went wrong on it.
 func (n *member) problem(f diagnostics.Failure, fails bool) {
+	p := n.diagnose(f, fails)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for l := range n.problems {
+		n.problems[l] = append(n.problems[l], p)
+	}
+}
+
+func (n *member) diagnose(f diagnostics.Failure, fails bool) Problem {
 	f.Node = n.name
 	if f.Log == nil {
 		f.Log = engine.Tail(n.own.Log, tailLines)
 	}
 	diagnostics.Gather(context.Background(), &f)
-	d := diagnostics.Diagnose(f)
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.problems = append(n.problems, Problem{Node: n.name, Diagnosis: d, Fails: fails})
+	return Problem{Node: n.name, Diagnosis: diagnostics.Diagnose(f), Fails: fails}
 }
 
 // size is how long the log is.
