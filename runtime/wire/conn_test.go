@@ -223,3 +223,29 @@ func TestEndsAfterItsAnswer(t *testing.T) {
 		others.Wait()
 	}
 }
+
+func BenchmarkCall(b *testing.B) {
+	for _, callers := range []int{1, 16} {
+		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) {
+			c, _ := pair(b, nil, echo)
+			body := []byte("small")
+			b.ReportAllocs()
+			b.SetParallelism(callers)
+			if callers == 1 {
+				for b.Loop() {
+					if _, err := c.Call(b.Context(), "m", body); err != nil {
+						b.Fatal(err)
+					}
+				}
+				return
+			}
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					if _, err := c.Call(b.Context(), "m", body); err != nil {
+						b.Error(err)
+					}
+				}
+			})
+		})
+	}
+}
