@@ -329,7 +329,7 @@ func (n *binaryNode) lost(ctx context.Context, p engine.Node, op string, cause e
 		if errors.Is(cause, wire.ErrProtocol) {
 			f.Code = diagnostics.NodeChannel
 		}
-		gather(&f)
+		diagnostics.Gather(context.Background(), &f)
 		e.Diagnosis = diagnostics.Diagnose(f)
 		n.c.recordDiagnosis(n.name, e.Diagnosis)
 	}
@@ -482,7 +482,7 @@ func (n *binaryNode) problem(f diagnostics.Failure, fails bool) {
 	if f.Log == nil {
 		f.Log = engine.Tail(n.Log(), tailLines)
 	}
-	gather(&f)
+	diagnostics.Gather(context.Background(), &f)
 	d := diagnostics.Diagnose(f)
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -542,7 +542,7 @@ func (n *binaryNode) Restart(ctx context.Context) error {
 			f = e.Failure
 		}
 		f.Op, f.Node, f.Limit = "restart "+n.name, n.name, timeout
-		gather(&f)
+		diagnostics.Gather(context.Background(), &f)
 		return diagnostics.Diagnose(f)
 	}
 	return nil

@@ -259,7 +259,7 @@ func (n *binaryNode) ask(ctx context.Context, p engine.Node, quit time.Duration,
 		return
 	}
 	f := diagnostics.Failure{Code: diagnostics.NodeHung, PID: p.PID()}
-	gather(&f)
+	diagnostics.Gather(context.Background(), &f)
 	if info := f.Facts.Process; info != nil {
 		d.Silent += fmt.Sprintf(" (%s, %d threads, %v of processor time)", info.State, info.Threads, info.CPU)
 		if info.Stopped {
@@ -328,7 +328,7 @@ func (n *binaryNode) explain(p engine.Node, err error) error {
 	if n.c != nil {
 		f.Limit = n.c.request.Config.StopTimeout()
 	}
-	gather(&f)
+	diagnostics.Gather(context.Background(), &f)
 	d := Dump{Node: n.name, PID: p.PID()}
 	n.ask(ctx, p, QuitTime, &d)
 	f.Details = d.Lines()

@@ -229,7 +229,7 @@ func diagnose(f diagnostics.Failure, op string) *diagnostics.Diagnosis {
 		f.Limit = max(f.Limit, limit)
 	}
 	f.Op = op
-	gather(&f)
+	diagnostics.Gather(context.Background(), &f)
 	return diagnostics.Diagnose(f)
 }
 

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"reflect"
 	"time"
 
 	"github.com/distkit/dist/runtime/diagnostics"
@@ -169,9 +168,7 @@ func faultOf(err error) *fault {
 	)
 	if !errors.As(err, &d) && errors.As(err, &e) {
 		failure := e.Failure
-		if reflect.ValueOf(failure.Facts).IsZero() {
-			diagnostics.Gather(context.Background(), &failure)
-		}
+		diagnostics.Gather(context.Background(), &failure)
 		d = diagnostics.Diagnose(failure)
 	}
 	if d != nil {
