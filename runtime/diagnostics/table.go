@@ -1036,7 +1036,7 @@ var table = sync.OnceValue(func() []*row {
 			title:    "the function is not known to the nodes",
 			problem:  "{name} is not in the table of node functions",
 			causes:   []string{"dist_gen_test.go does not list it, and nothing called dist.Register for it"},
-			explain:  "Which functions may run on nodes is written into dist_gen_test.go, from what the tests of the package name in Call and CallAll. A function that a helper package passes on has to be registered by that package.",
+			explain:  "Which functions may run on nodes is written into dist_gen_test.go, from what the tests of the package name in Call, CallAll and CallNodes. A function that a helper package passes on has to be registered by that package.",
 			evidence: "the function's name and position",
 			remedies: always("if it is named in a test of this package, generate again: go generate ./...", "if a helper package calls it, add there: func init() { dist.Register({name}) }"),
 		}, {
