@@ -15,6 +15,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -30,6 +31,7 @@ type identity struct {
 	PID         int
 	Listen      string
 	Addrs       []string
+	Names       []string
 	Environ     string
 	WorkingDir  string
 }
@@ -39,11 +41,20 @@ func identify(ctx context.Context, variable string) (identity, error) {
 	wd, err := os.Getwd()
 	return identity{
 		Name: s.Name(), Index: s.Index(), Size: s.Size(), Dir: s.Dir(), PID: os.Getpid(),
-		Listen: s.ListenAddr("tcp"), Addrs: s.Addrs("tcp"), Environ: os.Getenv(variable), WorkingDir: wd,
+		Listen: s.ListenAddr("tcp"), Addrs: s.Addrs("tcp"), Names: s.Names(), Environ: os.Getenv(variable), WorkingDir: wd,
 	}, err
 }
 
+func nameOf(ctx context.Context, _ struct{}) (string, error) { return dist.Self(ctx).Name(), nil }
+
 func echo(_ context.Context, b []byte) ([]byte, error) { return b, nil }
+
+var (
+	errNotLeader    = errors.New("not the leader")
+	errUnregistered = errors.New("not the leader") // of the same text
+)
+
+func init() { dist.RegisterErrors(errNotLeader) }
 
 func fail(ctx context.Context, how string) (struct{}, error) {
 	switch how {
@@ -51,6 +62,16 @@ func fail(ctx context.Context, how string) (struct{}, error) {
 		return struct{}{}, errors.New("no such key")
 	case "eof":
 		return struct{}{}, fmt.Errorf("reading: %w", io.EOF)
+	case "missing":
+		_, err := os.ReadFile(filepath.Join(dist.Self(ctx).Dir(), "missing"))
+		return struct{}{}, err
+	case "refused":
+		_, err := net.Dial("tcp", dist.Self(ctx).Addr("tcp")) // where nobody listens
+		return struct{}{}, err
+	case "registered":
+		return struct{}{}, fmt.Errorf("ask node-2: %w", errNotLeader)
+	case "unregistered":
+		return struct{}{}, errUnregistered
 	case "panic":
 		panic("deep trouble")
 	case "exit":
@@ -200,7 +221,7 @@ func TestSelf(t *testing.T) {
 		n := c.Node(i)
 		want := identity{
 			Name: fmt.Sprintf("node-%d", i+1), Index: i, Size: 3, Dir: n.Dir(), PID: n.PID(),
-			Listen: n.Addr("tcp"), Addrs: c.Addrs("tcp"), Environ: "seen", WorkingDir: wd,
+			Listen: n.Addr("tcp"), Addrs: c.Addrs("tcp"), Names: []string{"node-1", "node-2", "node-3"}, Environ: "seen", WorkingDir: wd,
 		}
 		if fmt.Sprint(id) != fmt.Sprint(want) || n.Name() != want.Name || n.Index() != i {
 			t.Errorf("node %d is\n%+v, want\n%+v", i, id, want)
@@ -234,6 +255,34 @@ func TestOutcomes(t *testing.T) {
 	}
 	if err := call("eof"); !errors.Is(err, io.EOF) || errors.Is(err, context.Canceled) {
 		t.Errorf("io.EOF: %v", err)
+	}
+	if err := call("missing"); !errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) || !errors.As(err, &remote) {
+		t.Errorf("os.ErrNotExist: %v", err)
+	}
+	if err := call("refused"); runtime.GOOS != "windows" && !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("connection refused: %v", err)
+	}
+	if err := call("registered"); !errors.Is(err, errNotLeader) || errors.Is(err, errUnregistered) || !errors.As(err, &remote) || remote.Text != "ask node-2: not the leader" {
+		t.Errorf("registered error: %v", err)
+	}
+	if err := call("unregistered"); err == nil || errors.Is(err, errNotLeader) || errors.Is(err, errUnregistered) {
+		t.Errorf("error that is not registered: %v", err)
+	}
+	list := []*dist.Node{c.Node(1), c.Node(0)}
+	if got, err := dist.CallNodes(t.Context(), list, nameOf, struct{}{}); err != nil || strings.Join(got, " ") != "node-2 node-1" {
+		t.Errorf("CallNodes: %q, %v", got, err)
+	}
+	if got, err := dist.CallNodes(t.Context(), list[:1], fail, "second"); len(got) != 1 || err == nil || !strings.Contains(err.Error(), "fail on node-2: only the second fails") {
+		t.Errorf("CallNodes that fails: %v, %v", got, err)
+	}
+	if got, err := dist.CallNodes(t.Context(), nil, nameOf, struct{}{}); len(got) != 0 || err != nil {
+		t.Errorf("CallNodes of none: %q, %v", got, err)
+	}
+	if got, err := dist.CallNodes(t.Context(), []*dist.Node{list[0], nil}, nameOf, struct{}{}); got != nil || err == nil || !strings.Contains(err.Error(), "node 1 of the list is nil") {
+		t.Errorf("CallNodes of a nil node: %q, %v", got, err)
+	}
+	if _, err := dist.CallAll(t.Context(), c, fail, "registered"); !errors.Is(err, errNotLeader) {
+		t.Errorf("registered error of all nodes: %v", err)
 	}
 	var p *dist.PanicError
 	if err := call("panic"); !errors.As(err, &p) || p.Value != "deep trouble" || !strings.Contains(p.Stack, "dist_test.fail") {

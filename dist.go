@@ -50,6 +50,20 @@ func Main(m interface{ Run() int }) int { return runtime.Main(m) }
 // init, unconditionally, and panics if fn is not a package-level function.
 func Register[In, Out any](fn func(context.Context, In) (Out, error)) { runtime.Register(fn) }
 
+// RegisterErrors has errors.Is find errs in what Call, CallAll and CallNodes return,
+// where the function has returned one of them, or wrapped it; otherwise no more than
+// their text crosses. Errors of the standard library that Call names need none of it.
+// It is called in an init, unconditionally, by who declares the errors or by who
+// tests with them:
+//
+//	var ErrNotLeader = errors.New("not the leader")
+//
+//	func init() { dist.RegisterErrors(ErrNotLeader) }
+//
+// It panics if one is nil or cannot be compared. One that is registered already is
+// passed over.
+func RegisterErrors(errs ...error) { runtime.RegisterErrors(errs...) }
+
 // Local is a node as the functions that run on it see it.
 type Local = runtime.Local
 
@@ -265,7 +279,8 @@ func (n *Node) fault(event, what string, act func() error) error {
 
 // Outcomes of a Call besides a result. errors.As finds them in its error.
 type (
-	// RemoteError is an error that the function returned on the node.
+	// RemoteError is an error that the function returned on the node: its text,
+	// and which of the errors that cross it was or wrapped. See Call.
 	RemoteError = runtime.RemoteError
 	// PanicError is a panic of the function, with the node's stack.
 	PanicError = runtime.PanicError
@@ -280,9 +295,15 @@ type (
 // value: see docs/calls.md for the types that can.
 //
 // fn's context ends with ctx. Errors tell apart, by errors.As, an error that fn
-// returned (*RemoteError: its text, and errors.Is for context.Canceled,
-// context.DeadlineExceeded and io.EOF), a panic (*PanicError), and a node that
-// is gone (*LostError). If ctx ends first the error is ctx's.
+// returned (*RemoteError), a panic (*PanicError), and a node that is gone
+// (*LostError). If ctx ends first the error is ctx's.
+//
+// Of an error that fn returned its text crosses, and its identity for errors.Is if
+// it is, or wraps: context.Canceled, context.DeadlineExceeded; io.EOF,
+// io.ErrUnexpectedEOF; os.ErrNotExist, os.ErrExist, os.ErrPermission, os.ErrClosed,
+// os.ErrInvalid, os.ErrDeadlineExceeded; net.ErrClosed; errors.ErrUnsupported; a
+// syscall.Errno; or what has been given to [RegisterErrors]. errors.As finds no type
+// of fn's.
 func Call[In, Out any](ctx context.Context, n *Node, fn func(context.Context, In) (Out, error), in In) (Out, error) {
 	var zero Out
 	f, err := runtime.Lookup(fn)
@@ -309,4 +330,22 @@ func CallAll[In, Out any](ctx context.Context, c *Cluster, fn func(context.Conte
 		return nil, fmt.Errorf("call %s: the cluster is nil", runtime.ShortName(f.Name))
 	}
 	return runtime.CallAll[In, Out](ctx, c.held.Nodes, f, in)
+}
+
+// CallNodes is CallAll on some of a cluster's nodes: the results come in the order
+// of the list. A nil node is an error, and nothing is called; for an empty list the
+// result is empty.
+func CallNodes[In, Out any](ctx context.Context, nodes []*Node, fn func(context.Context, In) (Out, error), in In) ([]Out, error) {
+	f, err := runtime.Lookup(fn)
+	if err != nil {
+		return nil, err
+	}
+	called := make([]manager.Node, len(nodes))
+	for i, n := range nodes {
+		if n == nil {
+			return nil, fmt.Errorf("call %s: node %d of the list is nil", runtime.ShortName(f.Name), i)
+		}
+		called[i] = n.node
+	}
+	return runtime.CallAll[In, Out](ctx, called, f, in)
 }

@@ -47,7 +47,7 @@ func init() {
 			{Name: "TestNodesDoNotListen", Requirement: requirement.Requirement{Nodes: 2, Ports: []string{"tcp"}}},
 			{Name: "TestFilesArePrivate", Requirement: requirement.Requirement{Nodes: 2, Ports: []string{"tcp"}}},
 		},
-		Digest: "f808ce07606f465a",
+		Digest: "f2e575fdc2cc564d",
 	})
 	runtime.Func("github.com/distkit/dist_test.answered", answered)                           // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist_test.atEnd", atEnd)                                 // undefined? run: go generate
@@ -67,6 +67,7 @@ func init() {
 	runtime.Func("github.com/distkit/dist_test.meetOften", meetOften)                         // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist_test.miss", miss)                                   // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist_test.missText", missText)                           // undefined? run: go generate
+	runtime.Func("github.com/distkit/dist_test.nameOf", nameOf)                               // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist_test.nested", nested)                               // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist_test.read", read)                                   // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist_test.send", send)                                   // undefined? run: go generate

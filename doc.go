@@ -19,7 +19,7 @@
 //
 //	func(ctx context.Context, in In) (Out, error)
 //
-// called with [Call] or [CallAll]. There, [Self] tells the function which node
+// called with [Call], [CallAll] or [CallNodes]. There, [Self] tells the function which node
 // it is on, where to listen and where to keep data.
 //
 // The command distgen writes the bootstrap a package needs for this (go

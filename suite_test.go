@@ -144,8 +144,10 @@ func TestSuite(t *testing.T) {
 		{"one at a time", "", []string{"-test.run=" + good, "-test.skip=Plain", "-test.parallel=1", "-test.cpu=1,2"}, 0, nil},
 		{"distinct ports", "DIST_NETWORK_ADDRESSES=ports", []string{"-test.run=Two|Hostile"}, 0, nil},
 		{"log of a failed test", "", []string{"-test.run=Failing"}, 1, []string{`as intended`, `node-2 \| the reason is in the log`}},
-		{"failfast", "", []string{"-test.run=Failing|NodeLeaves", "-test.failfast"}, 1, []string{`FAIL: TestFailing`, `!NodeLeaves`}},
-		{"node that leaves", "", []string{"-test.run=NodeLeaves"}, 1, []string{`DIST-NODE-EXIT-UNNOTICED`, `exit status 5`, `leaving behind the test's back`}},
+		{"failfast", "", []string{"-test.run=Failing|NodeLeaves$", "-test.failfast"}, 1, []string{`FAIL: TestFailing`, `!NodeLeaves`}},
+		{"node that leaves", "", []string{"-test.run=NodeLeaves$"}, 1, []string{`DIST-NODE-EXIT-UNNOTICED`, `exit status 5`, `leaving behind the test's back`}},
+		{"node that leaves and is restarted", "", []string{"-test.run=NodeLeavesAndRestarts"}, 1, []string{`DIST-NODE-EXIT-UNNOTICED`, `exit status 5`, `leaving behind the test's back`, `it was restarted by the test afterwards`, `!exit status 6`}},
+		{"node that leaves and is missed", "", []string{"-test.run=NodeLeavesAndIsMissed"}, 0, nil},
 		{"cleanup that panics", "", []string{"-test.run=CleanupPanics"}, 1, []string{`no way to clean up`}},
 		{"second Require", "", []string{"-test.run=Again"}, 1, []string{`!FAIL: TestAgain/sub`, `FAIL: TestAgain/conflict`, `DIST-USE-CONFLICT`, `suite_test.go:\d+`}},
 		{"too large", "DIST_CLUSTER_MAX_NODES=2", []string{"-test.run=TooLarge"}, 1, []string{`DIST-SIZE-MAX-NODES`, `DIST_CLUSTER_MAX_NODES=2`}},
@@ -238,6 +240,17 @@ func TestKilledAtTheEnd(t *testing.T) {
 	out := newRun(t, "", "-test.run=KilledAtTheEnd", "-test.v", fmt.Sprintf("-test.count=%d", times)).check(t, 1, `DIST-NODE-EXIT-UNNOTICED`, `signal: killed`)
 	// Where the node is slow to kill itself, it has stopped before.
 	if n := strings.Count(out, "--- FAIL: TestKilledAtTheEnd"); n < times/2 {
+		t.Errorf("%d of %d failed\n%s", n, times, out)
+	}
+}
+
+// A node that is killed just before it is restarted, likewise: each of the tests
+// hears of it.
+func TestKilledBeforeRestart(t *testing.T) {
+	t.Parallel()
+	const times = 10
+	out := newRun(t, "", "-test.run=KilledBeforeRestart", "-test.v", fmt.Sprintf("-test.count=%d", times)).check(t, 1, `DIST-NODE-EXIT-UNNOTICED`, `signal: killed`)
+	if n := strings.Count(out, "--- FAIL: TestKilledBeforeRestart"); n != times {
 		t.Errorf("%d of %d failed\n%s", n, times, out)
 	}
 }

@@ -17,6 +17,11 @@ type use struct {
 	fn   *function // around it; nil in a variable's initializer
 }
 
+// calls reports whether u has nodes run a function, its third argument.
+func (u *use) calls() bool {
+	return (u.name == "Call" || u.name == "CallAll" || u.name == "CallNodes") && len(u.call.Args) == 4
+}
+
 // An edge leads from a function to what it calls, or names.
 type edge struct {
 	span

@@ -83,16 +83,13 @@ func (s *scan) findFunctions() {
 	named := slices.Clone(s.values)
 	skip := make(map[string]bool) // registered by hand
 	for _, u := range s.uses {
-		switch u.name {
-		case "Call", "CallAll":
-			if len(u.call.Args) < 3 {
-				continue
-			}
+		switch {
+		case u.calls():
 			// In test files, values has it.
 			if v, ok := s.exprValue(u.call.Args[2]); ok && !u.file.test {
 				named = append(named, v)
 			}
-		case "Register":
+		case u.name == "Register":
 			if len(u.call.Args) == 1 {
 				if v, ok := s.exprValue(u.call.Args[0]); ok {
 					f := Function{Object: v.obj, TypeArgs: v.typeArgs}

@@ -8,7 +8,7 @@ import (
 )
 
 // checkNodeCalls checks the functions and values that calls of dist.Call,
-// dist.CallAll and dist.Register send to nodes.
+// dist.CallAll, dist.CallNodes and dist.Register send to nodes.
 func (s *scan) checkNodeCalls() {
 	registered := s.registeredHere()
 	fixed := make(map[string]bool)
@@ -18,8 +18,11 @@ func (s *scan) checkNodeCalls() {
 		case u.name == "Register" && len(u.call.Args) == 1:
 			fn = u.call.Args[0]
 			s.checkRegister(u)
-		case (u.name == "Call" || u.name == "CallAll") && len(u.call.Args) == 4:
+		case u.calls():
 			fn = u.call.Args[2]
+		case u.name == "RegisterErrors":
+			s.checkRegister(u)
+			continue
 		default:
 			continue
 		}
@@ -68,7 +71,11 @@ func (s *scan) checkRegister(u use) {
 	if u.fn != nil && s.fromInit(u.fn) {
 		return
 	}
-	s.report(LateRegister, u.call, nil, "dist.Register outside an init function: nodes must know the function before they are called")
+	what := "function"
+	if u.name == "RegisterErrors" {
+		what = "errors"
+	}
+	s.report(LateRegister, u.call, nil, "dist.%s outside an init function: nodes must know the %s before they are called", u.name, what)
 }
 
 // fromInit reports whether an init function of the package is fn or calls it.

@@ -11,7 +11,7 @@ import (
 )
 
 // nodeFunctions returns the functions of this package that are given to
-// dist.Call, dist.CallAll or dist.Register, in source order.
+// dist.Call, dist.CallAll, dist.CallNodes or dist.Register, in source order.
 func (s *scan) nodeFunctions() []*function {
 	if s.nodeFuncs != nil {
 		return s.nodeFuncs
@@ -41,7 +41,7 @@ func (u *use) nodeFunc() ast.Expr {
 	switch {
 	case u.name == "Register" && len(u.call.Args) == 1:
 		return u.call.Args[0]
-	case (u.name == "Call" || u.name == "CallAll") && len(u.call.Args) == 4:
+	case u.calls():
 		return u.call.Args[2]
 	}
 	return nil

@@ -202,7 +202,7 @@ var Findings = []Finding{
 	{
 		Code:  LateRegister,
 		Title: "dist.Register outside an init function",
-		Text:  "A node runs the init functions of the binary and then waits for calls. It runs nothing else that could register a function.",
+		Text:  "A node runs the init functions of the binary and then waits for calls. It runs nothing else that could register a function, or an error.",
 		Bad:   "func TestLeader(t *testing.T) {\n\tdist.Register(start)",
 		Good:  "func init() { dist.Register(start) }",
 	},

@@ -58,6 +58,9 @@ func (l *Local) Index() int { return l.id.Index }
 // Size returns the number of nodes in the cluster.
 func (l *Local) Size() int { return l.id.Size }
 
+// Names returns the names of all nodes, by index, this node's included.
+func (l *Local) Names() []string { return l.id.Names() }
+
 // Dir returns a directory for the node's data: empty when the lease begins,
 // kept through a restart, removed when the lease ends. It panics if the
 // directory cannot be created.

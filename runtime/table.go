@@ -71,6 +71,9 @@ func Func[In, Out any](name string, fn func(context.Context, In) (Out, error)) {
 	table.byKey[k], table.byName[f.Name] = f, f
 }
 
+// RegisterErrors has errors.Is find errors that functions return on nodes.
+func RegisterErrors(errs ...error) { wire.Carry(errs...) }
+
 // Register enters a function under the name of its symbol. It panics if fn is
 // not a package-level function.
 func Register[In, Out any](fn func(context.Context, In) (Out, error)) {

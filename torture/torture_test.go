@@ -65,6 +65,7 @@ func TestJudge(t *testing.T) {
 		{"failed for its cause", "kill", "node", fail, "[DIST-NODE-SIGNAL]", ""},
 		{"failed for another one", "kill", "node", fail, "[DIST-DIR-FULL]", "not for what was done"},
 		{"failed without a word", "kill", "node", fail, "it just did", "not for what was done"},
+		{"failed for its cause, without a code", "kill", "program", fail, "pause node-1: the node is not running: signal: killed", "not for what was done"},
 		{"wrong result", "kill", "node", fail, "WRONG: 1 is 2 [DIST-NODE-SIGNAL]", "wrong result"},
 		{"no diagnosis", "disk", "", fail, "no space left on device [DIST-UNKNOWN]", "no diagnosis"},
 		{"full disk", "disk", "", fail, "[DIST-DIR-FULL]", ""},

@@ -21,7 +21,7 @@ var explanations = map[string]*regexp.Regexp{
 
 // What a test may say whose node, program or owner was killed by a stranger.
 var (
-	nodeKilled  = regexp.MustCompile(`DIST-NODE-(SIGNAL|EXIT|EXIT-UNNOTICED|EXIT-EARLY)\b|DIST-PROGRAM-UNHEALTHY|DIST-PROGRAM-NOT-READY|(does not run|is not running): signal: `)
+	nodeKilled  = regexp.MustCompile(`DIST-NODE-(SIGNAL|EXIT|EXIT-UNNOTICED|EXIT-EARLY)\b|DIST-PROGRAM-UNHEALTHY|DIST-PROGRAM-NOT-READY`)
 	ownerKilled = regexp.MustCompile(`DIST-CLUSTER-(GONE|UNREACHABLE|REFUSED)|DIST-NODE-SIGNAL|DIST-PROGRAM-UNHEALTHY`)
 )
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"runtime"
 	"strings"
 	"time"
@@ -32,13 +33,16 @@ type probe struct {
 	run  func(ctx context.Context) (set func(*Facts), err error)
 }
 
-// Gather measures what bears on f and adds it to f.Facts. It takes
-// maxGather at most, also where ctx has ended, and never fails: what could not
+// Gather measures what bears on f and puts it into f.Facts, unless there are some
+// already: they were measured nearer to the failure. It takes maxGather at most, also where ctx has ended, and never fails: what could not
 // be learnt is in Facts.Missing. It changes nothing of f but Facts.
 //
 // A probe that hangs, in the stat of a dead network file system, say, is left
 // behind: its goroutine ends when the system lets go of it.
 func Gather(ctx context.Context, f *Failure) {
+	if !reflect.ValueOf(f.Facts).IsZero() {
+		return
+	}
 	// Often it is the end of ctx that failed: evidence is wanted all the same.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), maxGather())
 	defer cancel()

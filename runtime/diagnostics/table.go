@@ -451,8 +451,8 @@ var table = sync.OnceValue(func() []*row {
 			title:    "a node had exited, and the test did not notice",
 			problem:  "{node} had exited ({exit}) before the test ended",
 			causes:   []string{"it ended between calls; its last words: {lastlog}", "it ended between calls, and nothing asked for it afterwards"},
-			explain:  "A node ended by itself during the test, and the test went on and ended without using it again. What it proved, it proved with fewer nodes than it asked for; that is reported rather than passed over.",
-			evidence: "exit status or signal, the last lines of the node's log",
+			explain:  "A node ended by itself during the test, and the test went on and ended without using it again. What it proved, it proved with fewer nodes than it asked for; that is reported rather than passed over. Node.Restart starts such a node again, and the end is reported all the same.",
+			evidence: "exit status or signal, the last lines of the node's log, whether the node was started again",
 			remedies: always(
 				"if the node is meant to end, end it from the test: Node.Stop or Node.Kill",
 				"otherwise find out why it ended: its log is in the evidence; end the test with Cluster.WaitHealthy to notice in time",
@@ -1036,7 +1036,7 @@ var table = sync.OnceValue(func() []*row {
 			title:    "the function is not known to the nodes",
 			problem:  "{name} is not in the table of node functions",
 			causes:   []string{"dist_gen_test.go does not list it, and nothing called dist.Register for it"},
-			explain:  "Which functions may run on nodes is written into dist_gen_test.go, from what the tests of the package name in Call and CallAll. A function that a helper package passes on has to be registered by that package.",
+			explain:  "Which functions may run on nodes is written into dist_gen_test.go, from what the tests of the package name in Call, CallAll and CallNodes. A function that a helper package passes on has to be registered by that package.",
 			evidence: "the function's name and position",
 			remedies: always("if it is named in a test of this package, generate again: go generate ./...", "if a helper package calls it, add there: func init() { dist.Register({name}) }"),
 		}, {

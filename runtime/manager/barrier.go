@@ -372,15 +372,14 @@ func (a *absence) find(ctx context.Context) Missing {
 
 // howEnded is why the node's process has ended; "" while it runs.
 func (n *binaryNode) howEnded() string {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if engine.Alive(n.cur) {
+	p, running := n.lives.Now()
+	if running {
 		return ""
 	}
-	if n.asked != "" {
-		return n.asked
+	if asked := n.lives.Asked(); asked != "" {
+		return asked
 	}
-	exit := n.cur.Exit()
+	exit := p.Exit()
 	return "it has ended (" + exit.String() + ")"
 }
 
@@ -389,14 +388,11 @@ func (n *binaryNode) whereabouts(ctx context.Context) (where []string, stack str
 	if how := n.howEnded(); how != "" {
 		return []string{how}, ""
 	}
-	n.mu.Lock()
-	p, paused := n.cur, n.paused
-	n.mu.Unlock()
-	if paused {
+	if n.lives.Paused() {
 		return []string{"paused by the test"}, ""
 	}
 	var d Dump
-	n.ask(ctx, p, 0, &d)
+	n.ask(ctx, n.process(), 0, &d)
 	if d.Silent != "" {
 		return []string{"it " + d.Silent}, ""
 	}
@@ -467,9 +463,7 @@ func (l *Lease) meets(what, name string) (*binaryCluster, error) {
 func (c *binaryCluster) tell(e *BarrierError) {
 	for _, n := range c.nodes {
 		if slices.ContainsFunc(e.Missing, func(m Missing) bool { return m.Node == n.name }) && n.howEnded() != "" {
-			n.mu.Lock()
-			n.told = true
-			n.mu.Unlock()
+			n.lives.Tell(n.process())
 		}
 	}
 }

@@ -62,7 +62,7 @@ func (c *binaryCluster) release(ctx context.Context, keep bool, wantLogs func(pr
 	var ended []engine.Node
 	for i, n := range c.nodes {
 		r.Problems = append(r.Problems, n.problems...)
-		ended = append(ended, n.past...)
+		ended = append(ended, n.lives.Past()...)
 		if stays[i] {
 			r.Kept++
 			continue
@@ -70,7 +70,7 @@ func (c *binaryCluster) release(ctx context.Context, keep bool, wantLogs func(pr
 		if keep {
 			r.Replaced++
 		}
-		ended = append(ended, n.cur)
+		ended = append(ended, n.process())
 	}
 	r.Left = c.m.engine.Sweep(ended)
 	r.Notes = append(c.uncounted(), c.unprofiled()...)
@@ -86,7 +86,7 @@ func (c *binaryCluster) release(ctx context.Context, keep bool, wantLogs func(pr
 		c.m.logs.Finish(n.Log())
 		if stays[i] {
 			os.Truncate(n.Log(), 0) // the next test's begins here
-			c.m.pool.keep(n.cur, n.inbox, n.env)
+			c.m.pool.keep(n.process(), n.inbox, n.env)
 		} else {
 			os.Remove(n.Log())
 		}
@@ -128,16 +128,13 @@ type binaryNode struct {
 	// acting serialises what changes the process: Kill, Stop, Restart, the end.
 	acting sync.Mutex
 
+	lives engine.Lives
+
 	mu       sync.Mutex
 	log      string
-	cur      engine.Node // the process, also when it has ended
-	inbox    *inbox      // of the process
-	past     []engine.Node
-	debugger engine.Node // that has been attached to cur; nil if none has
-	asked    string      // why the process is expected to have ended: "killed by the test"; "": it is not
-	told     bool        // the test has been told that it ended
-	paused   bool
-	faulted  bool // killed, paused or restarted: not to be reused
+	inbox    *inbox      // of the last process
+	debugger engine.Node // that has been attached to it; nil if none has
+	faulted  bool        // killed, paused or restarted: not to be reused
 	problems []Problem
 	pending  map[*Pending]struct{} // calls in progress
 }
@@ -229,12 +226,9 @@ func (n *binaryNode) become(ctx context.Context, c *candidate) error {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.cur != nil {
-		n.past = append(n.past, n.cur)
-	}
-	n.cur, n.inbox, n.used, n.env = c.node, c.inbox, c.used, c.env
+	n.lives.Begin(c.node)
+	n.inbox, n.used, n.env = c.inbox, c.used, c.env
 	n.inbox.node.Store(n)
-	n.asked, n.told, n.paused = "", false, false
 	return nil
 }
 
@@ -245,11 +239,9 @@ func (n *binaryNode) identity() Identity {
 		Listen: make(map[string]string), Addrs: make(map[string][]string),
 		Baseline: reusable(c.request.Requirement, c.request.Config),
 	}
-	n.mu.Lock()
-	if id.Life = len(n.past); n.cur != nil {
+	if id.Life = len(n.lives.Past()); n.process() != nil {
 		id.Life++
 	}
-	n.mu.Unlock()
 	for _, port := range c.request.Requirement.Ports {
 		id.Listen[port] = n.listenAddr(port)
 		id.Addrs[port] = c.Addrs(port)
@@ -273,13 +265,15 @@ func (n *binaryNode) listenAddr(port string) string {
 func (n *binaryNode) PID() int { return n.process().PID() }
 
 func (n *binaryNode) process() engine.Node {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.cur
+	p, _ := n.lives.Now()
+	return p
 }
 
 // Running implements Node.
-func (n *binaryNode) Running() bool { return engine.Alive(n.process()) }
+func (n *binaryNode) Running() bool {
+	_, running := n.lives.Now()
+	return running
+}
 
 // Log implements Node.
 func (n *binaryNode) Log() string {
@@ -324,20 +318,18 @@ func (n *binaryNode) lost(ctx context.Context, p engine.Node, op string, cause e
 		// tell it to end.
 		p.Kill()
 	}
-	n.mu.Lock()
-	n.told = n.told || n.cur == p
-	reason := n.asked
-	if n.cur != p {
+	n.lives.Tell(p)
+	reason := n.lives.Asked()
+	if n.process() != p {
 		reason = "restarted by the test"
 	}
-	n.mu.Unlock()
 	e := &LostError{Node: n.name, Op: op, Reason: reason, Exit: killed(p.Exit(), reason), At: time.Now(), Log: engine.Tail(n.Log(), tailLines)}
 	if reason == "" {
 		f := diagnostics.Failure{Phase: diagnostics.PhaseCall, Op: op, Node: n.name, Err: cause, Exit: &e.Exit, Log: e.Log, PID: p.PID(), Path: n.Log()}
 		if errors.Is(cause, wire.ErrProtocol) {
 			f.Code = diagnostics.NodeChannel
 		}
-		gather(&f)
+		diagnostics.Gather(context.Background(), &f)
 		e.Diagnosis = diagnostics.Diagnose(f)
 		n.c.recordDiagnosis(n.name, e.Diagnosis)
 	}
@@ -345,14 +337,11 @@ func (n *binaryNode) lost(ctx context.Context, p engine.Node, op string, cause e
 }
 
 // expect notes that the process is going to end because the test wants it to.
-func (n *binaryNode) expect(reason string) engine.Node {
+func (n *binaryNode) expect(reason string) (p engine.Node, running bool) {
 	n.mu.Lock()
-	defer n.mu.Unlock()
-	if engine.Alive(n.cur) {
-		n.asked = reason
-	}
 	n.faulted = true
-	return n.cur
+	n.mu.Unlock()
+	return n.lives.Expect(reason)
 }
 
 // Kill implements Node.
@@ -363,7 +352,7 @@ func (n *binaryNode) Kill() error {
 		return fmt.Errorf("kill %s: %w", n.name, n.c.endedError())
 	}
 	n.undebug() // a killed process is gone when its debugger has seen it
-	p := n.expect(killedByTest)
+	p, _ := n.expect(killedByTest)
 	if n.c.request.CoverDir != "" {
 		n.exitNow(p)
 	}
@@ -384,8 +373,9 @@ func (n *binaryNode) Pause() error {
 	if err := p.Pause(); err != nil {
 		return n.gone("pause", err)
 	}
+	n.lives.SetPaused(true)
 	n.mu.Lock()
-	n.paused, n.faulted = true, true
+	n.faulted = true
 	n.mu.Unlock()
 	return nil
 }
@@ -404,19 +394,15 @@ func (n *binaryNode) resume() error {
 	if err := n.process().Resume(); err != nil {
 		return n.gone("resume", err)
 	}
-	n.mu.Lock()
-	n.paused = false
-	n.mu.Unlock()
+	n.lives.SetPaused(false)
 	return nil
 }
 
 func (n *binaryNode) gone(what string, err error) error {
 	if errors.Is(err, os.ErrProcessDone) {
-		n.mu.Lock()
-		p, reason := n.cur, n.asked
-		n.mu.Unlock()
+		reason := n.lives.Asked()
 		if reason == "" { // nobody here has ended it
-			return n.lost(context.Background(), p, what+" "+n.name, err)
+			return n.lost(context.Background(), n.process(), what+" "+n.name, err)
 		}
 		return fmt.Errorf("%s %s: the node is not running: %s", what, n.name, reason)
 	}
@@ -435,14 +421,12 @@ func (n *binaryNode) Stop(ctx context.Context) error {
 }
 
 func (n *binaryNode) stop(ctx context.Context, reason string) error {
-	p := n.expect(reason)
-	if !engine.Alive(p) {
+	p, running := n.expect(reason)
+	if !running {
+		n.account(p, "it was "+reason+" afterwards")
 		return nil
 	}
-	n.mu.Lock()
-	paused := n.paused
-	n.mu.Unlock()
-	if paused {
+	if n.lives.Paused() {
 		n.resume()
 	}
 	return n.shutDown(ctx, p, nil)
@@ -473,6 +457,10 @@ func (n *binaryNode) shutDown(ctx context.Context, p engine.Node, explain func(e
 		return err
 	}
 	n.examine(p, true)
+	// Nobody here has killed it: it had just gone when it was asked to.
+	if exit := p.Exit(); exit.Signal != "" && !n.lives.Told() && !(RaceEnabled && engine.RaceReport(n.Log(), 0) != nil) {
+		n.unnoticed(p)
+	}
 	return nil
 }
 
@@ -494,7 +482,7 @@ func (n *binaryNode) problem(f diagnostics.Failure, fails bool) {
 	if f.Log == nil {
 		f.Log = engine.Tail(n.Log(), tailLines)
 	}
-	gather(&f)
+	diagnostics.Gather(context.Background(), &f)
 	d := diagnostics.Diagnose(f)
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -554,7 +542,7 @@ func (n *binaryNode) Restart(ctx context.Context) error {
 			f = e.Failure
 		}
 		f.Op, f.Node, f.Limit = "restart "+n.name, n.name, timeout
-		gather(&f)
+		diagnostics.Gather(context.Background(), &f)
 		return diagnostics.Diagnose(f)
 	}
 	return nil
@@ -567,9 +555,7 @@ func (n *binaryNode) RestartAs(_ context.Context, program string) error {
 
 // ping returns nil if the node answers before ctx ends.
 func (n *binaryNode) ping(ctx context.Context) error {
-	n.mu.Lock()
-	paused := n.paused
-	n.mu.Unlock()
+	paused := n.lives.Paused()
 	_, err := n.Call(ctx, "ask "+n.name+" whether it is healthy", MethodPing, nil)
 	if err != nil && paused && ctx.Err() != nil {
 		return fmt.Errorf("%s is paused: %w", n.name, err)
@@ -582,48 +568,40 @@ func (n *binaryNode) ping(ctx context.Context) error {
 func (n *binaryNode) end(ctx context.Context) {
 	n.acting.Lock()
 	defer n.acting.Unlock()
-	n.mu.Lock()
-	p, asked, told, paused := n.cur, n.asked, n.told, n.paused
-	n.mu.Unlock()
+	p, running := n.lives.Now()
 	if p == nil {
 		return
 	}
 	defer n.undebug()
-	if engine.Alive(p) {
-		if paused {
-			n.resume()
-		}
-		n.mu.Lock()
-		n.asked = "its lease has ended"
-		n.mu.Unlock()
-		if err := n.shutDown(ctx, p, n.explain); err != nil {
-			n.noteHung(err)
-			return
-		}
-		n.mu.Lock()
-		told = n.told
-		n.mu.Unlock()
-		// Nobody here has killed it: it had just gone when it was asked to.
-		if exit := p.Exit(); exit.Signal != "" && !told && !(RaceEnabled && engine.RaceReport(n.Log(), 0) != nil) {
-			n.problem(diagnostics.Failure{Phase: diagnostics.PhaseStop, Code: diagnostics.NodeExitUnnoticed, Exit: &exit, PID: p.PID()}, true)
-		}
+	if !running {
+		n.account(p)
 		return
 	}
-	if asked != "" {
-		if asked == killedByTest || p.Exit().Signal != "" { // stopped ones were examined then
-			n.examine(p, false)
-		}
-		return
+	if n.lives.Paused() {
+		n.resume()
 	}
+	n.lives.Expect("its lease has ended")
+	if err := n.shutDown(ctx, p, n.explain); err != nil {
+		n.noteHung(err)
+	}
+}
+
+// account notes what there is to say of a process that had ended when it was to
+// be ended, and what has become of the node since.
+func (n *binaryNode) account(p engine.Node, since ...string) {
+	exit, asked := p.Exit(), n.lives.Asked()
+	switch race := RaceEnabled && exit.Code == raceExit; {
+	case n.lives.Unheard() != nil && !race:
+		n.unnoticed(p, since...)
+	case asked == "", asked == killedByTest, exit.Signal != "": // stopped ones were examined then
+		n.examine(p, false)
+	}
+}
+
+// unnoticed notes that a process has ended by itself and the test does not know.
+func (n *binaryNode) unnoticed(p engine.Node, since ...string) {
 	exit := p.Exit()
-	if told && !(RaceEnabled && exit.Code == raceExit) {
-		return
-	}
-	f := diagnostics.Failure{Phase: diagnostics.PhaseStop, Code: diagnostics.NodeExitUnnoticed, Exit: &exit, PID: p.PID()}
-	if RaceEnabled && exit.Code == raceExit {
-		f.Code, f.Phase, f.Log = diagnostics.NodeRace, diagnostics.PhaseCall, engine.RaceReport(n.Log(), 0)
-	}
-	n.problem(f, true)
+	n.problem(diagnostics.Failure{Phase: diagnostics.PhaseStop, Code: diagnostics.NodeExitUnnoticed, Exit: &exit, PID: p.PID(), Details: since}, true)
 }
 
 // reset ends the lease on a node that is to stay, and reports whether it may.
@@ -631,9 +609,10 @@ func (n *binaryNode) reset(ctx context.Context) bool {
 	n.acting.Lock()
 	defer n.acting.Unlock()
 	n.mu.Lock()
-	p, faulted := n.cur, n.faulted
+	faulted := n.faulted
 	n.mu.Unlock()
-	if faulted || !engine.Alive(p) {
+	p, running := n.lives.Now()
+	if faulted || !running {
 		return false
 	}
 	body, err := p.Conn().Call(ctx, MethodReset, nil)

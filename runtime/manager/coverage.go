@@ -27,10 +27,7 @@ const exitTime = 2 * time.Second
 // been killed, a few milliseconds later. A process that cannot hear is left to be
 // killed.
 func (n *binaryNode) exitNow(p engine.Node) {
-	n.mu.Lock()
-	paused := n.paused
-	n.mu.Unlock()
-	if paused || !engine.Alive(p) {
+	if n.lives.Paused() || !engine.Alive(p) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), exitTime)
@@ -74,7 +71,7 @@ func (c *binaryCluster) uncounted() []string {
 	pids := counted(c.request.CoverDir)
 	var notes []string
 	for _, n := range c.nodes {
-		for _, p := range append(n.past[:len(n.past):len(n.past)], n.cur) {
+		for _, p := range append(n.lives.Past(), n.process()) {
 			if p != nil && !engine.Alive(p) && !pids[strconv.Itoa(p.PID())] {
 				exit := p.Exit()
 				notes = append(notes, fmt.Sprintf("coverage of %s (pid %d) is lost: a process writes it when it exits by itself, and this one ended by %v", n.name, p.PID(), &exit))
@@ -129,7 +126,7 @@ func (c *binaryCluster) unprofiled() []string {
 	}
 	var notes []string
 	for _, n := range c.nodes {
-		for _, p := range append(n.past[:len(n.past):len(n.past)], n.cur) {
+		for _, p := range append(n.lives.Past(), n.process()) {
 			if p == nil || engine.Alive(p) {
 				continue
 			}

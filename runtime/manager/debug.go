@@ -64,8 +64,8 @@ func (n *binaryNode) debugged() bool {
 // on, and a parent that it makes sure of.
 func (n *binaryNode) debug(ctx context.Context) error {
 	tell := n.c.request.Debug.Tell
+	p := n.process()
 	n.mu.Lock()
-	p := n.cur
 	n.faulted = true // what somebody has looked into serves no other test
 	n.mu.Unlock()
 	who := fmt.Sprintf("%s of %s (pid %d)", n.name, n.c.request.Test, p.PID())

@@ -210,7 +210,7 @@ func (n *binaryNode) enter(op, method string) (engine.Node, *Pending) {
 		n.pending = make(map[*Pending]struct{})
 	}
 	n.pending[c] = struct{}{}
-	return n.cur, c
+	return n.process(), c
 }
 
 func (n *binaryNode) leave(c *Pending) {
@@ -221,8 +221,8 @@ func (n *binaryNode) leave(c *Pending) {
 
 // Dump implements Node.
 func (n *binaryNode) Dump(ctx context.Context, quit time.Duration) Dump {
+	p := n.process()
 	n.mu.Lock()
-	p, paused := n.cur, n.paused
 	d := Dump{Node: n.name, PID: p.PID()}
 	for c := range n.pending {
 		d.Pending = append(d.Pending, *c)
@@ -233,7 +233,7 @@ func (n *binaryNode) Dump(ctx context.Context, quit time.Duration) Dump {
 	case !engine.Alive(p):
 		exit := p.Exit()
 		d.Silent = fmt.Sprintf("has ended (%v)", &exit)
-	case paused:
+	case n.lives.Paused():
 		d.Silent = "was paused by the test and does not answer" // and a signal would wait for its end
 	default:
 		n.ask(ctx, p, quit, &d)
@@ -259,7 +259,7 @@ func (n *binaryNode) ask(ctx context.Context, p engine.Node, quit time.Duration,
 		return
 	}
 	f := diagnostics.Failure{Code: diagnostics.NodeHung, PID: p.PID()}
-	gather(&f)
+	diagnostics.Gather(context.Background(), &f)
 	if info := f.Facts.Process; info != nil {
 		d.Silent += fmt.Sprintf(" (%s, %d threads, %v of processor time)", info.State, info.Threads, info.CPU)
 		if info.Stopped {
@@ -328,7 +328,7 @@ func (n *binaryNode) explain(p engine.Node, err error) error {
 	if n.c != nil {
 		f.Limit = n.c.request.Config.StopTimeout()
 	}
-	gather(&f)
+	diagnostics.Gather(context.Background(), &f)
 	d := Dump{Node: n.name, PID: p.PID()}
 	n.ask(ctx, p, QuitTime, &d)
 	f.Details = d.Lines()

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"reflect"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -393,16 +392,8 @@ func (r *Request) unavailable(d Decision, f diagnostics.Failure) *Unavailable {
 		f.Name = r.Test
 	}
 	f.OwnTestMain = r.OwnTestMain
-	gather(&f)
+	diagnostics.Gather(context.Background(), &f)
 	return &Unavailable{Decision: d, Diagnosis: diagnostics.Diagnose(f)}
-}
-
-// gather adds evidence to a failure that has none yet.
-func gather(f *diagnostics.Failure) {
-	if !reflect.ValueOf(f.Facts).IsZero() {
-		return
-	}
-	diagnostics.Gather(context.Background(), f)
 }
 
 // An attempt is one try at a lease of size nodes. It returns how many failed.
@@ -481,7 +472,7 @@ func (m *Manager) startOnce(ctx context.Context, r Request, d Decision, size int
 			return err
 		}
 		e = &engine.Error{Failure: diagnostics.Failure{Phase: diagnostics.PhasePrepare, Op: op, Path: path, Err: err}}
-		gather(&e.Failure) // now: what has filled the disk is removed in a moment
+		diagnostics.Gather(context.Background(), &e.Failure) // now: what has filled the disk is removed in a moment
 		return e
 	}
 	var candidates []*candidate
@@ -602,7 +593,8 @@ func (m *Manager) Close(ctx context.Context) []Problem {
 	}
 	for _, c := range clean {
 		wg.Go(func() {
-			n := &binaryNode{name: "a reused node", log: c.node.LogFile(), cur: c.node}
+			n := &binaryNode{name: "a reused node", log: c.node.LogFile()}
+			n.lives.Begin(c.node)
 			n.end(ctx)
 			mu.Lock()
 			problems = append(problems, n.problems...)

@@ -75,6 +75,14 @@ func (e *LostError) Error() string {
 	return fmt.Sprintf("%s: the node is gone: %s", e.Op, e.Reason)
 }
 
+// Unwrap returns the diagnosis, where there is one.
+func (e *LostError) Unwrap() error {
+	if e.Diagnosis == nil {
+		return nil
+	}
+	return e.Diagnosis
+}
+
 // A Problem is something that went wrong on a node and that the test has to
 // hear of.
 type Problem struct {

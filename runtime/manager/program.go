@@ -179,7 +179,15 @@ func (c *programCluster) release(ctx context.Context, keep bool, wantLogs func(p
 
 // health implements cluster.
 func (c *programCluster) health(ctx context.Context) []error {
-	return untilHealthy(ctx, len(c.Nodes), c.held.Health)
+	errs := untilHealthy(ctx, len(c.Nodes), c.held.Health)
+	for i, err := range errs {
+		name := c.Nodes[i].Name()
+		if d := diagnosed(err, "ask "+name+" whether it is healthy"); d != nil {
+			c.recordDiagnosis(name, d)
+			errs[i] = d
+		}
+	}
+	return errs
 }
 
 // untilHealthy tries all of a cluster until every node is healthy or ctx ends.
@@ -221,7 +229,7 @@ func diagnose(f diagnostics.Failure, op string) *diagnostics.Diagnosis {
 		f.Limit = max(f.Limit, limit)
 	}
 	f.Op = op
-	gather(&f)
+	diagnostics.Gather(context.Background(), &f)
 	return diagnostics.Diagnose(f)
 }
 
@@ -286,13 +294,31 @@ func (n *programNode) act(ctx context.Context, a keeper.Action) error {
 		return fmt.Errorf("%s: %w", op, n.c.endedError())
 	}
 	_, err := n.c.held.Act(ctx, n.index, a)
+	return n.failed(op, err)
+}
+
+// failed is an error of the owner's as the test is told it; nil for nil.
+func (n *programNode) failed(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	d := diagnosed(err, op)
+	if d == nil {
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	n.c.recordDiagnosis(n.Name(), d)
+	return d
+}
+
+// diagnosed is the diagnosis that an error of an owner is, or comes to; nil if
+// there is none.
+func diagnosed(err error, op string) *diagnostics.Diagnosis {
 	if e := (*engine.Error)(nil); errors.As(err, &e) {
 		return diagnose(diagnostics.Failure{Err: err}, op)
 	}
-	if err != nil {
-		return fmt.Errorf("%s: %w", op, err)
-	}
-	return nil
+	d := (*diagnostics.Diagnosis)(nil) // by another process
+	errors.As(err, &d)
+	return d
 }
 
 // Kill implements Node.
@@ -319,13 +345,7 @@ func (n *programNode) RestartAs(ctx context.Context, name string) error {
 		Program: p, Dir: filepath.Dir(r.Config.File), Ready: r.Config.ReadyTimeout(p.Ready), Grace: r.Config.Grace(p.Stop),
 	})
 	program.Touch(inputs)
-	if e := (*engine.Error)(nil); errors.As(err, &e) {
-		return diagnose(diagnostics.Failure{Err: err}, op)
-	}
-	if err != nil {
-		return fmt.Errorf("%s: %w", op, err)
-	}
-	return nil
+	return n.failed(op, err)
 }
 
 // Pause implements Node.

@@ -42,6 +42,15 @@ type Identity struct {
 	Baseline bool
 }
 
+// Names are those of all nodes of the lease, by index.
+func (id *Identity) Names() []string {
+	names := make([]string, id.Size)
+	for i := range names {
+		names[i] = nodeName(i)
+	}
+	return names
+}
+
 // A ProfileRequest asks a node for a profile.
 type ProfileRequest struct {
 	Name string        // "cpu", "trace", or one of package runtime/pprof

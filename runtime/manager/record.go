@@ -85,9 +85,7 @@ func (n *binaryNode) recordExit(p engine.Node) {
 	}
 	exit := p.Exit()
 	e := events.Event{Kind: events.Exit, Test: n.c.request.Test, Cluster: n.c.ID, Node: n.name, PID: p.PID(), Text: exit.String(), Outcome: events.Crashed}
-	n.mu.Lock()
-	e.Reason = n.asked
-	n.mu.Unlock()
+	e.Reason = n.lives.Asked()
 	switch {
 	case exit.Signal != "" && e.Reason != "":
 		e.Outcome = events.Killed

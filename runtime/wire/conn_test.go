@@ -6,13 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -221,5 +224,71 @@ func TestEndsAfterItsAnswer(t *testing.T) {
 			t.Fatalf("the answer of one that left: %q, %v", got, err)
 		}
 		others.Wait()
+	}
+}
+
+var errTwin1, errTwin2 = errors.New("twin"), errors.New("twin")
+
+// TestErrorsCross: what an error is on one side errors.Is finds on the other, and
+// nothing else.
+func TestErrorsCross(t *testing.T) {
+	errHere := errors.New("one's own")
+	Carry(errHere, errTwin1, errTwin2)
+	Carry(errHere) // again
+	all := append(slices.Clone(portable), errHere, errTwin1, errTwin2, syscall.ECONNREFUSED, syscall.ENOENT, errors.New("of nobody"))
+	var now error
+	a, _ := pair(t, nil, func(context.Context, string, []byte) ([]byte, error) { return nil, now })
+	for _, err := range append(slices.Clone(all), &fs.PathError{Op: "open", Path: "x", Err: syscall.ENOENT}, errors.Join(errTwin2, io.EOF)) {
+		now = fmt.Errorf("wrapped: %w", err)
+		_, got := a.Call(t.Context(), "", nil)
+		if got == nil || got.Error() != now.Error() {
+			t.Errorf("%v arrives as %v", now, got)
+		}
+		for _, target := range all {
+			if want := errors.Is(now, target) && target.Error() != "of nobody"; errors.Is(got, target) != want {
+				t.Errorf("%#v arrives: errors.Is of %v is not %t", err, target, want)
+			}
+		}
+	}
+	type list struct{ error }
+	for _, bad := range []error{nil, list{uncomparable{}}} {
+		func() {
+			defer func() {
+				if v := recover(); v == nil || !strings.Contains(fmt.Sprint(v), "give a variable") {
+					t.Errorf("%T is taken: %v", bad, v)
+				}
+			}()
+			Carry(bad)
+		}()
+	}
+}
+
+type uncomparable []string
+
+func (uncomparable) Error() string { return "" }
+
+func BenchmarkCall(b *testing.B) {
+	for _, callers := range []int{1, 16} {
+		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) {
+			c, _ := pair(b, nil, echo)
+			body := []byte("small")
+			b.ReportAllocs()
+			b.SetParallelism(callers)
+			if callers == 1 {
+				for b.Loop() {
+					if _, err := c.Call(b.Context(), "m", body); err != nil {
+						b.Fatal(err)
+					}
+				}
+				return
+			}
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					if _, err := c.Call(b.Context(), "m", body); err != nil {
+						b.Error(err)
+					}
+				}
+			})
+		})
 	}
 }

@@ -5,12 +5,25 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"net"
+	"os"
+	"reflect"
+	"slices"
+	"sync"
+	"syscall"
 )
 
-// A RemoteError is the error that the far side's handler returned. Its text is
-// all that crosses, and whether it was one of the errors that mean the same on
-// both sides: errors.Is holds for context.Canceled, context.DeadlineExceeded
-// and io.EOF.
+// A RemoteError is the error that the far side's handler returned. Its text
+// crosses, and which of the errors it was, or wrapped, that mean the same on both
+// sides, which errors.Is then finds:
+//
+//   - context.Canceled, context.DeadlineExceeded, errors.ErrUnsupported;
+//   - io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, os.ErrDeadlineExceeded;
+//   - fs.ErrNotExist, fs.ErrExist, fs.ErrPermission, fs.ErrClosed, fs.ErrInvalid,
+//     which are those of package os;
+//   - a syscall.Errno, such as syscall.ECONNREFUSED;
+//   - what has been given to Carry.
 type RemoteError struct {
 	Text string
 	is   []error
@@ -29,13 +42,48 @@ type PanicError struct {
 func (e *PanicError) Error() string { return fmt.Sprintf("panic: %s\n\n%s", e.Value, e.Stack) }
 
 // portable are the errors whose identity crosses, in the order of their bits.
-var portable = []error{context.Canceled, context.DeadlineExceeded, io.EOF}
+var portable = []error{
+	context.Canceled, context.DeadlineExceeded, io.EOF, io.ErrUnexpectedEOF,
+	fs.ErrNotExist, fs.ErrExist, fs.ErrPermission, fs.ErrClosed, fs.ErrInvalid,
+	os.ErrDeadlineExceeded, net.ErrClosed, errors.ErrUnsupported,
+}
+
+// carried are those that somebody has added, by their names, which are the same in
+// all processes of one binary.
+var carried struct {
+	sync.RWMutex
+	names []string
+	errs  []error
+}
+
+// Carry has the identity of further errors cross, where both sides have been told
+// of them: by their text, and those with the same text by the order in which they
+// were given to Carry. It panics if one is nil or cannot be compared.
+func Carry(errs ...error) {
+	carried.Lock()
+	defer carried.Unlock()
+	for _, err := range errs {
+		if err == nil || !reflect.ValueOf(err).Comparable() {
+			panic(fmt.Sprintf("dist.RegisterErrors: %T cannot be told from other errors by errors.Is: give a variable, as in var ErrNotFound = errors.New(\"not found\")", err))
+		}
+		if slices.Contains(carried.errs, err) {
+			continue
+		}
+		name := err.Error()
+		for i := 2; slices.Contains(carried.names, name); i++ {
+			name = fmt.Sprintf("%s #%d", err.Error(), i)
+		}
+		carried.names, carried.errs = append(carried.names, name), append(carried.errs, err)
+	}
+}
 
 type failure struct {
-	Text  string `cbor:"1,keyasint"`
-	Is    uint   `cbor:"2,keyasint,omitempty"`
-	Panic bool   `cbor:"3,keyasint,omitempty"`
-	Stack string `cbor:"4,keyasint,omitempty"`
+	Text    string   `cbor:"1,keyasint"`
+	Is      uint     `cbor:"2,keyasint,omitempty"` // bits of portable
+	Panic   bool     `cbor:"3,keyasint,omitempty"`
+	Stack   string   `cbor:"4,keyasint,omitempty"`
+	Errno   uint64   `cbor:"5,keyasint,omitempty"`
+	Carried []string `cbor:"6,keyasint,omitempty"` // names
 }
 
 func encodeFailure(err error) []byte {
@@ -49,6 +97,16 @@ func encodeFailure(err error) []byte {
 				f.Is |= 1 << i
 			}
 		}
+		if errno, ok := errors.AsType[syscall.Errno](err); ok {
+			f.Errno = uint64(errno)
+		}
+		carried.RLock()
+		for i, target := range carried.errs {
+			if errors.Is(err, target) {
+				f.Carried = append(f.Carried, carried.names[i])
+			}
+		}
+		carried.RUnlock()
 	}
 	b, merr := encoder.Marshal(f)
 	if merr != nil { // strings and numbers: cannot happen
@@ -69,6 +127,16 @@ func decodeFailure(b []byte) error {
 	for i, target := range portable {
 		if f.Is&(1<<i) != 0 {
 			e.is = append(e.is, target)
+		}
+	}
+	if f.Errno != 0 {
+		e.is = append(e.is, syscall.Errno(f.Errno))
+	}
+	carried.RLock()
+	defer carried.RUnlock()
+	for i, name := range carried.names {
+		if slices.Contains(f.Carried, name) {
+			e.is = append(e.is, carried.errs[i])
 		}
 	}
 	return e

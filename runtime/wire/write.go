@@ -26,15 +26,16 @@ type writer struct {
 	lock chan struct{}
 
 	mu    sync.Mutex
-	held  bool   // somebody has the lock, and is going to look at the queue
-	queue batch  // empty unless held
-	spare []byte // to queue in while the queue is being written
+	held  bool  // somebody has the lock, and is going to look at the queue
+	queue batch // empty unless held
+	spare batch // to queue in while the queue is being written; empty
 }
 
 // A batch is frames that go out in one write.
 type batch struct {
 	frames  []byte
-	written []func() // called when they are, or cannot be
+	one     func()   // called when they are written, or cannot be; or nil
+	written []func() // likewise
 }
 
 // maxQueue is how many bytes are queued at most. Beyond it callers wait for the
@@ -62,10 +63,7 @@ func (w *writer) frame(ctx context.Context, head, body []byte, written func()) e
 			return nil
 		}
 	}
-	b := batch{frames: head}
-	if written != nil {
-		b.written = []func(){written}
-	}
+	b := batch{frames: head, one: written}
 	select {
 	case w.lock <- struct{}{}:
 	case <-ctx.Done():
@@ -85,8 +83,7 @@ func (w *writer) frame(ctx context.Context, head, body []byte, written func()) e
 	if queued {
 		runtime.Gosched() // the others may be about to write, too
 		w.mu.Lock()
-		w.queue.frames = append(w.queue.frames, head...)
-		w.queue.written = append(w.queue.written, b.written...)
+		w.queue.add(head, written)
 		w.mu.Unlock()
 	} else if done, err := w.send(ctx, b, body); done {
 		return err
@@ -104,7 +101,7 @@ func (w *writer) frame(ctx context.Context, head, body []byte, written func()) e
 			return nil // it is not ours that is lost
 		}
 		queued = false
-		w.recycle(b.frames)
+		w.recycle(b)
 	}
 	go w.flush()
 	return nil
@@ -117,11 +114,15 @@ func (w *writer) enqueue(frame []byte, written func()) bool {
 	if !w.held || len(w.queue.frames)+len(frame) > maxQueue {
 		return false
 	}
-	w.queue.frames = append(w.queue.frames, frame...)
-	if written != nil {
-		w.queue.written = append(w.queue.written, written)
-	}
+	w.queue.add(frame, written)
 	return true
+}
+
+func (b *batch) add(frame []byte, written func()) {
+	b.frames = append(b.frames, frame...)
+	if written != nil {
+		b.written = append(b.written, written)
+	}
 }
 
 // dequeue returns what is queued, or unlocks and returns nothing.
@@ -134,20 +135,24 @@ func (w *writer) dequeue() batch {
 		return batch{}
 	}
 	b := w.queue
-	w.queue, w.spare = batch{frames: w.spare}, nil
+	w.queue, w.spare = w.spare, batch{}
 	return b
 }
 
 func (b batch) done() {
+	if b.one != nil {
+		b.one()
+	}
 	for _, f := range b.written {
 		f()
 	}
 }
 
 // recycle has a queue's memory used again.
-func (w *writer) recycle(frames []byte) {
+func (w *writer) recycle(b batch) {
+	clear(b.written)
 	w.mu.Lock()
-	w.spare = frames[:0]
+	w.spare = batch{frames: b.frames[:0], written: b.written[:0]}
 	w.mu.Unlock()
 }
 
@@ -164,7 +169,7 @@ func (w *writer) flush() {
 			w.fail(err)
 			return
 		}
-		w.recycle(b.frames)
+		w.recycle(b)
 	}
 }
 

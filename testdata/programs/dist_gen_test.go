@@ -39,6 +39,8 @@ func init() {
 			{Name: "TestMixed", Requirement: requirement.Requirement{Nodes: 2}},
 			{Name: "TestBroken", Requirement: requirement.Requirement{Nodes: 1, Program: "broken"}},
 			{Name: "TestDies", Requirement: requirement.Requirement{Nodes: 2, Program: "kv"}},
+			{Name: "TestKilled", Requirement: requirement.Requirement{Nodes: 2, Program: "kv"}},
+			{Name: "TestDiesAndRestarts", Requirement: requirement.Requirement{Nodes: 2, Program: "kv"}},
 			{Name: "TestUnknownPort", Requirement: requirement.Requirement{Nodes: 1, Program: "kv", Ports: []string{"raft"}}},
 			{Name: "TestAttached", Requirement: requirement.Requirement{Nodes: 2, Program: "outside"}},
 			{Name: "TestAttachedFault", Requirement: requirement.Requirement{Nodes: 1, Program: "outside"}},
@@ -49,7 +51,7 @@ func init() {
 			{Name: "TestFlakyOptional", Requirement: requirement.Requirement{Nodes: 1, Program: "flaky", Optional: true}},
 			{Name: "TestReducible", Requirement: requirement.Requirement{Nodes: 3, Min: 2, Program: "kv"}},
 		},
-		Digest: "a51db74117dd020c",
+		Digest: "47ee71785e3079ab",
 	})
 	runtime.Func("github.com/distkit/dist/testdata/programs.hello", hello) // undefined? run: go generate
 }

@@ -6,16 +6,19 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/distkit/dist"
 	"github.com/distkit/dist/nemesis"
+	"github.com/distkit/dist/runtime/diagnostics"
 )
 
 // ask sends one line to a node and returns the line that comes back.
@@ -391,6 +394,47 @@ func TestDies(t *testing.T) {
 			c.Close()
 		}
 	}
+}
+
+// TestKilled has a node killed by a stranger.
+//
+//dist:nodes=2 program=kv
+func TestKilled(t *testing.T) {
+	c := dist.Require(t)
+	n := c.Node(1)
+	p, err := os.FindProcess(n.PID())
+	if err == nil {
+		err = p.Kill()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n.Pause() == nil || n.Resume() == nil {
+		t.Error("a node that was killed is paused")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	err = c.WaitHealthy(ctx)
+	if d, ok := errors.AsType[*diagnostics.Diagnosis](err); !ok || d.Code != diagnostics.NodeSignal {
+		t.Errorf("WaitHealthy: no diagnosis: %v", err)
+	}
+	t.Log(err)
+}
+
+// TestDiesAndRestarts restarts a node that has ended by itself, unnoticed.
+//
+//dist:nodes=2 program=kv
+func TestDiesAndRestarts(t *testing.T) {
+	n := dist.Require(t).Node(1)
+	pid := n.PID()
+	try(n, "exit")
+	for syscall.Kill(pid, 0) == nil { // which tells nobody but this test
+		time.Sleep(time.Millisecond)
+	}
+	if err := n.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ask(t, n, "who")
 }
 
 //dist:nodes=1 program=kv ports=raft

@@ -24,6 +24,9 @@ func init() {
 			{Name: "TestParallelC", Requirement: requirement.Requirement{Nodes: 2}},
 			{Name: "TestFailing", Requirement: requirement.Requirement{Nodes: 2}},
 			{Name: "TestNodeLeaves", Requirement: requirement.Requirement{Nodes: 1}},
+			{Name: "TestNodeLeavesAndRestarts", Requirement: requirement.Requirement{Nodes: 2}},
+			{Name: "TestNodeLeavesAndIsMissed", Requirement: requirement.Requirement{Nodes: 1}},
+			{Name: "TestKilledBeforeRestart", Requirement: requirement.Requirement{Nodes: 1}},
 			{Name: "TestKilledAtTheEnd", Requirement: requirement.Requirement{Nodes: 1}},
 			{Name: "TestCleanupPanics", Requirement: requirement.Requirement{Nodes: 1}},
 			{Name: "TestRace", Requirement: requirement.Requirement{Nodes: 1}},
@@ -50,7 +53,7 @@ func init() {
 			{Name: "TestNetworkUnseen", Requirement: requirement.Requirement{Nodes: 2, Ports: []string{"a"}}},
 			{Name: "TestNetworkSeen", Requirement: requirement.Requirement{Nodes: 2, Ports: []string{"a"}}, Faults: true},
 		},
-		Digest: "55f6c6fa7765ecfa",
+		Digest: "9eaf803aa9933141",
 	})
 	runtime.Func("github.com/distkit/dist/testdata/suite.block", block)                 // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist/testdata/suite.cleanupBlocks", cleanupBlocks) // undefined? run: go generate

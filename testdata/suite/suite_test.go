@@ -154,6 +154,64 @@ func TestNodeLeaves(t *testing.T) {
 	}
 }
 
+//dist:nodes=2
+func TestNodeLeavesAndRestarts(t *testing.T) {
+	c := dist.Require(t)
+	for i, n := range c.Nodes() {
+		if _, err := dist.Call(t.Context(), n, exitSoon, 5+i); err != nil {
+			t.Fatal(err)
+		}
+		for n.Running() {
+			time.Sleep(time.Millisecond)
+		}
+		if i == 1 { // of this one the test knows
+			if _, err := dist.Call(t.Context(), n, exitSoon, 0); err == nil {
+				t.Error("a node that has left answers")
+			}
+		}
+		if err := n.Restart(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := n.Restart(t.Context()); err != nil { // nothing new
+			t.Fatal(err)
+		}
+	}
+}
+
+//dist:nodes=1
+func TestNodeLeavesAndIsMissed(t *testing.T) {
+	n := dist.Require(t).Node(0)
+	if _, err := dist.Call(t.Context(), n, exitSoon, 5); err != nil {
+		t.Fatal(err)
+	}
+	for n.Running() {
+		time.Sleep(time.Millisecond)
+	}
+	if _, err := dist.Call(t.Context(), n, exitSoon, 0); err == nil {
+		t.Error("a node that has left answers")
+	}
+	if err := n.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestKilledBeforeRestart: the node has gone, or is about to, when it is stopped.
+//
+//dist:nodes=1
+func TestKilledBeforeRestart(t *testing.T) {
+	n := dist.Require(t).Node(0)
+	p, err := os.FindProcess(n.PID())
+	if err == nil {
+		err = p.Kill()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
 //dist:nodes=1
 func TestKilledAtTheEnd(t *testing.T) {
 	c := dist.Require(t)

@@ -45,6 +45,12 @@ func CallAll[In, Out any](ctx context.Context, c *Cluster, fn func(context.Conte
 	return []Out{out}, err
 }
 
+func CallNodes[In, Out any](ctx context.Context, nodes []*Node, fn func(context.Context, In) (Out, error), in In) ([]Out, error) {
+	return nil, nil
+}
+
+func RegisterErrors(errs ...error) {}
+
 func Register[In, Out any](fn func(context.Context, In) (Out, error)) {}
 
 func Main(m interface{ Run() int }) int { return m.Run() }

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"os"
@@ -165,15 +166,8 @@ func awaitExit(cmd *exec.Cmd, pidfd int) {
 		// A process with a debugger has ended before it can be reaped, for which
 		// package os waits by the same open file.
 		defer unix.SetNonblock(pidfd, false)
-		if raw, err := f.SyscallConn(); err == nil {
-			err := raw.Read(func(fd uintptr) bool {
-				p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-				n, err := unix.Poll(p, 0)
-				return err != unix.EINTR && (err != nil || n > 0)
-			})
-			if err == nil {
-				return
-			}
+		if awaitEnd(f) == nil {
+			return
 		}
 	}
 	for {
@@ -182,6 +176,26 @@ func awaitExit(cmd *exec.Cmd, pidfd int) {
 			return
 		}
 	}
+}
+
+// awaitEnd returns nil when the process of a pidfd that does not block has ended.
+// No thread waits meanwhile.
+func awaitEnd(pidfd *os.File) error {
+	raw, err := pidfd.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var failed error
+	err = raw.Read(func(fd uintptr) bool {
+		p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+		n, err := unix.Poll(p, 0)
+		for err == unix.EINTR {
+			n, err = unix.Poll(p, 0)
+		}
+		failed = err
+		return err != nil || n > 0
+	})
+	return cmp.Or(err, failed)
 }
 
 // hasStopped reports, and takes note, that a child has been stopped.

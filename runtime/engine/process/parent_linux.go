@@ -27,17 +27,7 @@ var watchParent = sync.OnceFunc(func() {
 })
 
 func awaitParentsEnd(pidfd int) {
-	file := os.NewFile(uintptr(pidfd), "parent")
-	raw, err := file.SyscallConn()
-	if err != nil {
-		return
-	}
-	err = raw.Read(func(fd uintptr) bool {
-		p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-		n, err := unix.Poll(p, 0)
-		return err == nil && n > 0
-	})
-	if err == nil {
+	if awaitEnd(os.NewFile(uintptr(pidfd), "parent")) == nil {
 		orphaned()
 	}
 }

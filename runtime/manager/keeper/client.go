@@ -314,10 +314,8 @@ func (r *remote) Health(ctx context.Context) ([]error, error) {
 		return nil, r.c.lost("see whether cluster "+r.info.ID+" is healthy", err)
 	}
 	errs := make([]error, len(a.Nodes))
-	for i, text := range a.Nodes {
-		if text != "" {
-			errs[i] = errors.New(text)
-		}
+	for i, f := range a.Nodes {
+		errs[i] = f.err()
 	}
 	return errs, a.Fault.err()
 }

@@ -570,7 +570,7 @@ func (c *cluster) sweep() []string {
 	c.mu.Unlock()
 	var ended []engine.Node
 	for _, n := range nodes {
-		ended = append(ended, n.ended()...)
+		ended = append(ended, n.lives.Ended()...)
 	}
 	if len(ended) == 0 {
 		return nil

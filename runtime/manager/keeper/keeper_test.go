@@ -17,6 +17,7 @@ import (
 
 	"github.com/distkit/dist/config"
 	"github.com/distkit/dist/runtime/diagnostics"
+	"github.com/distkit/dist/runtime/engine"
 	"github.com/distkit/dist/runtime/engine/process"
 )
 
@@ -526,6 +527,143 @@ func TestUnnoticed(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestLost: what is asked of a node that has ended by itself fails with the
+// diagnosis, whoever asks; then the end is no surprise any more.
+func TestLost(t *testing.T) {
+	bothWays(t, func(t *testing.T, o Owner, k *Keeper) {
+		a := testAsk(t, 1)
+		ended := func(want string) {
+			t.Helper()
+			eventually(t, func() string { // without the holder's seeing it
+				if s := k.Clusters()[0].Nodes[0].State; s.Up || s.Reason != want {
+					return fmt.Sprintf("the state is %+v, want %s", s, want)
+				}
+				return ""
+			})
+		}
+		for _, how := range []struct {
+			end   func(t *testing.T, l Lease)
+			exit  string
+			code  diagnostics.Code
+			cause string
+		}{
+			{func(t *testing.T, l Lease) { kill9(t, l.Info().Nodes[0].PID) }, "signal: killed", diagnostics.NodeSignal, "SIGKILL, which dist did not send"},
+			{func(t *testing.T, l Lease) { talk(l.Info().Nodes[0], "exit 4") }, "exit status 4", diagnostics.NodeExit, "ended by itself"},
+		} {
+			for _, ask := range []struct {
+				what string
+				ask  func(l Lease) error
+			}{
+				{"pause node-1", func(l Lease) error { _, err := l.Act(t.Context(), 0, Pause); return err }},
+				{"resume node-1", func(l Lease) error { _, err := l.Act(t.Context(), 0, Resume); return err }},
+				{"ask node-1 whether it is healthy", func(l Lease) error {
+					errs, err := l.Health(t.Context())
+					return errors.Join(append(errs, err)...)
+				}},
+			} {
+				l := mustLease(t, o, a)
+				how.end(t, l)
+				ended(how.exit)
+				err := ask.ask(l)
+				if e := (*engine.Error)(nil); errors.As(err, &e) {
+					err = diagnostics.Diagnose(e.Failure)
+				}
+				d, ok := errors.AsType[*diagnostics.Diagnosis](err)
+				if !ok || d.Code != how.code || !strings.Contains(d.Problem, ask.what) || !strings.Contains(d.Problem, how.exit) ||
+					!strings.Contains(d.Cause, how.cause) || !strings.Contains(strings.Join(d.Evidence, "\n"), "| listening on ") {
+					t.Errorf("%s after %s: %v", ask.what, how.exit, err)
+				}
+				if r := mustRelease(t, l); len(r.Problems) > 0 {
+					t.Errorf("%s after %s: told twice: %+v", ask.what, how.exit, r.Problems)
+				}
+			}
+		}
+		l := mustLease(t, o, a)
+		act(t, l, 0, Kill)
+		if _, err := l.Act(t.Context(), 0, Pause); err == nil || err.Error() != "the node is not running: killed by the test" {
+			t.Errorf("pause after Kill: %v", err)
+		}
+	})
+}
+
+// TestUnnoticedBefore: that a node has ended by itself is told of, too, where it
+// has been started, killed or stopped since.
+func TestUnnoticedBefore(t *testing.T) {
+	bothWays(t, func(t *testing.T, o Owner, k *Keeper) {
+		ended := func() {
+			t.Helper()
+			eventually(t, func() string { // without the holder's seeing it
+				if s := k.Clusters()[0].Nodes[0].State; s.Up {
+					return fmt.Sprintf("the state is %+v", s)
+				}
+				return ""
+			})
+		}
+		check := func(t *testing.T, what string, problems []Problem, want ...string) {
+			t.Helper()
+			if len(problems) != 1 || problems[0].Diagnosis.Code != diagnostics.NodeExitUnnoticed || !problems[0].Fails {
+				t.Fatalf("%s: problems: %+v", what, problems)
+			}
+			for _, w := range want {
+				if text := problems[0].Diagnosis.Error(); !strings.Contains(text, w) {
+					t.Errorf("%s: %q is not in %s", what, w, text)
+				}
+			}
+		}
+		for _, a := range []Action{Restart, Kill, Stop} {
+			l := mustLease(t, o, testAsk(t, 1))
+			talk(l.Info().Nodes[0], "exit 4")
+			ended()
+			act(t, l, 0, a)
+			if a == Restart {
+				act(t, l, 0, a) // only once
+			}
+			check(t, string(a), mustRelease(t, l).Problems, "exit status 4")
+		}
+		// It may have gone, or be about to.
+		for range 5 {
+			l := mustLease(t, o, testAsk(t, 1))
+			kill9(t, l.Info().Nodes[0].PID)
+			act(t, l, 0, Restart)
+			check(t, "killed", mustRelease(t, l).Problems, "signal: killed", "listening on")
+		}
+		// Whoever knows is told no more.
+		l := mustLease(t, o, testAsk(t, 1))
+		kill9(t, l.Info().Nodes[0].PID)
+		ended()
+		if _, err := l.Act(t.Context(), 0, Pause); err == nil {
+			t.Error("a node that was killed is paused")
+		}
+		act(t, l, 0, Restart)
+		if r := mustRelease(t, l); len(r.Problems) > 0 {
+			t.Errorf("told twice: %+v", r.Problems)
+		}
+		// Who comes to share the cluster has it mended, which is not to keep it from
+		// who has it, and is nothing to the next.
+		a := testAsk(t, 1)
+		a.Shared = true
+		first := mustLease(t, o, a)
+		talk(first.Info().Nodes[0], "exit 4")
+		ended()
+		second := mustLease(t, o, a)
+		check(t, "shared", mustRelease(t, first).Problems, "exit status 4", "started again")
+		if r := mustRelease(t, second); len(r.Problems) > 0 {
+			t.Errorf("it ended before this lease: %+v", r.Problems)
+		}
+		if r := mustRelease(t, mustLease(t, o, a)); len(r.Problems) > 0 {
+			t.Errorf("it ended before that lease: %+v", r.Problems)
+		}
+	})
+}
+
+// kill9 kills a process, as a stranger would.
+func kill9(t *testing.T, pid int) {
+	t.Helper()
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Error(err)
+	}
 }
 
 // TestStray: what has left its node's process group ends with the lease.

@@ -37,7 +37,9 @@ func (l *lease) begin() {
 	l.nodes = l.c.nodes
 	l.c.fresh = l.c.fresh && l.idle
 	for _, n := range l.nodes {
-		n.begin()
+		if !l.idle { // which is no lease, and never released
+			n.begin(l)
+		}
 		l.marks = append(l.marks, n.size())
 	}
 }
@@ -115,7 +117,11 @@ func (l *lease) Health(ctx context.Context) ([]error, error) {
 	errs := make([]error, len(l.nodes))
 	var wg sync.WaitGroup
 	for i, n := range l.nodes {
-		wg.Go(func() { errs[i] = n.health(ctx) })
+		wg.Go(func() {
+			if errs[i] = n.health(ctx); errs[i] != nil {
+				n.heard()
+			}
+		})
 	}
 	wg.Wait()
 	return errs, nil
@@ -141,7 +147,7 @@ func (l *lease) Release(ctx context.Context) (Report, error) {
 	}
 	r := Report{Logs: make(map[string][]string)}
 	for i, n := range l.nodes {
-		r.Problems = append(r.Problems, n.settle(l.who, l.marks[i])...)
+		r.Problems = append(r.Problems, n.settle(l, l.marks[i])...)
 		if tail := engine.Tail(n.own.Log, tailLines); len(tail) > 0 {
 			r.Logs[n.name] = tail
 		}

@@ -35,22 +35,19 @@ type member struct {
 	acting sync.Mutex
 	gone   bool // its cluster has ended: nothing is started any more; under acting
 
+	lives engine.Lives // those that have become ready
+
 	mu       sync.Mutex
-	coming   engine.Node // the process that was started last, ready or not
-	cur      engine.Node // the process, also when it has ended; nil before the first
-	past     []engine.Node
-	asked    string        // why the process is expected to have ended; "": it is not
-	as       *program.Spec // of another program that it has been restarted as; nil: it is own
-	told     bool          // somebody has been told that it ended
-	paused   bool
-	problems []Problem // of the lease that there is
+	coming   engine.Node          // the process that was started last, ready or not
+	as       *program.Spec        // of another program that it has been restarted as; nil: it is own
+	problems map[*lease][]Problem // of the leases that there are
 }
 
 func newMember(c *cluster, a *Ask, exe *program.Executable, v config.View, index int, host *namespaces.Host) *member {
 	v.Index = index
 	n := v.Nodes[index]
 	return &member{
-		c: c, name: n.Name, dir: n.Dir,
+		c: c, name: n.Name, dir: n.Dir, problems: make(map[*lease][]Problem),
 		own: program.Spec{
 			Program: a.Program, Executable: exe, View: v, Env: a.Env,
 			Log: filepath.Join(c.dir, n.Name+".log"), Ready: a.Ready, Grace: a.Grace, Host: host,
@@ -66,13 +63,6 @@ func (n *member) spec() program.Spec {
 		return *n.as
 	}
 	return n.own
-}
-
-// running reports whether there is a process, and which.
-func (n *member) running() (engine.Node, bool) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.cur, n.cur != nil && engine.Alive(n.cur)
 }
 
 // pid is that of the process there is, ready or not; 0 if there is none.
@@ -99,6 +89,9 @@ func (n *member) startLocked(ctx context.Context) error {
 			Err: errRetired,
 		}}
 	}
+	if p := n.lives.Unheard(); p != nil {
+		n.problem(unnoticed("stop "+n.name, p, "it was started again afterwards"))
+	}
 	spec := n.spec()
 	spec.Spawned = func(p engine.Node) {
 		n.mu.Lock()
@@ -112,25 +105,8 @@ func (n *member) startLocked(ctx context.Context) error {
 		}
 		return err
 	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.cur != nil {
-		n.past = append(n.past, n.cur)
-	}
-	n.cur, n.asked, n.told, n.paused = p, "", false, false
+	n.lives.Begin(p)
 	return nil
-}
-
-// expect notes that the process is going to end because somebody wants it to.
-func (n *member) expect(reason string) (p engine.Node, running bool) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.cur == nil || !engine.Alive(n.cur) {
-		n.told = true // whoever wants it to end does not mind that it has
-		return n.cur, false
-	}
-	n.asked = reason
-	return n.cur, true
 }
 
 // stop ends the process, as its program says it is to be ended.
@@ -154,7 +130,7 @@ func (n *member) discard(ctx context.Context) error {
 		n.as = nil
 		n.mu.Unlock()
 	}()
-	p, running := n.expect("stopped: its cluster begins anew")
+	p, running := n.lives.Expect("stopped: its cluster begins anew")
 	if !running {
 		return nil
 	}
@@ -176,13 +152,17 @@ func (n *member) end(ctx context.Context) {
 }
 
 func (n *member) stopLocked(ctx context.Context, reason string) error {
-	p, running := n.expect(reason)
+	p, running := n.lives.Expect(reason)
 	if !running {
 		return nil
 	}
-	n.resumeLocked()
+	ended := errors.Is(n.resumeLocked(), os.ErrProcessDone) // just now
 	killed, err := program.Stop(ctx, n.spec(), p)
-	if err == nil && killed && ctx.Err() == nil {
+	switch {
+	case err != nil:
+	case ended, !killed && p.Exit().Signal == "killed" && n.spec().Program.Stop.Signal != "SIGKILL": // which nobody here has sent
+		n.problem(unnoticed("stop "+n.name, p))
+	case killed && ctx.Err() == nil:
 		n.problem(diagnostics.Failure{
 			Phase: diagnostics.PhaseStop, Code: diagnostics.ProgramStop, Op: "stop " + n.name, Name: n.spec().Program.Name,
 			Limit: n.spec().Grace, PID: p.PID(),
@@ -194,10 +174,8 @@ func (n *member) stopLocked(ctx context.Context, reason string) error {
 // resumeLocked has a process run on, whoever has stopped it: not all signals
 // are ours, and whether it is stopped would cost more to find out.
 func (n *member) resumeLocked() error {
-	n.mu.Lock()
-	p := n.cur
-	n.paused = false
-	n.mu.Unlock()
+	p, _ := n.lives.Now()
+	n.lives.SetPaused(false)
 	return p.Resume()
 }
 
@@ -289,7 +267,7 @@ func (n *member) restore(ctx context.Context) error {
 	if err := n.revert(ctx); err != nil {
 		return err
 	}
-	if p, running := n.running(); running {
+	if p, running := n.lives.Now(); running {
 		err := n.resumeLocked()
 		if !errors.Is(err, os.ErrProcessDone) {
 			return err
@@ -301,22 +279,43 @@ func (n *member) restore(ctx context.Context) error {
 
 // health tries the node once.
 func (n *member) health(ctx context.Context) error {
-	p, running := n.running()
-	n.mu.Lock()
-	paused := n.paused
-	n.mu.Unlock()
+	op := "ask " + n.name + " whether it is healthy"
+	p, running := n.lives.Now()
 	switch {
-	case p == nil:
-		return fmt.Errorf("%s has not been started", n.name)
 	case !running:
-		n.mu.Lock()
-		n.told = true
-		n.mu.Unlock()
-		return fmt.Errorf("%s does not run: %s", n.name, n.state().Reason)
-	case paused:
+		return n.lost(op)
+	case n.lives.Paused():
 		return fmt.Errorf("%s is paused", n.name)
 	}
-	return program.Healthy(ctx, n.c.k.engine, n.spec(), p)
+	err := program.Healthy(ctx, n.c.k.engine, n.spec(), p)
+	if err != nil && !engine.Alive(p) {
+		return n.lost(op)
+	}
+	return err
+}
+
+// lost says why nothing can be asked of a process that has ended.
+func (n *member) lost(op string) error {
+	p, _ := n.lives.Now()
+	if p == nil {
+		return errors.New("the node has not been started")
+	}
+	if reason := n.lives.Asked(); reason != "" {
+		return fmt.Errorf("the node is not running: %s", reason)
+	}
+	exit := p.Exit()
+	return &engine.Error{Failure: diagnostics.Failure{
+		Phase: diagnostics.PhaseCall, Op: op, Node: n.name, Name: n.spec().Program.Name, Exit: &exit, PID: p.PID(),
+		Path: n.own.Log, Log: engine.Tail(n.own.Log, tailLines),
+	}}
+}
+
+// heard notes that the holder of a lease knows of the end of a process, if it
+// has ended.
+func (n *member) heard() {
+	if p, running := n.lives.Now(); !running {
+		n.lives.Tell(p)
+	}
 }
 
 // act is what the holder of a lease wants done.
@@ -325,7 +324,7 @@ func (n *member) act(ctx context.Context, a Action) error {
 	defer n.acting.Unlock()
 	switch a {
 	case Kill:
-		if p, running := n.expect("killed by the test"); running {
+		if p, running := n.lives.Expect("killed by the test"); running {
 			return p.Kill()
 		}
 		return nil
@@ -340,23 +339,26 @@ func (n *member) act(ctx context.Context, a Action) error {
 		}
 		return n.startLocked(ctx)
 	case Pause, Resume:
-		p, running := n.running()
+		op := string(a) + " " + n.name
+		p, running := n.lives.Now()
 		if !running {
-			n.mu.Lock()
-			n.told = true
-			n.mu.Unlock()
-			return fmt.Errorf("the node is not running: %s", n.state().Reason)
+			n.heard()
+			return n.lost(op)
 		}
 		signal := p.Pause
 		if a == Resume {
 			signal = p.Resume
 		}
-		if err := signal(); err != nil {
+		err := signal()
+		if errors.Is(err, os.ErrProcessDone) { // just now
+			<-p.Done()
+			n.heard()
+			return n.lost(op)
+		}
+		if err != nil {
 			return err
 		}
-		n.mu.Lock()
-		n.paused = a == Pause
-		n.mu.Unlock()
+		n.lives.SetPaused(a == Pause)
 		return nil
 	}
 	return fmt.Errorf("unknown action %q", a)
@@ -364,21 +366,21 @@ func (n *member) act(ctx context.Context, a Action) error {
 
 // state is what the node is doing. Whoever asks has been told.
 func (n *member) state() State {
-	n.mu.Lock()
-	defer n.mu.Unlock()
 	s := State{}
+	n.mu.Lock()
 	if n.as != nil {
 		s.As = n.as.Program.Name
 	}
-	if n.cur == nil {
+	n.mu.Unlock()
+	p, running := n.lives.Now()
+	if p == nil {
 		s.Reason = "it has not been started"
 		return s
 	}
-	s.PID, s.Up, s.Paused = n.cur.PID(), engine.Alive(n.cur), n.paused
-	if !s.Up {
-		s.Paused = false
-		if s.Reason = n.asked; s.Reason == "" {
-			exit := n.cur.Exit()
+	s.PID, s.Up, s.Paused = p.PID(), running, running && n.lives.Paused()
+	if !running {
+		if s.Reason = n.lives.Asked(); s.Reason == "" {
+			exit := p.Exit()
 			s.Reason = exit.String()
 		}
 	}
@@ -390,28 +392,13 @@ func (n *member) state() State {
 func (n *member) notice() State {
 	s := n.state()
 	if !s.Up {
-		n.mu.Lock()
-		n.told = true
-		n.mu.Unlock()
+		n.heard()
 	}
 	return s
 }
 
 func (n *member) info() NodeInfo {
 	return NodeInfo{Name: n.name, Addr: n.own.View.Nodes[n.own.View.Index].Addr, Dir: n.dir, Log: n.own.Log, State: n.state()}
-}
-
-// ended hands over the processes that have ended, for their leftovers to be
-// looked for.
-func (n *member) ended() []engine.Node {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	ended := n.past
-	n.past = nil
-	if n.cur != nil && !engine.Alive(n.cur) {
-		ended = append(ended, n.cur)
-	}
-	return ended
 }
 
 // clear empties the node's directory and log, where no process runs.
@@ -441,20 +428,20 @@ func removeAll(dir string) {
 
 // begin is the beginning of a lease: an end from now on is for its holder to
 // see.
-func (n *member) begin() {
+func (n *member) begin(l *lease) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.told = n.cur == nil || !engine.Alive(n.cur)
+	if len(n.problems) == 0 {
+		n.heard()
+	}
+	n.problems[l] = nil
 }
 
 // witness waits for the end of a process that is just ending: the kernel closes
 // its ports a moment before it tells how it has ended.
 func (n *member) witness(ctx context.Context) {
-	p, running := n.running()
-	n.mu.Lock()
-	paused := n.paused
-	n.mu.Unlock()
-	if !running || paused || len(n.spec().Program.Ready.Exec) > 0 { // a command is too much for a look
+	p, running := n.lives.Now()
+	if !running || n.lives.Paused() || len(n.spec().Program.Ready.Exec) > 0 { // a command is too much for a look
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
@@ -467,41 +454,51 @@ func (n *member) witness(ctx context.Context) {
 	}
 }
 
+// unnoticed is that a process has ended by itself, and nobody knows.
+func unnoticed(op string, p engine.Node, since ...string) (f diagnostics.Failure, fails bool) {
+	exit := p.Exit()
+	return diagnostics.Failure{
+		Phase: diagnostics.PhaseStop, Code: diagnostics.NodeExitUnnoticed, Op: op, Exit: &exit, PID: p.PID(), Details: since,
+	}, exit.Code != 0
+}
+
 // settle is the end of a lease: what went wrong on the node that its holder did
 // not see. mark is where its log was when the lease began.
-func (n *member) settle(who string, mark int64) []Problem {
-	n.mu.Lock()
-	p, asked, told := n.cur, n.asked, n.told
-	n.mu.Unlock()
-	if p != nil && !engine.Alive(p) && asked == "" && !told {
-		exit := p.Exit()
-		n.problem(diagnostics.Failure{
-			Phase: diagnostics.PhaseStop, Code: diagnostics.NodeExitUnnoticed, Op: "end the lease of " + n.name + " by " + who,
-			Exit: &exit, PID: p.PID(),
-		}, exit.Code != 0)
+func (n *member) settle(l *lease, mark int64) []Problem {
+	op := "end the lease of " + n.name + " by " + l.who
+	var found []Problem
+	if p := n.lives.Unheard(); p != nil {
+		found = append(found, n.diagnose(unnoticed(op, p)))
 	}
 	if n.c.ask.Flags.Has("-race") {
 		if report := engine.RaceReport(n.own.Log, mark); report != nil {
-			n.problem(diagnostics.Failure{Phase: diagnostics.PhaseCall, Code: diagnostics.NodeRace, Op: "end the lease of " + n.name + " by " + who, Log: report}, true)
+			found = append(found, n.diagnose(diagnostics.Failure{Phase: diagnostics.PhaseCall, Code: diagnostics.NodeRace, Op: op, Log: report}, true))
 		}
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	problems := n.problems
-	n.problems, n.told = nil, true
-	return problems
+	found = append(n.problems[l], found...)
+	delete(n.problems, l)
+	return found
 }
 
+// problem tells all who have the node of something that went wrong on it.
 func (n *member) problem(f diagnostics.Failure, fails bool) {
+	p := n.diagnose(f, fails)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for l := range n.problems {
+		n.problems[l] = append(n.problems[l], p)
+	}
+}
+
+func (n *member) diagnose(f diagnostics.Failure, fails bool) Problem {
 	f.Node = n.name
 	if f.Log == nil {
 		f.Log = engine.Tail(n.own.Log, tailLines)
 	}
 	diagnostics.Gather(context.Background(), &f)
-	d := diagnostics.Diagnose(f)
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.problems = append(n.problems, Problem{Node: n.name, Diagnosis: d, Fails: fails})
+	return Problem{Node: n.name, Diagnosis: diagnostics.Diagnose(f), Fails: fails}
 }
 
 // size is how long the log is.

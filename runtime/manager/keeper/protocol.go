@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"reflect"
 	"time"
 
 	"github.com/distkit/dist/runtime/diagnostics"
@@ -18,7 +17,7 @@ import (
 // protocol is the version of what passes between a Client and a Server. They
 // may be of different versions of this module: whatever changes below, or in
 // the types that cross, makes another one (TestProtocol notices).
-const protocol = 1
+const protocol = 2
 
 // Before a wire.Conn begins, each side says one thing: two bytes of length,
 // then JSON, which both will understand for all times.
@@ -126,7 +125,7 @@ type (
 		Fault  *fault
 	}
 	healthAnswer struct {
-		Nodes []string // "": healthy
+		Nodes []*fault // nil: healthy
 		Fault *fault
 	}
 	reportAnswer struct {
@@ -169,9 +168,7 @@ func faultOf(err error) *fault {
 	)
 	if !errors.As(err, &d) && errors.As(err, &e) {
 		failure := e.Failure
-		if reflect.ValueOf(failure.Facts).IsZero() {
-			diagnostics.Gather(context.Background(), &failure)
-		}
+		diagnostics.Gather(context.Background(), &failure)
 		d = diagnostics.Diagnose(failure)
 	}
 	if d != nil {

@@ -28,6 +28,7 @@ import (
 // this list another line.
 var protocols = map[int]string{
 	1: "33a57523015b5c6c",
+	2: "10790cbf350347dd",
 }
 
 func TestProtocol(t *testing.T) {
@@ -207,7 +208,7 @@ func TestVersions(t *testing.T) {
 		writeHello(c, map[string]any{"protocol": 99, "module": "v9.0.0", "refused": "protocol", "unheard": "of"})
 	}()
 	_, err = Dial(t.Context(), Record{Kind: "dist up", PID: 7, Socket: l.Addr().String(), Secret: "s"})
-	if code(err) != diagnostics.ClusterVersion || !strings.Contains(err.Error(), "version 99 of the protocol (dist v9.0.0), this process version 1 (dist ") {
+	if code(err) != diagnostics.ClusterVersion || !strings.Contains(err.Error(), fmt.Sprintf("version 99 of the protocol (dist v9.0.0), this process version %d (dist ", protocol)) {
 		t.Errorf("a server of another version: %v", err)
 	}
 

@@ -323,11 +323,7 @@ func (p *peer) handle(ctx context.Context, method string, body []byte) ([]byte, 
 				errs, err = l.Health(ctx)
 			}
 			for _, e := range errs {
-				text := ""
-				if e != nil {
-					text = e.Error()
-				}
-				a.Nodes = append(a.Nodes, text)
+				a.Nodes = append(a.Nodes, faultOf(e))
 			}
 			a.Fault = faultOf(err)
 			return a

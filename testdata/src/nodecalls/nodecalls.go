@@ -3,6 +3,7 @@ package nodecalls
 
 import (
 	"context"
+	"errors"
 
 	"clustertest"
 	"github.com/distkit/dist"
@@ -16,20 +17,25 @@ func late(ctx context.Context, in int) (int, error) { return in, nil } // want l
 
 func generic[T any](ctx context.Context, in T) (T, error) { return in, nil }
 
+var errKnown, errLate = errors.New("known"), errors.New("late")
+
 func init() {
 	dist.Register(known)
+	dist.RegisterErrors(errKnown)
 	registerMore()
 }
 
 func registerMore() { dist.Register(generic[int]) }
 
 func Late() {
-	dist.Register(late) // want `dist.Register outside an init function: nodes must know the function before they are called`
+	dist.Register(late)          // want `dist.Register outside an init function: nodes must know the function before they are called`
+	dist.RegisterErrors(errLate) // want `dist.RegisterErrors outside an init function: nodes must know the errors before they are called`
 }
 
 func Start(ctx context.Context, n *dist.Node, c *dist.Cluster) {
-	dist.Call(ctx, n, start, 1)    // want `start is given to dist.Call outside a test file: register it, or the tests that get here cannot call it`
-	dist.CallAll(ctx, c, start, 1) // want `start is given to dist.CallAll outside a test file`
+	dist.Call(ctx, n, start, 1)                    // want `start is given to dist.Call outside a test file: register it, or the tests that get here cannot call it`
+	dist.CallAll(ctx, c, start, 1)                 // want `start is given to dist.CallAll outside a test file`
+	dist.CallNodes(ctx, []*dist.Node{n}, start, 1) // want `start is given to dist.CallNodes outside a test file`
 	dist.Call(ctx, n, known, 1)
 	dist.Call(ctx, n, late, 1)
 	dist.Call(ctx, n, clustertest.Registered, 1)

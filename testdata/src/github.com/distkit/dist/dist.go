@@ -53,6 +53,12 @@ func CallAll[In, Out any](ctx context.Context, c *Cluster, fn func(context.Conte
 	return nil, nil
 }
 
+func CallNodes[In, Out any](ctx context.Context, nodes []*Node, fn func(context.Context, In) (Out, error), in In) ([]Out, error) {
+	return nil, nil
+}
+
+func RegisterErrors(errs ...error) {}
+
 func Register[In, Out any](fn func(context.Context, In) (Out, error)) {}
 
 func Main(m interface{ Run() int }) int { return m.Run() }
