@@ -10,6 +10,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/distkit/dist/runtime/network"
 )
 
 // A request is what the switch is asked for, one at a time.
@@ -17,8 +19,9 @@ type request struct {
 	Op   string
 	Node int `json:",omitempty"`
 
-	Addrs   []netip.Addr `json:",omitempty"` // opSetUp: of the nodes,
-	Bridged bool         `json:",omitempty"` // as on a kernel without macvlan
+	Addrs     []netip.Addr `json:",omitempty"` // opSetUp: of the nodes,
+	Bridged   bool         `json:",omitempty"` // as on a kernel without macvlan,
+	Shapeless bool         `json:",omitempty"` // or on one that is known to have no netem
 
 	Path string   `json:",omitempty"` // opStart: of the executable,
 	Args []string `json:",omitempty"` // with its name,
@@ -27,7 +30,9 @@ type request struct {
 
 	Type int `json:",omitempty"` // opSocket: SOCK_STREAM
 
-	Changes []change `json:",omitempty"` // opCut, opHeld, opReset
+	Shapes []shape `json:",omitempty"` // opShape
+
+	Changes []change `json:",omitempty"` // the others
 	Ports   []uint16 `json:",omitempty"` // opReset: that nodes listen on
 }
 
@@ -35,6 +40,13 @@ type request struct {
 type change struct {
 	From, To int
 	Cut      bool
+}
+
+// A shape is how what one node sends another arrives. Whether the direction is cut
+// is another matter.
+type shape struct {
+	From, To  int
+	Condition network.Condition
 }
 
 const (
@@ -45,12 +57,17 @@ const (
 	opHeld    = "held"    // how many connections between nodes wait for an acknowledgement,
 	opWaiting = "waiting" // and how many of them still do so
 	opReset   = "reset"   // the connections between nodes
+	opShape   = "shape"   // what is sent in directions
+	opUnder   = "under"   // in how many of them something is under way that was sent before
+	opUnshape = "unshape" // directions, at once
 )
 
 // A reply is the switch's answer.
 type reply struct {
-	PID   int    `json:",omitempty"`
-	Count int    `json:",omitempty"`
+	PID       int    `json:",omitempty"`
+	Count     int    `json:",omitempty"`
+	Shapeless string `json:",omitempty"` // opSetUp: why nothing can be shaped; "" if it can
+
 	Errno int    `json:",omitempty"`
 	Err   string `json:",omitempty"`
 }

@@ -74,6 +74,10 @@ type place struct {
 	probe  int    // a UDP socket
 	port   uint16 // of it
 	got    map[uint32]bool
+
+	shaped  map[int]bool   // for whom what is sent is
+	packets map[int]uint32 // how large those may be, where that is bounded
+	awaited map[uint32]int // probes that come after what is under way, and who sends them
 }
 
 // serve does what it is asked until nobody asks any more.
@@ -140,6 +144,9 @@ func (s *networkSwitch) answer(r *request, fds []int, a *reply) (made int, err e
 	if r.Op != opSetUp && (r.Node < 0 || r.Node >= len(s.nodes)) {
 		return -1, fmt.Errorf("there is no node %d", r.Node)
 	}
+	for _, w := range r.Shapes {
+		r.Changes = append(r.Changes, change{From: w.From, To: w.To})
+	}
 	for _, c := range r.Changes {
 		if min(c.From, c.To) < 0 || max(c.From, c.To) >= len(s.nodes) {
 			return -1, fmt.Errorf("there is no direction from %d to %d", c.From, c.To)
@@ -147,7 +154,8 @@ func (s *networkSwitch) answer(r *request, fds []int, a *reply) (made int, err e
 	}
 	switch r.Op {
 	case opSetUp:
-		return -1, s.setUp(r.Addrs, r.Bridged)
+		a.Shapeless, err = s.setUp(r.Addrs, r.Bridged, r.Shapeless)
+		return -1, err
 	case opStart:
 		a.PID, err = s.start(r, fds)
 		return -1, err
@@ -164,17 +172,26 @@ func (s *networkSwitch) answer(r *request, fds []int, a *reply) (made int, err e
 	case opReset:
 		a.Count, err = s.reset(r.Changes, r.Ports)
 		return -1, err
+	case opShape:
+		return -1, s.shape(r.Shapes)
+	case opUnder:
+		a.Count = s.under(r.Changes)
+		return -1, nil
+	case opUnshape:
+		return -1, s.unshape(r.Changes)
 	}
 	return -1, fmt.Errorf("a switch does not know %q", r.Op)
 }
 
-// Indexes of devices: those that the kernel makes by itself come before.
+// Indexes of devices: those that the kernel makes by itself come before. That of
+// a node is none of the others, since a kernel before Linux 6.14 makes the device
+// where they are, and moves it.
 const (
+	nodeIndex   = 997 // in each node's network
 	trunkIndex  = 998
 	endIndex    = 999
 	bridgeIndex = 1000
 	portIndex   = 1001 // of the first node
-	nodeIndex   = 1000 // in each node's network
 	loopback    = 1
 )
 
@@ -191,32 +208,38 @@ const (
 	peersTable = 100
 )
 
-// setUp makes a network for each node, and one between them.
-func (s *networkSwitch) setUp(addrs []netip.Addr, bridged bool) error {
+// setUp makes a network for each node, and one between them. It returns why what
+// they send cannot be shaped, if it cannot.
+func (s *networkSwitch) setUp(addrs []netip.Addr, bridged, shapeless bool) (why string, err error) {
 	hub, err := newNetlink(unix.NETLINK_ROUTE)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer hub.close()
 	if s.home, err = namespaceOf(hub.fd); err != nil {
-		return err
+		return "", err
 	}
 	connect, err := wire(hub, bridged)
 	if err != nil {
-		return err
+		return "", err
+	}
+	if !shapeless {
+		if err := hub.trySetNetem(loopback); err != nil {
+			why, shapeless = err.Error(), true
+		}
 	}
 	networks := make(map[netip.Prefix]bool)
 	for _, a := range addrs {
 		p, err := a.Prefix(24)
 		if err != nil {
-			return err
+			return "", err
 		}
 		networks[p] = true
 	}
 	for i, a := range addrs {
-		p, err := s.place(a, networks, func(ns int) error { return connect(i, a, ns) })
+		p, err := s.place(a, networks, !shapeless, func(ns int) error { return connect(i, a, ns) })
 		if err != nil {
-			return fmt.Errorf("the network of node-%d: %w", i+1, err)
+			return "", fmt.Errorf("the network of node-%d: %w", i+1, err)
 		}
 		s.nodes = append(s.nodes, p)
 	}
@@ -228,7 +251,7 @@ func (s *networkSwitch) setUp(addrs []netip.Addr, bridged bool) error {
 				continue
 			}
 			if err := n.routes.addNeighbour(nodeIndex, peer.addr, mac(peer.addr)); err != nil {
-				return err
+				return "", err
 			}
 		}
 	}
@@ -238,7 +261,7 @@ func (s *networkSwitch) setUp(addrs []netip.Addr, bridged bool) error {
 			ring = append(ring, change{From: i, To: next})
 		}
 	}
-	return s.prove(ring)
+	return why, s.prove(ring)
 }
 
 // wire makes what the nodes' devices are on, and returns what makes the device of
@@ -302,11 +325,14 @@ func (s *networkSwitch) within(ns int, act func() error) error {
 }
 
 // place makes a node's network. connect has it connected.
-func (s *networkSwitch) place(addr netip.Addr, networks map[netip.Prefix]bool, connect func(ns int) error) (*place, error) {
+func (s *networkSwitch) place(addr netip.Addr, networks map[netip.Prefix]bool, shaping bool, connect func(ns int) error) (*place, error) {
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		return nil, os.NewSyscallError("unshare", err)
 	}
-	p := &place{addr: addr, got: make(map[uint32]bool)}
+	p := &place{
+		addr: addr, got: make(map[uint32]bool),
+		shaped: make(map[int]bool), packets: make(map[int]uint32), awaited: make(map[uint32]int),
+	}
 	var err error
 	if p.routes, err = newNetlink(unix.NETLINK_ROUTE); err == nil {
 		if p.diag, err = newNetlink(unix.NETLINK_SOCK_DIAG); err == nil {
@@ -327,6 +353,13 @@ func (s *networkSwitch) place(addr netip.Addr, networks map[netip.Prefix]bool, c
 	}
 	for _, step := range []func() error{
 		func() error { return p.routes.up(loopback, nil) },
+		// Now, since a device that is up would lose what is under way.
+		func() error {
+			if !shaping {
+				return nil
+			}
+			return p.routes.addRoot(nodeIndex)
+		},
 		func() error {
 			return p.routes.up(nodeIndex, map[uint16]uint32{devconfRouteLocalnet: 1, devconfRPFilter: 0})
 		},
@@ -424,6 +457,10 @@ func (p *place) openProbe() error {
 	}
 	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: p.addr.As4()}); err != nil {
 		return os.NewSyscallError("bind", err)
+	}
+	// Whether something arrives is seen at once, also where it is delayed.
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PRIORITY, rootHandle); err != nil {
+		return os.NewSyscallError("setsockopt", err)
 	}
 	sa, err := unix.Getsockname(fd)
 	if err != nil {
@@ -538,6 +575,9 @@ func (p *place) drain(got func(seq uint32)) {
 		}
 		seq := binary.NativeEndian.Uint32(b[:])
 		p.got[seq] = true
+		if from, ok := p.awaited[seq]; ok {
+			p.forget(from)
+		}
 		got(seq)
 	}
 }
