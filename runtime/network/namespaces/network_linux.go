@@ -15,7 +15,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -40,7 +39,8 @@ type Network struct {
 	setting    sync.Mutex // conditions change one after the other
 	conditions map[network.Pair]network.Condition
 	since      time.Time // the first of them
-	shapeless  string    // why nothing can be delayed, slowed down and lost; "" if it can
+	tried      bool      // whether anything can be shaped:
+	shapeless  error     // why it cannot
 
 	forwarders
 }
@@ -105,7 +105,13 @@ func unsupported(why string) error {
 
 // Try makes the networks of two nodes, and cuts one off from the other. The
 // error is why that cannot be had.
-func Try() error {
+func Try() error { return try(network.Condition{Cut: true}) }
+
+// TryShaping makes the networks of two nodes, and delays what is sent between
+// them. The error is a *[network.Unsupported] where only that cannot be had.
+func TryShaping() error { return try(network.Condition{Delay: time.Millisecond}) }
+
+func try(c network.Condition) error {
 	n := &Network{requests: -1, forwarders: newForwarders()}
 	for i := range 2 {
 		n.hosts = append(n.hosts, &Host{n: n, node: i, addr: netip.AddrFrom4([4]byte{127, 77, 77, byte(i + 1)})})
@@ -114,7 +120,7 @@ func Try() error {
 	if err := n.start(); err != nil {
 		return err
 	}
-	return n.Set(map[network.Pair]network.Condition{{From: 0, To: 1}: {Cut: true}})
+	return n.Set(map[network.Pair]network.Condition{{From: 0, To: 1}: c})
 }
 
 // onlyBridge is for tests: as on a kernel without macvlan.
@@ -123,9 +129,6 @@ var onlyBridge bool
 // start starts the switch, and has it make the networks.
 func (n *Network) start() error {
 	r := request{Op: opSetUp, Bridged: onlyBridge}
-	if why := shapeless.Load(); why != nil {
-		n.shapeless, r.Shapeless = *why, true
-	}
 	for _, h := range n.hosts {
 		r.Addrs = append(r.Addrs, h.addr)
 	}
@@ -144,12 +147,7 @@ func (n *Network) start() error {
 	var err error
 	for _, how := range ways {
 		if err = n.run(how); err == nil {
-			var a reply
-			if a, _, err = n.ask(r); err == nil {
-				if a.Shapeless != "" {
-					n.shapeless = a.Shapeless
-					shapeless.Store(&a.Shapeless)
-				}
+			if _, _, err = n.ask(r); err == nil {
 				return nil
 			}
 			n.stop()
@@ -256,9 +254,18 @@ func (n *Network) Host(node int) *Host { return n.hosts[node] }
 // that it has lasted.
 const healTime = 30 * time.Second
 
-// shapeless is what has been found out about this kernel: why nothing can be
-// shaped; empty as long as that is not known.
-var shapeless atomic.Pointer[string]
+// canShape says why nothing can be delayed, slowed down and lost, if so: with what
+// error of the kernel, where that has no such thing.
+func (n *Network) canShape() error {
+	if n.tried {
+		return n.shapeless
+	}
+	_, _, err := n.ask(request{Op: opTryNetem})
+	if err == nil || lacking(err) {
+		n.tried, n.shapeless = true, err
+	}
+	return err
+}
 
 // unshapeable is the first of what is asked for that cannot be had here.
 func (n *Network) unshapeable(c network.Condition) error {
@@ -268,14 +275,17 @@ func (n *Network) unshapeable(c network.Condition) error {
 	}{
 		{"a delay", c.Delay > 0 || c.Jitter > 0}, {"a bandwidth", c.Bandwidth > 0}, {"packet loss", c.Loss > 0},
 	} {
-		why := n.shapeless
-		if why != "" {
-			why += `: have root run "modprobe sch_netem" where the kernel comes with it, or set [network] faults = "links"`
-		} else if c.Jitter > mostJitter {
-			why = fmt.Sprintf("the kernel spreads by at most %v", mostJitter.Truncate(time.Millisecond))
+		if !f.asked {
+			continue
 		}
-		if f.asked && why != "" {
-			return &network.Unsupported{Fault: f.fault, Backend: Backend, Why: why}
+		if err := n.canShape(); lacking(err) {
+			return &network.Unsupported{Fault: f.fault, Backend: Backend, Why: err.Error() + `, or set [network] faults = "links"`}
+		} else if err != nil {
+			return err
+		}
+		if c.Jitter > mostJitter {
+			return &network.Unsupported{Fault: fmt.Sprintf("a jitter of %v", c.Jitter), Backend: Backend,
+				Why: fmt.Sprintf("the kernel spreads by at most %v", mostJitter.Truncate(time.Millisecond))}
 		}
 	}
 	return nil

@@ -344,7 +344,7 @@ func TestReset(t *testing.T) {
 
 func TestNothingIsImitated(t *testing.T) {
 	n := open(t, 2)
-	if n.shapeless == "" {
+	if n.canShape() == nil {
 		t.Skip("everything can be had here")
 	}
 	for _, c := range []network.Condition{{Delay: 1}, {Jitter: 1}, {Bandwidth: 1}, {Loss: 0.5}, {Cut: true, Delay: 1}} {

@@ -19,9 +19,8 @@ type request struct {
 	Op   string
 	Node int `json:",omitempty"`
 
-	Addrs     []netip.Addr `json:",omitempty"` // opSetUp: of the nodes,
-	Bridged   bool         `json:",omitempty"` // as on a kernel without macvlan,
-	Shapeless bool         `json:",omitempty"` // or on one that is known to have no netem
+	Addrs   []netip.Addr `json:",omitempty"` // opSetUp: of the nodes,
+	Bridged bool         `json:",omitempty"` // as on a kernel without macvlan
 
 	Path string   `json:",omitempty"` // opStart: of the executable,
 	Args []string `json:",omitempty"` // with its name,
@@ -50,24 +49,23 @@ type shape struct {
 }
 
 const (
-	opSetUp   = "set up"
-	opStart   = "start"   // a process in a node's network, as a child of the caller
-	opSocket  = "socket"  // made in a node's network
-	opCut     = "cut"     // directions, or no longer
-	opHeld    = "held"    // how many connections between nodes wait for an acknowledgement,
-	opWaiting = "waiting" // and how many of them still do so
-	opReset   = "reset"   // the connections between nodes
-	opShape   = "shape"   // what is sent in directions
-	opUnder   = "under"   // in how many of them something is under way that was sent before
-	opUnshape = "unshape" // directions, at once
+	opSetUp    = "set up"
+	opStart    = "start"     // a process in a node's network, as a child of the caller
+	opSocket   = "socket"    // made in a node's network
+	opCut      = "cut"       // directions, or no longer
+	opHeld     = "held"      // how many connections between nodes wait for an acknowledgement,
+	opWaiting  = "waiting"   // and how many of them still do so
+	opReset    = "reset"     // the connections between nodes
+	opTryNetem = "try netem" // whether anything can be shaped
+	opShape    = "shape"     // what is sent in directions
+	opUnder    = "under"     // in how many of them something is under way that was sent before
+	opUnshape  = "unshape"   // directions, at once
 )
 
 // A reply is the switch's answer.
 type reply struct {
-	PID       int    `json:",omitempty"`
-	Count     int    `json:",omitempty"`
-	Shapeless string `json:",omitempty"` // opSetUp: why nothing can be shaped; "" if it can
-
+	PID   int    `json:",omitempty"`
+	Count int    `json:",omitempty"`
 	Errno int    `json:",omitempty"`
 	Err   string `json:",omitempty"`
 }

@@ -14,12 +14,12 @@ import (
 	"github.com/distkit/dist/runtime/network"
 )
 
-// What a node sends is shaped where it leaves the node's device. The discipline
-// of that is an htb, which is there only to tell apart whom something is for: a
-// filter puts what is for a shaped destination into a class of its own, with a
-// netem, and all else goes past the classes. A class of htb comes and goes
-// without a packet of another one being lost, which changing the discipline of a
-// device that is up would do.
+// What a node sends to another one is shaped where it leaves the node, by a second
+// device, to which a route leads it. What is not shaped goes by the first one, as
+// ever, and no slower. The discipline of the second is an htb, which only tells
+// apart whom something is for: a filter puts it into a class of the destination's,
+// with a netem. A class comes and goes without a packet of another one being lost;
+// changing the discipline of a device that is up would lose some.
 const (
 	rootHandle  = 1 << 16 // also the priority of a socket whose packets go past the classes
 	leafHandles = 0x100   // the major number of the first netem's handle
@@ -69,6 +69,11 @@ func tcmsg(device, handle, parent, info uint32) []byte {
 	return append(b, u32(info)...)
 }
 
+// lacking reports whether an error says that the kernel has no such thing.
+func lacking(err error) bool {
+	return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EOPNOTSUPP)
+}
+
 // A missing error is a part of the traffic control that the kernel has not got.
 type missing struct {
 	kind, module string
@@ -76,7 +81,7 @@ type missing struct {
 }
 
 func (e *missing) Error() string {
-	return fmt.Sprintf("this kernel has no %s (module %s): %v", e.kind, e.module, e.err)
+	return fmt.Sprintf("this kernel has no %s: have root run \"modprobe %s\" where the kernel comes with it", e.kind, e.module)
 }
 func (e *missing) Unwrap() error { return e.err }
 
@@ -87,7 +92,7 @@ func (s *netlinkSocket) control(message, flags uint16, kind, module string, b []
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EOPNOTSUPP):
+	case lacking(err):
 		return &missing{kind, module, err}
 	}
 	return fmt.Errorf("change the %s of a device: %w", kind, err)
@@ -304,6 +309,9 @@ func (s *networkSwitch) shape(shapes []shape) error {
 		by[w.From] = append(by[w.From], w)
 	}
 	for from, shapes := range by {
+		if err := s.enableShaping(from); err != nil {
+			return fmt.Errorf("prepare for what node-%d sends: %w", from+1, err)
+		}
 		if err := s.shapeFrom(s.nodes[from], shapes); err != nil {
 			return err
 		}
@@ -322,7 +330,7 @@ func (s *networkSwitch) shapeFrom(from *place, shapes []shape) error {
 	}
 	// It has taken effect if the kernel says that it does what it was asked to,
 	// and to what goes that way.
-	before, err := from.routes.netems(nodeIndex)
+	before, err := from.routes.netems(shapedIndex)
 	if err != nil {
 		return err
 	}
@@ -332,7 +340,7 @@ func (s *networkSwitch) shapeFrom(from *place, shapes []shape) error {
 			s.nodes[w.To].awaited[seq] = w.From
 		}
 	}
-	after, err := from.routes.netems(nodeIndex)
+	after, err := from.routes.netems(shapedIndex)
 	if err != nil {
 		return err
 	}
@@ -349,57 +357,81 @@ func (s *networkSwitch) shapeFrom(from *place, shapes []shape) error {
 			continue
 		}
 		// What was sent just now is not to count.
-		if err := from.routes.setNetem(nodeIndex, w.To, want, w.Condition.Seed); err != nil {
+		if err := from.routes.setNetem(shapedIndex, w.To, want, w.Condition.Seed); err != nil {
 			return failed(w, err)
 		}
 	}
 	return nil
 }
 
-// shape has what is sent to a node, by its address, be shaped, or shaped otherwise.
-func (p *place) shape(w shape, to netip.Addr) error {
-	if !p.shaped[w.To] {
-		if err := p.routes.addClass(nodeIndex, w.To); err != nil {
+// enableShaping makes the device by which what is shaped leaves a node.
+func (s *networkSwitch) enableShaping(node int) error {
+	p := s.nodes[node]
+	if p.shaping {
+		return nil
+	}
+	if err := s.connect(eth1, node, p.addr, p.ns); err != nil {
+		return err
+	}
+	if err := p.routes.addRoot(shapedIndex); err != nil {
+		return err
+	}
+	if err := p.routes.up(shapedIndex, deviceSettings); err != nil {
+		return err
+	}
+	for _, peer := range s.nodes {
+		if peer == p {
+			continue
+		}
+		if err := p.routes.addNeighbour(shapedIndex, peer.addr, eth0.mac(peer.addr)); err != nil {
 			return err
 		}
 	}
-	if err := p.routes.setNetem(nodeIndex, w.To, netemOf(w.Condition), w.Condition.Seed); err != nil {
+	p.shaping = true
+	return nil
+}
+
+// shape has what is sent to a node, by its address, be shaped, or shaped otherwise.
+func (p *place) shape(w shape, to netip.Addr) error {
+	if !p.shaped[w.To] {
+		if err := p.routes.addClass(shapedIndex, w.To); err != nil {
+			return err
+		}
+	}
+	if err := p.routes.setNetem(shapedIndex, w.To, netemOf(w.Condition), w.Condition.Seed); err != nil {
 		return err
 	}
 	if !p.shaped[w.To] {
-		if err := p.routes.addFilter(nodeIndex, w.To, to); err != nil {
+		if err := p.routes.addFilter(shapedIndex, w.To, to); err != nil {
 			return err
 		}
 		p.shaped[w.To] = true
 	}
-	return p.setPacketSize(w.To, to, packetSize(w.Condition))
+	return p.detour(to, packetSize(w.Condition))
 }
 
-// setPacketSize bounds the packets to another node, of connections that are there
-// as well.
-func (p *place) setPacketSize(to int, a netip.Addr, size uint32) error {
-	if size == p.packets[to] || size == mtu && p.packets[to] == 0 {
-		return nil
-	}
-	kind, flags := uint16(unix.RTM_NEWROUTE), uint16(unix.NLM_F_CREATE|unix.NLM_F_REPLACE)
-	if size == mtu {
-		kind, flags = unix.RTM_DELROUTE, 0
-	}
-	b := []byte{unix.AF_INET, 32, 0, 0, peersTable, unix.RTPROT_STATIC, unix.RT_SCOPE_LINK, unix.RTN_UNICAST, 0, 0, 0, 0}
-	b = attr(b, unix.RTA_DST, ip(a))
-	b = attr(b, unix.RTA_OIF, u32(nodeIndex))
-	b = attr(b, unix.RTA_PREFSRC, ip(p.addr))
-	if size != mtu {
-		b = attr(b, unix.RTA_METRICS, attr(nil, unix.RTAX_MTU, u32(size)))
-	}
-	if err := p.routes.do(kind, flags, b); err != nil {
-		return fmt.Errorf("bound the size of packets to %v: %w", a, err)
-	}
-	p.packets[to] = size
-	if size == mtu {
-		delete(p.packets, to)
+// detour has what is sent to another node be shaped, also by connections that are
+// there. Its packets have at most some bytes.
+func (p *place) detour(to netip.Addr, packet uint32) error {
+	b := attr(p.detourTo(to), unix.RTA_METRICS, attr(nil, unix.RTAX_MTU, u32(packet)))
+	if err := p.routes.do(unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_REPLACE, b); err != nil {
+		return fmt.Errorf("add a route to %v: %w", to, err)
 	}
 	return nil
+}
+
+func (p *place) endDetour(to netip.Addr) error {
+	if err := p.routes.do(unix.RTM_DELROUTE, 0, p.detourTo(to)); err != nil {
+		return fmt.Errorf("delete a route to %v: %w", to, err)
+	}
+	return nil
+}
+
+func (p *place) detourTo(to netip.Addr) []byte {
+	b := []byte{unix.AF_INET, 32, 0, 0, peersTable, unix.RTPROT_STATIC, unix.RT_SCOPE_LINK, unix.RTN_UNICAST, 0, 0, 0, 0}
+	b = attr(b, unix.RTA_DST, ip(to))
+	b = attr(b, unix.RTA_OIF, u32(shapedIndex))
+	return attr(b, unix.RTA_PREFSRC, ip(p.addr))
 }
 
 // sendShaped sends a probe as a node sends, and returns its number.
@@ -437,12 +469,12 @@ func (s *networkSwitch) unshape(directions []change) error {
 		if !from.shaped[c.To] {
 			continue
 		}
-		if err := from.setPacketSize(c.To, to.addr, mtu); err != nil {
-			return err
-		}
-		err := from.routes.deleteFilter(nodeIndex, c.To)
-		if err = errors.Join(err, from.routes.deleteClass(nodeIndex, c.To)); err != nil {
-			return fmt.Errorf("no longer shape what node-%d sends to node-%d: %w", c.From+1, c.To+1, err)
+		for _, step := range []error{
+			from.endDetour(to.addr), from.routes.deleteFilter(shapedIndex, c.To), from.routes.deleteClass(shapedIndex, c.To),
+		} {
+			if step != nil {
+				return fmt.Errorf("no longer shape what node-%d sends to node-%d: %w", c.From+1, c.To+1, step)
+			}
 		}
 		delete(from.shaped, c.To)
 		to.forget(c.From)

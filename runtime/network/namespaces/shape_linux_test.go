@@ -47,13 +47,14 @@ func first(modules []string) error {
 func openShaped(t *testing.T, nodes int) *Network {
 	t.Helper()
 	n := open(t, nodes)
-	if n.shapeless == "" {
+	err := n.canShape()
+	if err == nil {
 		return n
 	}
 	if os.Getenv(envNetem) != "" {
-		t.Fatal(n.shapeless)
+		t.Fatal(err)
 	}
-	t.Skipf("nothing can be delayed, slowed down and lost here: %s (runtime/network/namespaces/testdata/netem runs this test in a kernel where it can)", n.shapeless)
+	t.Skipf("nothing can be delayed, slowed down and lost here: %v (runtime/network/namespaces/testdata/netem runs this test in a kernel where it can)", err)
 	return nil
 }
 

@@ -59,10 +59,12 @@ func binaryKey() (string, error) {
 // main thread, to which an init is bound: which network it is in is a matter of
 // the thread.
 type networkSwitch struct {
-	home  int // its own namespace
-	nodes []*place
-	seq   uint32            // of probes
-	held  map[string]uint64 // what was acknowledged of connections that wait for more
+	home    int // its own namespace
+	hub     *netlinkSocket
+	bridged bool // nodes' devices are on a bridge
+	nodes   []*place
+	seq     uint32            // of probes
+	held    map[string]uint64 // what was acknowledged of connections that wait for more
 }
 
 // A place is a node's network.
@@ -75,8 +77,8 @@ type place struct {
 	port   uint16 // of it
 	got    map[uint32]bool
 
+	shaping bool           // there is a device for that
 	shaped  map[int]bool   // for whom what is sent is
-	packets map[int]uint32 // how large those may be, where that is bounded
 	awaited map[uint32]int // probes that come after what is under way, and who sends them
 }
 
@@ -154,8 +156,7 @@ func (s *networkSwitch) answer(r *request, fds []int, a *reply) (made int, err e
 	}
 	switch r.Op {
 	case opSetUp:
-		a.Shapeless, err = s.setUp(r.Addrs, r.Bridged, r.Shapeless)
-		return -1, err
+		return -1, s.setUp(r.Addrs, r.Bridged)
 	case opStart:
 		a.PID, err = s.start(r, fds)
 		return -1, err
@@ -172,6 +173,8 @@ func (s *networkSwitch) answer(r *request, fds []int, a *reply) (made int, err e
 	case opReset:
 		a.Count, err = s.reset(r.Changes, r.Ports)
 		return -1, err
+	case opTryNetem:
+		return -1, s.hub.trySetNetem(loopback)
 	case opShape:
 		return -1, s.shape(r.Shapes)
 	case opUnder:
@@ -187,12 +190,15 @@ func (s *networkSwitch) answer(r *request, fds []int, a *reply) (made int, err e
 // a node is none of the others, since a kernel before Linux 6.14 makes the device
 // where they are, and moves it.
 const (
-	nodeIndex   = 997 // in each node's network
+	shapedIndex = 996 // in each node's network,
+	nodeIndex   = 997 // as well
 	trunkIndex  = 998
 	endIndex    = 999
 	bridgeIndex = 1000
 	portIndex   = 1001 // of the first node
 	loopback    = 1
+
+	shapedPortIndex = 1 << 20 // of the first node
 )
 
 // mtu is what the loopback interface has, or nearly.
@@ -208,38 +214,31 @@ const (
 	peersTable = 100
 )
 
-// setUp makes a network for each node, and one between them. It returns why what
-// they send cannot be shaped, if it cannot.
-func (s *networkSwitch) setUp(addrs []netip.Addr, bridged, shapeless bool) (why string, err error) {
-	hub, err := newNetlink(unix.NETLINK_ROUTE)
-	if err != nil {
-		return "", err
+// setUp makes a network for each node, and one between them.
+func (s *networkSwitch) setUp(addrs []netip.Addr, bridged bool) error {
+	var err error
+	if s.hub, err = newNetlink(unix.NETLINK_ROUTE); err != nil {
+		return err
 	}
-	defer hub.close()
-	if s.home, err = namespaceOf(hub.fd); err != nil {
-		return "", err
+	if s.home, err = namespaceOf(s.hub.fd); err != nil {
+		return err
 	}
-	connect, err := wire(hub, bridged)
-	if err != nil {
-		return "", err
-	}
-	if !shapeless {
-		if err := hub.trySetNetem(loopback); err != nil {
-			why, shapeless = err.Error(), true
-		}
+	s.bridged = bridged
+	if err := s.wire(); err != nil {
+		return err
 	}
 	networks := make(map[netip.Prefix]bool)
 	for _, a := range addrs {
 		p, err := a.Prefix(24)
 		if err != nil {
-			return "", err
+			return err
 		}
 		networks[p] = true
 	}
 	for i, a := range addrs {
-		p, err := s.place(a, networks, !shapeless, func(ns int) error { return connect(i, a, ns) })
+		p, err := s.place(a, networks, func(ns int) error { return s.connect(eth0, i, a, ns) })
 		if err != nil {
-			return "", fmt.Errorf("the network of node-%d: %w", i+1, err)
+			return fmt.Errorf("the network of node-%d: %w", i+1, err)
 		}
 		s.nodes = append(s.nodes, p)
 	}
@@ -250,8 +249,8 @@ func (s *networkSwitch) setUp(addrs []netip.Addr, bridged, shapeless bool) (why 
 			if n == peer {
 				continue
 			}
-			if err := n.routes.addNeighbour(nodeIndex, peer.addr, mac(peer.addr)); err != nil {
-				return "", err
+			if err := n.routes.addNeighbour(nodeIndex, peer.addr, eth0.mac(peer.addr)); err != nil {
+				return err
 			}
 		}
 	}
@@ -261,46 +260,53 @@ func (s *networkSwitch) setUp(addrs []netip.Addr, bridged, shapeless bool) (why 
 			ring = append(ring, change{From: i, To: next})
 		}
 	}
-	return why, s.prove(ring)
+	return s.prove(ring)
 }
 
-// wire makes what the nodes' devices are on, and returns what makes the device of
-// a node, in a namespace. What goes from one macvlan to another passes through one
-// queue, as on the loopback interface, and over a bridge through two: that is for
-// kernels without macvlan.
-func wire(hub *netlinkSocket, bridged bool) (connect func(node int, a netip.Addr, ns int) error, err error) {
-	if err := hub.addBridge(bridgeIndex, "nodes"); err != nil {
-		return nil, err
+// wire makes what the nodes' devices are on. What goes from one macvlan to another
+// passes through one queue, as on the loopback interface, and over a bridge through
+// two: that is for kernels without macvlan.
+func (s *networkSwitch) wire() error {
+	if err := s.hub.addBridge(bridgeIndex, "nodes"); err != nil {
+		return err
 	}
-	home, err := namespaceOf(hub.fd)
-	if err != nil {
-		return nil, err
-	}
-	defer unix.Close(home)
 	// A macvlan needs a device below it that is up, and that takes a peer.
 	end := netip.IPv4Unspecified()
-	if err := hub.addVeth(trunkIndex, "trunk", bridgeIndex, endIndex, "end", mac(end), home, mtu); err != nil {
-		return nil, err
+	if err := s.hub.addVeth(trunkIndex, "trunk", bridgeIndex, endIndex, "end", eth0.mac(end), s.home, mtu); err != nil {
+		return err
 	}
-	if err := hub.up(endIndex, nil); err != nil {
-		return nil, err
-	}
-	return func(node int, a netip.Addr, ns int) error {
-		if !bridged {
-			err := hub.addMacvlan(nodeIndex, "eth0", endIndex, mac(a), ns, mtu)
-			if !errors.Is(err, unix.EOPNOTSUPP) {
-				return err
-			}
-			bridged = true
-		}
-		return hub.addVeth(uint32(portIndex+node), fmt.Sprintf("node%d", node+1), bridgeIndex, nodeIndex, "eth0", mac(a), ns, mtu)
-	}, nil
+	return s.hub.up(endIndex, nil)
 }
 
-// mac is the address of Ethernet of a node.
-func mac(a netip.Addr) []byte {
+// A device is one of those that a node has.
+type device struct {
+	index uint32
+	name  string
+	port  uint32 // the index of the first node's end at a bridge
+	kind  byte   // of its address of Ethernet
+}
+
+var (
+	eth0 = device{nodeIndex, "eth0", portIndex, 0}
+	eth1 = device{shapedIndex, "eth1", shapedPortIndex, 1} // where what is shaped leaves a node
+)
+
+// connect makes a device of a node, in a namespace.
+func (s *networkSwitch) connect(d device, node int, a netip.Addr, ns int) error {
+	if !s.bridged {
+		err := s.hub.addMacvlan(d.index, d.name, endIndex, d.mac(a), ns, mtu)
+		if !errors.Is(err, unix.EOPNOTSUPP) {
+			return err
+		}
+		s.bridged = true
+	}
+	return s.hub.addVeth(d.port+uint32(node), fmt.Sprintf("%s.%d", d.name, node+1), bridgeIndex, d.index, d.name, d.mac(a), ns, mtu)
+}
+
+// mac is the address of Ethernet of a node's device.
+func (d device) mac(a netip.Addr) []byte {
 	const local = 2 // of nobody's make
-	return append([]byte{local, 0}, ip(a)...)
+	return append([]byte{local, d.kind}, ip(a)...)
 }
 
 // namespaceOf is the network namespace of a socket.
@@ -324,14 +330,17 @@ func (s *networkSwitch) within(ns int, act func() error) error {
 	return err
 }
 
+// deviceSettings have addresses that begin with 127 be as others are.
+var deviceSettings = map[uint16]uint32{devconfRouteLocalnet: 1, devconfRPFilter: 0}
+
 // place makes a node's network. connect has it connected.
-func (s *networkSwitch) place(addr netip.Addr, networks map[netip.Prefix]bool, shaping bool, connect func(ns int) error) (*place, error) {
+func (s *networkSwitch) place(addr netip.Addr, networks map[netip.Prefix]bool, connect func(ns int) error) (*place, error) {
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		return nil, os.NewSyscallError("unshare", err)
 	}
 	p := &place{
 		addr: addr, got: make(map[uint32]bool),
-		shaped: make(map[int]bool), packets: make(map[int]uint32), awaited: make(map[uint32]int),
+		shaped: make(map[int]bool), awaited: make(map[uint32]int),
 	}
 	var err error
 	if p.routes, err = newNetlink(unix.NETLINK_ROUTE); err == nil {
@@ -353,15 +362,8 @@ func (s *networkSwitch) place(addr netip.Addr, networks map[netip.Prefix]bool, s
 	}
 	for _, step := range []func() error{
 		func() error { return p.routes.up(loopback, nil) },
-		// Now, since a device that is up would lose what is under way.
 		func() error {
-			if !shaping {
-				return nil
-			}
-			return p.routes.addRoot(nodeIndex)
-		},
-		func() error {
-			return p.routes.up(nodeIndex, map[uint16]uint32{devconfRouteLocalnet: 1, devconfRPFilter: 0})
+			return p.routes.up(nodeIndex, deviceSettings)
 		},
 		func() error { return p.routes.addAddr(nodeIndex, addr) },
 		func() error { return p.routes.addRule(rule{priority: localPriority, table: unix.RT_TABLE_LOCAL}) },
