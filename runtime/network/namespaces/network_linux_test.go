@@ -349,7 +349,7 @@ func TestNothingIsImitated(t *testing.T) {
 	}
 	for _, c := range []network.Condition{{Delay: 1}, {Jitter: 1}, {Bandwidth: 1}, {Loss: 0.5}, {Cut: true, Delay: 1}} {
 		err := n.Set(map[network.Pair]network.Condition{{From: 0, To: 1}: c})
-		if u := (*network.Unsupported)(nil); !errors.As(err, &u) || !strings.Contains(err.Error(), `modprobe sch_netem" where the kernel comes with it, or set [network] faults = "links"`) {
+		if u := (*network.Unsupported)(nil); !errors.As(err, &u) || !strings.Contains(err.Error(), `modprobe -a sch_netem sch_htb cls_u32" where it comes with them, or set [network] faults = "links"`) {
 			t.Errorf("%+v: %v", c, err)
 		}
 	}

@@ -76,24 +76,24 @@ func lacking(err error) bool {
 
 // A missing error is a part of the traffic control that the kernel has not got.
 type missing struct {
-	kind, module string
-	err          error
+	kind string
+	err  error
 }
 
 func (e *missing) Error() string {
-	return fmt.Sprintf("this kernel has no %s: have root run \"modprobe %s\" where the kernel comes with it", e.kind, e.module)
+	return fmt.Sprintf(`this kernel has no %s: have root run "modprobe -a sch_netem sch_htb cls_u32" where it comes with them`, e.kind)
 }
 func (e *missing) Unwrap() error { return e.err }
 
 // control asks for a change of the traffic control, of a kind that the kernel may
 // not know.
-func (s *netlinkSocket) control(message, flags uint16, kind, module string, b []byte) error {
+func (s *netlinkSocket) control(message, flags uint16, kind string, b []byte) error {
 	err := s.do(message, flags, b)
 	switch {
 	case err == nil:
 		return nil
 	case lacking(err):
-		return &missing{kind, module, err}
+		return &missing{kind, err}
 	}
 	return fmt.Errorf("change the %s of a device: %w", kind, err)
 }
@@ -103,7 +103,7 @@ func (s *netlinkSocket) addRoot(device uint32) error {
 	b := attr(tcmsg(device, rootHandle, tcRoot, 0), tcaKind, text("htb"))
 	const version = 3 // of struct tc_htb_glob
 	b = attr(b, tcaOptions, attr(nil, tcaHTBInit, u32(version), u32(10), u32(0), u32(0), u32(0)))
-	return s.control(unix.RTM_NEWQDISC, unix.NLM_F_CREATE|unix.NLM_F_EXCL, "htb", "sch_htb", b)
+	return s.control(unix.RTM_NEWQDISC, unix.NLM_F_CREATE|unix.NLM_F_EXCL, "htb", b)
 }
 
 func (s *netlinkSocket) deleteRoot(device uint32) error {
@@ -123,7 +123,7 @@ func (s *netlinkSocket) addClass(device uint32, to int) error {
 	options = attr(options, tcaHTBCeil64, u64(unbounded))
 	b := attr(tcmsg(device, class(to), rootHandle, 0), tcaKind, text("htb"))
 	b = attr(b, tcaOptions, options)
-	return s.control(unix.RTM_NEWTCLASS, unix.NLM_F_CREATE|unix.NLM_F_EXCL, "htb", "sch_htb", b)
+	return s.control(unix.RTM_NEWTCLASS, unix.NLM_F_CREATE|unix.NLM_F_EXCL, "htb", b)
 }
 
 func (s *netlinkSocket) deleteClass(device uint32, to int) error {
@@ -150,7 +150,7 @@ func (s *netlinkSocket) addFilter(device uint32, to int, a netip.Addr) error {
 	options = attr(options, tcaU32Sel, selector)
 	b := attr(filterOf(device, to), tcaKind, text("u32"))
 	b = attr(b, tcaOptions, options)
-	return s.control(unix.RTM_NEWTFILTER, unix.NLM_F_CREATE|unix.NLM_F_EXCL, "u32 filter", "cls_u32", b)
+	return s.control(unix.RTM_NEWTFILTER, unix.NLM_F_CREATE|unix.NLM_F_EXCL, "u32 filter", b)
 }
 
 func (s *netlinkSocket) deleteFilter(device uint32, to int) error {
@@ -218,7 +218,7 @@ func (s *netlinkSocket) setNetem(device uint32, to int, n netem, seed uint64) er
 	b := attr(tcmsg(device, uint32(leafHandles+to+1)<<16, class(to), 0), tcaKind, text("netem"))
 	const gap, duplicate = 0, 0
 	b = attr(b, tcaOptions, ticks(n.latency), u32(n.limit), u32(n.loss), u32(gap), u32(duplicate), ticks(n.jitter), more)
-	return s.control(unix.RTM_NEWQDISC, unix.NLM_F_CREATE|unix.NLM_F_REPLACE, "netem", "sch_netem", b)
+	return s.control(unix.RTM_NEWQDISC, unix.NLM_F_CREATE|unix.NLM_F_REPLACE, "netem", b)
 }
 
 // A class of a device has a netem, which has seen some packets.
