@@ -326,8 +326,9 @@ func (n *Network) Set(conditions map[network.Pair]network.Condition) error {
 		old, now := shapeOf(was), shapeOf(is)
 		none := now == network.Condition{}
 		switch {
-		// Nothing that is sent across a cut arrives later.
-		case old != network.Condition{} && (was.Cut && !is.Cut || is.Cut && none):
+		// Nothing that is sent across a cut arrives later, and nobody waits for
+		// what is long under way.
+		case old != network.Condition{} && (was.Cut && !is.Cut || none && (is.Cut || old.Delay+old.Jitter > runOutTime)):
 			ended = append(ended, cut)
 			if !none {
 				shapes = append(shapes, shape{p.From, p.To, now})
@@ -384,7 +385,8 @@ func shapeOf(c network.Condition) network.Condition {
 	return c
 }
 
-// runOutTime is how long what is under way may take to arrive, over its delay.
+// runOutTime is the longest delay at whose end what is under way still arrives, and
+// how long it may take for that, over its delay.
 const runOutTime = time.Second
 
 // runOut returns when what was sent in directions while they were shaped has

@@ -339,9 +339,8 @@ func testLoss(t *testing.T) {
 	l.say(t, "held up")
 	l.quiet(t)
 	n.mustSet(t, nil)
-	l.SetReadDeadline(time.Now().Add(time.Second))
-	if got, err := l.in.ReadString('\n'); err != nil || got != "held up\n" {
-		t.Errorf("after all was lost: %q, %v", got, err)
+	if got := l.read(t); got != "held up" {
+		t.Errorf("after all was lost: %q", got)
 	}
 	if m := lost(t, ab, 200); len(m) != 0 {
 		t.Errorf("%d were lost without loss", len(m))
@@ -465,6 +464,25 @@ func TestCutAndDelay(t *testing.T) {
 			t.Errorf("%q", got)
 		}
 		n.mustSet(t, nil)
+	}
+}
+
+// The end of a delay that nobody could wait for is not waited for.
+func TestLongDelay(t *testing.T) {
+	n := openShaped(t, 2)
+	serve(t, n.Host(1))
+	p, l := newPath(t, n.Host(0), n.Host(1)), dial(t, n.Host(0), n.Host(1).at())
+	n.mustSet(t, oneWay(network.Condition{Delay: time.Hour}))
+	p.send(t, 1, 100)
+	l.say(t, "late")
+	l.quiet(t)
+	n.mustSet(t, nil)
+	p.send(t, 2, 100)
+	if got, ok := p.read(t, time.Now().Add(30*time.Second)); !ok || got != 2 {
+		t.Errorf("%d, %v arrives after the delay", got, ok)
+	}
+	if got := l.read(t); got != "late" {
+		t.Errorf("%q", got)
 	}
 }
 
