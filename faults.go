@@ -139,8 +139,9 @@ func (l *Link) Bandwidth(bytesPerSecond int64) error {
 // Loss has a part of the packets lost, by chance: 0.3 is 30 %, 0 is none. With
 // the backend "links" these are datagrams. A stream loses nothing there, so that
 // Loss is an error while nothing on the nodes receives datagrams at their ports.
+// With "namespaces" they are those of streams as well, which are sent again.
 // The test's log has the seed: with DIST_SEED set to it, the same of the packets
-// that are sent after each other are lost.
+// that are sent after each other are lost (with "namespaces" since Linux 6.7).
 func (l *Link) Loss(fraction float64) error {
 	l.c.held.T().Helper()
 	if l.err != nil {

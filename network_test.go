@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/distkit/dist"
+	"github.com/distkit/dist/runtime/network/namespaces"
 )
 
 // A mesh is what runs on a node: it answers every line with the same line, and
@@ -284,10 +285,12 @@ func TestLink(t *testing.T) {
 
 //dist:nodes=3 ports=tcp
 func TestShapedLink(t *testing.T) {
-	n := newNetwork(t)
 	if os.Getenv("DIST_NETWORK_FAULTS") == "namespaces" {
-		t.Skip("namespaces cut and reset, and do no more")
+		if err := namespaces.TryShaping(); err != nil {
+			t.Skip(err)
+		}
 	}
+	n := newNetwork(t)
 	a, b := n.Node(0), n.Node(1)
 	const delay = 40 * time.Millisecond
 	n.ok(n.Link(a, b).Delay(delay, time.Millisecond))

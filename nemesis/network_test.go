@@ -206,7 +206,7 @@ func TestLinksOfNodes(t *testing.T) {
 	}{
 		{nemesis.Lossy(1, nemesis.Any), []int{1, 3, 3, 3}},
 		{nemesis.Slow(time.Hour, 0, nemesis.All), []int{1, 1, 1, 1}},
-		{nemesis.Slow(time.Hour, time.Hour, nemesis.Minority), []int{1, 3, 3, 3}},
+		{nemesis.Slow(time.Hour, 4*time.Second, nemesis.Minority), []int{1, 3, 3, 3}},
 		{nemesis.Lossy(0, nemesis.All), []int{4, 4, 4, 4}},
 	} {
 		if err := nemesis.Run(t, c, nemesis.Options{

@@ -34,6 +34,10 @@ func checkFaults(c *check, cfg *config.Config) *check {
 		for _, s := range diagnostics.NamespaceSwitches() {
 			c.Details = append(c.Details, s.Name+" is "+s.Value+" ("+s.Remedy+")")
 		}
+	} else if err := namespaces.TryShaping(); err != nil {
+		c.Details = append(c.Details, "namespaces do not delay, slow down or lose: "+reason(err).Error())
+	} else {
+		c.Details = append(c.Details, "namespaces delay, slow down and lose as well")
 	}
 	wanted := cfg.Network.Faults
 	switch {

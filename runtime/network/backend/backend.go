@@ -1,7 +1,7 @@
 // Package backend chooses what makes the faults of a cluster's network.
 //
 // Links are what auto means wherever they can be had. They delay, slow down and lose
-// as well, on every kernel; nodes reach what else is on this machine; and a
+// on every kernel, and not only where it has a netem; nodes reach what else is on this machine; and a
 // cluster takes the nodes that have been started ahead of time, which cannot be
 // moved into a network of their own. Namespaces take the place of links where it
 // cannot be found out who a connection is from.

@@ -14,7 +14,8 @@
 //
 // A direction is cut by a rule of the receiver's routing that drops what the
 // sender sends, so that it is lost on its way, as in a network, and nobody is
-// told.
+// told. What is delayed, slowed down or lost leaves the sender by another device, at
+// which the kernel's netem does that; a kernel without one is said to have none.
 package namespaces
 
 // Backend is the name by which [network] faults chooses this one.

@@ -2,6 +2,7 @@ package namespaces
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,9 +36,11 @@ type Network struct {
 	asking   sync.Mutex
 	requests int // a socket; -1 after Close
 
-	setting sync.Mutex // conditions change one after the other
-	cuts    map[network.Pair]bool
-	since   time.Time // the first of them
+	setting    sync.Mutex // conditions change one after the other
+	conditions map[network.Pair]network.Condition
+	since      time.Time // the first of them
+	tried      bool      // whether anything can be shaped:
+	shapeless  error     // why it cannot
 
 	forwarders
 }
@@ -55,7 +58,7 @@ type Host struct {
 // forwarded to it outside. Where there are no networks to be had, the error is a
 // *network.Unsupported.
 func Between(nodes int, ports []string, addr func(node int, port string) string) (*Network, error) {
-	n := &Network{requests: -1, cuts: make(map[network.Pair]bool), forwarders: newForwarders()}
+	n := &Network{requests: -1, forwarders: newForwarders()}
 	at := make(map[netip.Addr]bool)
 	var all [][]netip.AddrPort
 	for i := range nodes {
@@ -102,8 +105,14 @@ func unsupported(why string) error {
 
 // Try makes the networks of two nodes, and cuts one off from the other. The
 // error is why that cannot be had.
-func Try() error {
-	n := &Network{requests: -1, cuts: make(map[network.Pair]bool), forwarders: newForwarders()}
+func Try() error { return try(network.Condition{Cut: true}) }
+
+// TryShaping makes the networks of two nodes, and delays what is sent between
+// them. The error is a *[network.Unsupported] where only that cannot be had.
+func TryShaping() error { return try(network.Condition{Delay: time.Millisecond}) }
+
+func try(c network.Condition) error {
+	n := &Network{requests: -1, forwarders: newForwarders()}
 	for i := range 2 {
 		n.hosts = append(n.hosts, &Host{n: n, node: i, addr: netip.AddrFrom4([4]byte{127, 77, 77, byte(i + 1)})})
 	}
@@ -111,7 +120,7 @@ func Try() error {
 	if err := n.start(); err != nil {
 		return err
 	}
-	return n.Set(map[network.Pair]network.Condition{{From: 0, To: 1}: {Cut: true}})
+	return n.Set(map[network.Pair]network.Condition{{From: 0, To: 1}: c})
 }
 
 // onlyBridge is for tests: as on a kernel without macvlan.
@@ -245,50 +254,168 @@ func (n *Network) Host(node int) *Host { return n.hosts[node] }
 // that it has lasted.
 const healTime = 30 * time.Second
 
+// canShape says why nothing can be delayed, slowed down and lost, if so: with what
+// error of the kernel, where that has no such thing.
+func (n *Network) canShape() error {
+	if n.tried {
+		return n.shapeless
+	}
+	_, _, err := n.ask(request{Op: opTryNetem})
+	if err == nil || lacking(err) {
+		n.tried, n.shapeless = true, err
+	}
+	return err
+}
+
+// unshapeable is the first of what is asked for that cannot be had here.
+func (n *Network) unshapeable(c network.Condition) error {
+	for _, f := range []struct {
+		fault string
+		asked bool
+	}{
+		{"a delay", c.Delay > 0 || c.Jitter > 0}, {"a bandwidth", c.Bandwidth > 0}, {"packet loss", c.Loss > 0},
+	} {
+		if !f.asked {
+			continue
+		}
+		if err := n.canShape(); lacking(err) {
+			return &network.Unsupported{Fault: f.fault, Backend: Backend, Why: err.Error() + `, or set [network] faults = "links"`}
+		} else if err != nil {
+			return err
+		}
+		if c.Jitter > mostJitter {
+			return &network.Unsupported{Fault: fmt.Sprintf("a jitter of %v", c.Jitter), Backend: Backend,
+				Why: fmt.Sprintf("the kernel spreads by at most %v", mostJitter.Truncate(time.Millisecond))}
+		}
+	}
+	return nil
+}
+
 // Set implements network.Faults.
 func (n *Network) Set(conditions map[network.Pair]network.Condition) error {
 	n.setting.Lock()
 	defer n.setting.Unlock()
-	cuts := make(map[network.Pair]bool)
+	before := n.conditions
+	after := make(map[network.Pair]network.Condition)
 	for p, c := range conditions {
-		for fault, asked := range map[string]bool{
-			"delay": c.Delay > 0 || c.Jitter > 0, "a bandwidth": c.Bandwidth > 0, "packet loss": c.Loss > 0,
-		} {
-			if asked {
-				return &network.Unsupported{Fault: fault, Backend: Backend, Why: `they cut and reset, and do no more: [network] faults = "links" does that`}
-			}
+		if err := n.unshapeable(c); err != nil {
+			return err
 		}
-		if c.Cut {
-			cuts[p] = true
+		if c != (network.Condition{}) {
+			after[p] = c
 		}
 	}
-	var changes, healed []change
-	for p := range cuts {
-		if !n.cuts[p] {
-			changes = append(changes, change{p.From, p.To, true})
-		}
-	}
-	for p := range n.cuts {
-		if cuts[p] {
-			continue
-		}
-		c := change{p.From, p.To, false}
-		changes = append(changes, c)
-		if !cuts[network.Pair{From: p.To, To: p.From}] {
-			healed = append(healed, c)
-		}
-	}
-	if len(changes) == 0 {
-		return nil
-	}
-	if len(n.cuts) == 0 {
+	if len(before) == 0 {
 		n.since = time.Now()
 	}
 	lasted := time.Since(n.since)
-	_, _, err := n.ask(request{Op: opCut, Changes: changes})
-	n.cuts = maps.Clone(cuts)
-	if err != nil || len(healed) == 0 {
+	var (
+		ended   []change // what is under way there is lost,
+		running []change // and here it goes on
+		patient time.Duration
+		shapes  []shape
+		cuts    []change
+		healed  []change
+	)
+	for _, p := range union(before, after) {
+		was, is := before[p], after[p]
+		cut := change{From: p.From, To: p.To, Cut: is.Cut}
+		if was.Cut != is.Cut {
+			cuts = append(cuts, cut)
+		}
+		old, now := shapeOf(was), shapeOf(is)
+		none := now == network.Condition{}
+		switch {
+		// Nothing that is sent across a cut arrives later, and nobody waits for
+		// what is long under way.
+		case old != network.Condition{} && (was.Cut && !is.Cut || none && (is.Cut || old.Delay+old.Jitter > runOutTime)):
+			ended = append(ended, cut)
+			if !none {
+				shapes = append(shapes, shape{p.From, p.To, now})
+			}
+		case old == now:
+		default:
+			shapes = append(shapes, shape{p.From, p.To, now})
+			if none {
+				running = append(running, cut)
+				patient = max(patient, old.Delay+old.Jitter)
+			}
+		}
+		// Who has waited for something that was lost does so for some time more.
+		back := after[network.Pair{From: p.To, To: p.From}]
+		if (was.Cut || was.Loss > is.Loss || old != now && none) && !is.Cut && !back.Cut && is.Loss == 0 && back.Loss == 0 {
+			healed = append(healed, cut)
+		}
+	}
+	n.conditions = after
+	for _, r := range []request{
+		{Op: opUnshape, Changes: ended}, {Op: opShape, Shapes: shapes}, {Op: opCut, Changes: cuts},
+	} {
+		if len(r.Changes)+len(r.Shapes) == 0 {
+			continue
+		}
+		if _, _, err := n.ask(r); err != nil {
+			return err
+		}
+	}
+	if err := n.runOut(running, patient); err != nil {
 		return err
+	}
+	return n.goOn(healed, lasted)
+}
+
+// union is the pairs that have a condition, in an order.
+func union(a, b map[network.Pair]network.Condition) []network.Pair {
+	all := maps.Clone(a)
+	if all == nil {
+		all = make(map[network.Pair]network.Condition)
+	}
+	maps.Copy(all, b)
+	return slices.SortedFunc(maps.Keys(all), func(a, b network.Pair) int {
+		return cmp.Or(cmp.Compare(a.From, b.From), cmp.Compare(a.To, b.To))
+	})
+}
+
+// shapeOf is the part of a condition that is not about cuts.
+func shapeOf(c network.Condition) network.Condition {
+	c.Cut = false
+	if c.Loss == 0 {
+		c.Seed = 0
+	}
+	return c
+}
+
+// runOutTime is the longest delay at whose end what is under way still arrives, and
+// how long it may take for that, over its delay.
+const runOutTime = time.Second
+
+// runOut returns when what was sent in directions while they were shaped has
+// arrived, or was given up, and they are not shaped any more.
+func (n *Network) runOut(directions []change, patient time.Duration) error {
+	if len(directions) == 0 {
+		return nil
+	}
+	ask := request{Op: opUnder, Changes: directions}
+	begin := time.Now()
+	for pause := time.Millisecond; ; pause = min(2*pause, 20*time.Millisecond) {
+		a, _, err := n.ask(ask)
+		if err != nil {
+			return err
+		}
+		if a.Count == 0 || time.Since(begin) > patient+runOutTime {
+			break
+		}
+		time.Sleep(pause)
+	}
+	_, _, err := n.ask(request{Op: opUnshape, Changes: directions})
+	return err
+}
+
+// goOn returns when connections go on that were held up in directions, for no
+// longer than that has lasted.
+func (n *Network) goOn(healed []change, lasted time.Duration) error {
+	if len(healed) == 0 {
+		return nil
 	}
 	// What was sent meanwhile is sent again in a moment, and not at once.
 	begin := time.Now()
@@ -300,7 +427,7 @@ func (n *Network) Set(conditions map[network.Pair]network.Condition) error {
 		}
 		ask = request{Op: opWaiting}
 		if time.Since(begin) > lasted+healTime {
-			return fmt.Errorf("%d ends of connections that were cut have not gone on for %v", a.Count, time.Since(begin).Round(time.Second))
+			return fmt.Errorf("%d ends of connections that were held up have not gone on for %v", a.Count, time.Since(begin).Round(time.Second))
 		}
 		time.Sleep(pause)
 	}

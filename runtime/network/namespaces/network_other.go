@@ -29,6 +29,9 @@ func Between(nodes int, ports []string, addr func(node int, port string) string)
 // Try says why there are no networks of nodes.
 func Try() error { return errNone }
 
+// TryShaping says why nothing can be delayed between them.
+func TryShaping() error { return errNone }
+
 // Host returns the network of a node.
 func (*Network) Host(node int) *Host { return nil }
 

@@ -10,6 +10,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/distkit/dist/runtime/network"
 )
 
 // A request is what the switch is asked for, one at a time.
@@ -27,7 +29,9 @@ type request struct {
 
 	Type int `json:",omitempty"` // opSocket: SOCK_STREAM
 
-	Changes []change `json:",omitempty"` // opCut, opHeld, opReset
+	Shapes []shape `json:",omitempty"` // opShape
+
+	Changes []change `json:",omitempty"` // the others
 	Ports   []uint16 `json:",omitempty"` // opReset: that nodes listen on
 }
 
@@ -37,14 +41,25 @@ type change struct {
 	Cut      bool
 }
 
+// A shape is how what one node sends another arrives. Whether the direction is cut
+// is another matter.
+type shape struct {
+	From, To  int
+	Condition network.Condition
+}
+
 const (
-	opSetUp   = "set up"
-	opStart   = "start"   // a process in a node's network, as a child of the caller
-	opSocket  = "socket"  // made in a node's network
-	opCut     = "cut"     // directions, or no longer
-	opHeld    = "held"    // how many connections between nodes wait for an acknowledgement,
-	opWaiting = "waiting" // and how many of them still do so
-	opReset   = "reset"   // the connections between nodes
+	opSetUp    = "set up"
+	opStart    = "start"     // a process in a node's network, as a child of the caller
+	opSocket   = "socket"    // made in a node's network
+	opCut      = "cut"       // directions, or no longer
+	opHeld     = "held"      // how many connections between nodes wait for an acknowledgement,
+	opWaiting  = "waiting"   // and how many of them still do so
+	opReset    = "reset"     // the connections between nodes
+	opTryNetem = "try netem" // whether anything can be shaped
+	opShape    = "shape"     // what is sent in directions
+	opUnder    = "under"     // in how many of them something is under way that was sent before
+	opUnshape  = "unshape"   // directions, at once
 )
 
 // A reply is the switch's answer.

@@ -59,10 +59,12 @@ func binaryKey() (string, error) {
 // main thread, to which an init is bound: which network it is in is a matter of
 // the thread.
 type networkSwitch struct {
-	home  int // its own namespace
-	nodes []*place
-	seq   uint32            // of probes
-	held  map[string]uint64 // what was acknowledged of connections that wait for more
+	home    int // its own namespace
+	hub     *netlinkSocket
+	bridged bool // nodes' devices are on a bridge
+	nodes   []*place
+	seq     uint32            // of probes
+	held    map[string]uint64 // what was acknowledged of connections that wait for more
 }
 
 // A place is a node's network.
@@ -74,6 +76,10 @@ type place struct {
 	probe  int    // a UDP socket
 	port   uint16 // of it
 	got    map[uint32]bool
+
+	shaping bool           // there is a device for that
+	shaped  map[int]bool   // for whom what is sent is
+	awaited map[uint32]int // probes that come after what is under way, and who sends them
 }
 
 // serve does what it is asked until nobody asks any more.
@@ -140,6 +146,9 @@ func (s *networkSwitch) answer(r *request, fds []int, a *reply) (made int, err e
 	if r.Op != opSetUp && (r.Node < 0 || r.Node >= len(s.nodes)) {
 		return -1, fmt.Errorf("there is no node %d", r.Node)
 	}
+	for _, w := range r.Shapes {
+		r.Changes = append(r.Changes, change{From: w.From, To: w.To})
+	}
 	for _, c := range r.Changes {
 		if min(c.From, c.To) < 0 || max(c.From, c.To) >= len(s.nodes) {
 			return -1, fmt.Errorf("there is no direction from %d to %d", c.From, c.To)
@@ -164,18 +173,32 @@ func (s *networkSwitch) answer(r *request, fds []int, a *reply) (made int, err e
 	case opReset:
 		a.Count, err = s.reset(r.Changes, r.Ports)
 		return -1, err
+	case opTryNetem:
+		return -1, s.hub.trySetNetem(loopback)
+	case opShape:
+		return -1, s.shape(r.Shapes)
+	case opUnder:
+		a.Count = s.under(r.Changes)
+		return -1, nil
+	case opUnshape:
+		return -1, s.unshape(r.Changes)
 	}
 	return -1, fmt.Errorf("a switch does not know %q", r.Op)
 }
 
-// Indexes of devices: those that the kernel makes by itself come before.
+// Indexes of devices: those that the kernel makes by itself come before. That of
+// a node is none of the others, since a kernel before Linux 6.14 makes the device
+// where they are, and moves it.
 const (
+	shapedIndex = 996 // in each node's network,
+	nodeIndex   = 997 // as well
 	trunkIndex  = 998
 	endIndex    = 999
 	bridgeIndex = 1000
 	portIndex   = 1001 // of the first node
-	nodeIndex   = 1000 // in each node's network
 	loopback    = 1
+
+	shapedPortIndex = 1 << 20 // of the first node
 )
 
 // mtu is what the loopback interface has, or nearly.
@@ -193,16 +216,15 @@ const (
 
 // setUp makes a network for each node, and one between them.
 func (s *networkSwitch) setUp(addrs []netip.Addr, bridged bool) error {
-	hub, err := newNetlink(unix.NETLINK_ROUTE)
-	if err != nil {
+	var err error
+	if s.hub, err = newNetlink(unix.NETLINK_ROUTE); err != nil {
 		return err
 	}
-	defer hub.close()
-	if s.home, err = namespaceOf(hub.fd); err != nil {
+	if s.home, err = namespaceOf(s.hub.fd); err != nil {
 		return err
 	}
-	connect, err := wire(hub, bridged)
-	if err != nil {
+	s.bridged = bridged
+	if err := s.wire(); err != nil {
 		return err
 	}
 	networks := make(map[netip.Prefix]bool)
@@ -214,7 +236,7 @@ func (s *networkSwitch) setUp(addrs []netip.Addr, bridged bool) error {
 		networks[p] = true
 	}
 	for i, a := range addrs {
-		p, err := s.place(a, networks, func(ns int) error { return connect(i, a, ns) })
+		p, err := s.place(a, networks, func(ns int) error { return s.connect(eth0, i, a, ns) })
 		if err != nil {
 			return fmt.Errorf("the network of node-%d: %w", i+1, err)
 		}
@@ -227,7 +249,7 @@ func (s *networkSwitch) setUp(addrs []netip.Addr, bridged bool) error {
 			if n == peer {
 				continue
 			}
-			if err := n.routes.addNeighbour(nodeIndex, peer.addr, mac(peer.addr)); err != nil {
+			if err := n.routes.addNeighbour(nodeIndex, peer.addr, eth0.mac(peer.addr)); err != nil {
 				return err
 			}
 		}
@@ -241,43 +263,50 @@ func (s *networkSwitch) setUp(addrs []netip.Addr, bridged bool) error {
 	return s.prove(ring)
 }
 
-// wire makes what the nodes' devices are on, and returns what makes the device of
-// a node, in a namespace. What goes from one macvlan to another passes through one
-// queue, as on the loopback interface, and over a bridge through two: that is for
-// kernels without macvlan.
-func wire(hub *netlinkSocket, bridged bool) (connect func(node int, a netip.Addr, ns int) error, err error) {
-	if err := hub.addBridge(bridgeIndex, "nodes"); err != nil {
-		return nil, err
+// wire makes what the nodes' devices are on. What goes from one macvlan to another
+// passes through one queue, as on the loopback interface, and over a bridge through
+// two: that is for kernels without macvlan.
+func (s *networkSwitch) wire() error {
+	if err := s.hub.addBridge(bridgeIndex, "nodes"); err != nil {
+		return err
 	}
-	home, err := namespaceOf(hub.fd)
-	if err != nil {
-		return nil, err
-	}
-	defer unix.Close(home)
 	// A macvlan needs a device below it that is up, and that takes a peer.
 	end := netip.IPv4Unspecified()
-	if err := hub.addVeth(trunkIndex, "trunk", bridgeIndex, endIndex, "end", mac(end), home, mtu); err != nil {
-		return nil, err
+	if err := s.hub.addVeth(trunkIndex, "trunk", bridgeIndex, endIndex, "end", eth0.mac(end), s.home, mtu); err != nil {
+		return err
 	}
-	if err := hub.up(endIndex, nil); err != nil {
-		return nil, err
-	}
-	return func(node int, a netip.Addr, ns int) error {
-		if !bridged {
-			err := hub.addMacvlan(nodeIndex, "eth0", endIndex, mac(a), ns, mtu)
-			if !errors.Is(err, unix.EOPNOTSUPP) {
-				return err
-			}
-			bridged = true
-		}
-		return hub.addVeth(uint32(portIndex+node), fmt.Sprintf("node%d", node+1), bridgeIndex, nodeIndex, "eth0", mac(a), ns, mtu)
-	}, nil
+	return s.hub.up(endIndex, nil)
 }
 
-// mac is the address of Ethernet of a node.
-func mac(a netip.Addr) []byte {
+// A device is one of those that a node has.
+type device struct {
+	index uint32
+	name  string
+	port  uint32 // the index of the first node's end at a bridge
+	kind  byte   // of its address of Ethernet
+}
+
+var (
+	eth0 = device{nodeIndex, "eth0", portIndex, 0}
+	eth1 = device{shapedIndex, "eth1", shapedPortIndex, 1} // where what is shaped leaves a node
+)
+
+// connect makes a device of a node, in a namespace.
+func (s *networkSwitch) connect(d device, node int, a netip.Addr, ns int) error {
+	if !s.bridged {
+		err := s.hub.addMacvlan(d.index, d.name, endIndex, d.mac(a), ns, mtu)
+		if !errors.Is(err, unix.EOPNOTSUPP) {
+			return err
+		}
+		s.bridged = true
+	}
+	return s.hub.addVeth(d.port+uint32(node), fmt.Sprintf("%s.%d", d.name, node+1), bridgeIndex, d.index, d.name, d.mac(a), ns, mtu)
+}
+
+// mac is the address of Ethernet of a node's device.
+func (d device) mac(a netip.Addr) []byte {
 	const local = 2 // of nobody's make
-	return append([]byte{local, 0}, ip(a)...)
+	return append([]byte{local, d.kind}, ip(a)...)
 }
 
 // namespaceOf is the network namespace of a socket.
@@ -301,12 +330,18 @@ func (s *networkSwitch) within(ns int, act func() error) error {
 	return err
 }
 
+// deviceSettings have addresses that begin with 127 be as others are.
+var deviceSettings = map[uint16]uint32{devconfRouteLocalnet: 1, devconfRPFilter: 0}
+
 // place makes a node's network. connect has it connected.
 func (s *networkSwitch) place(addr netip.Addr, networks map[netip.Prefix]bool, connect func(ns int) error) (*place, error) {
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		return nil, os.NewSyscallError("unshare", err)
 	}
-	p := &place{addr: addr, got: make(map[uint32]bool)}
+	p := &place{
+		addr: addr, got: make(map[uint32]bool),
+		shaped: make(map[int]bool), awaited: make(map[uint32]int),
+	}
 	var err error
 	if p.routes, err = newNetlink(unix.NETLINK_ROUTE); err == nil {
 		if p.diag, err = newNetlink(unix.NETLINK_SOCK_DIAG); err == nil {
@@ -328,7 +363,7 @@ func (s *networkSwitch) place(addr netip.Addr, networks map[netip.Prefix]bool, c
 	for _, step := range []func() error{
 		func() error { return p.routes.up(loopback, nil) },
 		func() error {
-			return p.routes.up(nodeIndex, map[uint16]uint32{devconfRouteLocalnet: 1, devconfRPFilter: 0})
+			return p.routes.up(nodeIndex, deviceSettings)
 		},
 		func() error { return p.routes.addAddr(nodeIndex, addr) },
 		func() error { return p.routes.addRule(rule{priority: localPriority, table: unix.RT_TABLE_LOCAL}) },
@@ -424,6 +459,10 @@ func (p *place) openProbe() error {
 	}
 	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: p.addr.As4()}); err != nil {
 		return os.NewSyscallError("bind", err)
+	}
+	// Whether something arrives is seen at once, also where it is delayed.
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PRIORITY, rootHandle); err != nil {
+		return os.NewSyscallError("setsockopt", err)
 	}
 	sa, err := unix.Getsockname(fd)
 	if err != nil {
@@ -538,6 +577,9 @@ func (p *place) drain(got func(seq uint32)) {
 		}
 		seq := binary.NativeEndian.Uint32(b[:])
 		p.got[seq] = true
+		if from, ok := p.awaited[seq]; ok {
+			p.forget(from)
+		}
 		got(seq)
 	}
 }
