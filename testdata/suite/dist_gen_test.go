@@ -47,11 +47,14 @@ func init() {
 			{Name: "TestNetworkPast", Requirement: requirement.Requirement{Nodes: 2, Ports: []string{"a"}}, Faults: true},
 			{Name: "TestNetworkForeign", Requirement: requirement.Requirement{Nodes: 2, Ports: []string{"a"}}, Faults: true},
 			{Name: "TestNetworkNoPorts", Requirement: requirement.Requirement{Nodes: 2}, Faults: true},
+			{Name: "TestNetworkSpares", Requirement: requirement.Requirement{Nodes: 3, Ports: []string{"a"}}, Faults: true},
+			{Name: "TestNetworkHost", Requirement: requirement.Requirement{Nodes: 2, Ports: []string{"a"}}, Faults: true},
 			{Name: "TestNetworkUnseen", Requirement: requirement.Requirement{Nodes: 2, Ports: []string{"a"}}},
 			{Name: "TestNetworkSeen", Requirement: requirement.Requirement{Nodes: 2, Ports: []string{"a"}}, Faults: true},
 		},
-		Digest: "55f6c6fa7765ecfa",
+		Digest: "0fb52b0f84650899",
 	})
+	runtime.Func("github.com/distkit/dist/testdata/suite.askOf", askOf)                 // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist/testdata/suite.block", block)                 // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist/testdata/suite.cleanupBlocks", cleanupBlocks) // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist/testdata/suite.cleanupPanics", cleanupPanics) // undefined? run: go generate
