@@ -48,11 +48,12 @@ func init() {
 			{Name: "TestNetworkForeign", Requirement: requirement.Requirement{Nodes: 2, Ports: []string{"a"}}, Faults: true},
 			{Name: "TestNetworkNoPorts", Requirement: requirement.Requirement{Nodes: 2}, Faults: true},
 			{Name: "TestNetworkSpares", Requirement: requirement.Requirement{Nodes: 3, Ports: []string{"a"}}, Faults: true},
+			{Name: "TestNetworkGone", Requirement: requirement.Requirement{Nodes: 2, Ports: []string{"a"}}, Faults: true},
 			{Name: "TestNetworkHost", Requirement: requirement.Requirement{Nodes: 2, Ports: []string{"a"}}, Faults: true},
 			{Name: "TestNetworkUnseen", Requirement: requirement.Requirement{Nodes: 2, Ports: []string{"a"}}},
 			{Name: "TestNetworkSeen", Requirement: requirement.Requirement{Nodes: 2, Ports: []string{"a"}}, Faults: true},
 		},
-		Digest: "0fb52b0f84650899",
+		Digest: "3de0199e2c12bb53",
 	})
 	runtime.Func("github.com/distkit/dist/testdata/suite.askOf", askOf)                 // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist/testdata/suite.block", block)                 // undefined? run: go generate
