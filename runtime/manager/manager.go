@@ -40,7 +40,7 @@ type Manager struct {
 
 	mu      sync.Mutex
 	network *network.Allocator
-	netConf config.Network // what network was made of
+	netConf [2]string      // what network was made of
 	keeper  *keeper.Keeper // of programs' clusters; nil until one is asked for
 	finder  keeper.Finder  // of those that others own
 	stats   Stats
@@ -216,12 +216,14 @@ func (m *Manager) decide(ctx context.Context, r Request) (Decision, keeper.Found
 	return d, found, err
 }
 
-// SizeOf is how many nodes of the test binary a requirement comes to.
-func SizeOf(r requirement.Requirement, c *config.Config, short bool) int {
-	if r.Program != "" {
+// Spares is how many nodes of the test binary that have been started ahead of
+// time a test may take.
+func Spares(t requirement.Test, c *config.Config, short bool) int {
+	r := Request{Requirement: t.Requirement, Faults: t.Faults, Config: c}
+	if t.Requirement.Program != "" || r.apart() {
 		return 0
 	}
-	return Decide(Situation{Requirement: r, Config: c, Short: short, Machine: machine()}).Nodes
+	return Decide(Situation{Requirement: t.Requirement, Config: c, Short: short, Machine: machine()}).Nodes
 }
 
 // Acquire leases a cluster, or returns an *Unavailable. ctx bounds the wait,
@@ -565,7 +567,8 @@ func (m *Manager) startOnce(ctx context.Context, r Request, d Decision, size int
 func (m *Manager) allocator(c *config.Config) (*network.Allocator, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.network != nil && m.netConf == c.Network {
+	conf := [2]string{c.Network.Addresses, c.Network.Range}
+	if m.network != nil && m.netConf == conf {
 		return m.network, nil
 	}
 	a, err := network.New(c.Network.Addresses, c.Network.Range)
@@ -573,7 +576,7 @@ func (m *Manager) allocator(c *config.Config) (*network.Allocator, error) {
 		return nil, err
 	}
 	// An earlier one stays as it is: leases may still have addresses of it.
-	m.network, m.netConf = a, c.Network
+	m.network, m.netConf = a, conf
 	return a, nil
 }
 

@@ -10,6 +10,7 @@ package backend
 import (
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/distkit/dist/runtime/network"
 	"github.com/distkit/dist/runtime/network/links"
@@ -23,6 +24,7 @@ type Nodes struct {
 	// Addr is the address by which others reach a port of a node, Behind another
 	// one, which the node can bind in its stead.
 	Addr, Behind func(node int, port string) string
+	HostPorts    []int        // of this machine's 127.0.0.1, that they are to reach wherever they are
 	PIDs         func() []int // by index, at the time; 0 where there is none
 }
 
@@ -52,7 +54,7 @@ func New(backend string, nodes Nodes) (*Network, error) {
 		}
 		n.Why = fmt.Sprintf("%s: %s", links.Backend, why.Why)
 	}
-	own, err := namespaces.Between(nodes.Count, nodes.Ports, nodes.Addr)
+	own, err := namespaces.Between(nodes.Count, nodes.Ports, nodes.Addr, nodes.HostPorts...)
 	if err != nil {
 		if u := (*network.Unsupported)(nil); n.Why != "" && errors.As(err, &u) {
 			u.Why += "; nor by " + n.Why
@@ -62,6 +64,23 @@ func New(backend string, nodes Nodes) (*Network, error) {
 	n.Faults, n.own = own, own
 	return n, nil
 }
+
+// Apart reports whether nodes are to be started in networks of their own, by a
+// backend or the best of "auto", so that those that have been started already are
+// of no use.
+func Apart(backend string) bool {
+	return backend == namespaces.Backend || backend != links.Backend && noLinks()
+}
+
+// noLinks is found out once: what a machine allows it goes on to allow.
+var noLinks = sync.OnceValue(func() bool {
+	l, err := links.New(func() []int { return nil })
+	if err == nil {
+		l.Close()
+	}
+	why := (*network.Unsupported)(nil)
+	return errors.As(err, &why)
+})
 
 // Host is the network that a node is to be started in; nil: that of this process.
 func (n *Network) Host(node int) *namespaces.Host {

@@ -47,6 +47,15 @@ func TestMain(m *testing.M) {
 			fmt.Println(err)
 			os.Exit(1)
 		}
+	case "deliver", "drop": // what comes from an address, before any rule of the switch's is asked
+		n, err := newNetlink(unix.NETLINK_ROUTE)
+		if err == nil {
+			err = n.addRule(rule{from: netip.MustParseAddr(os.Args[1]), table: map[string]uint8{"deliver": peersTable}[os.Getenv(envProgram)]})
+		}
+		if err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
 	case "networks": // makes them, and tells which process has them
 		n, err := Between(3, []string{"a"}, func(i int, _ string) string { return fmt.Sprint("127.98.1.", i+1, ":9000") })
 		if err != nil {
@@ -60,12 +69,17 @@ func TestMain(m *testing.M) {
 
 var clusters atomic.Uint32
 
+// addresses are those of another cluster, by node.
+func addresses() func(node int, port string) string {
+	prefix := fmt.Sprintf("127.%d.%d.", 100+os.Getpid()%100, 1+clusters.Add(1)%250) // the first ones have ended
+	return func(i int, _ string) string { return fmt.Sprint(prefix, i+1, ":9000") }
+}
+
 // open makes networks for some nodes, or skips the test where that is
 // impossible.
 func open(t *testing.T, nodes int) *Network {
 	t.Helper()
-	prefix := fmt.Sprintf("127.%d.%d.", 100+os.Getpid()%100, clusters.Add(1))
-	n, err := Between(nodes, []string{"a"}, func(i int, _ string) string { return fmt.Sprint(prefix, i+1, ":9000") })
+	n, err := Between(nodes, []string{"a"}, addresses())
 	if u := (*network.Unsupported)(nil); errors.As(err, &u) {
 		if os.Getenv("DIST_NETWORK_FAULTS") == Backend {
 			t.Fatal(err)
@@ -273,6 +287,59 @@ func testCutAndHeal(t *testing.T) {
 	}
 }
 
+// What a node has sent before it closed a connection arrives, however long the
+// other takes to read it.
+func TestClosedAndUnread(t *testing.T) {
+	n := open(t, 2)
+	f := n.Host(1).bind(t, unix.SOCK_STREAM)
+	if err := unix.Listen(int(f.Fd()), 1); err != nil {
+		t.Fatal(err)
+	}
+	unix.SetNonblock(int(f.Fd()), false)
+	out, err := n.Host(0).Dial(t.Context(), "tcp", n.Host(1).at())
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, _, err := unix.Accept(int(f.Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(in)
+	// More than fits into what waits to be read, and less than with what waits to be
+	// sent.
+	const size = 1 << 20
+	if _, err := out.Write(make([]byte, size)); err != nil {
+		t.Fatal(err)
+	}
+	if err := out.Close(); err != nil {
+		t.Fatal(err)
+	}
+	reset := []unix.PollFd{{Fd: int32(in)}} // of which a poll tells unasked
+	for until := time.Now().Add(4 * time.Second); time.Now().Before(until); {
+		if n, err := unix.Poll(reset, int(time.Until(until).Milliseconds())+1); err != unix.EINTR && n != 0 {
+			t.Errorf("a connection that was closed and not read: %+v, %v", reset, err)
+			break
+		}
+	}
+	got, buf := 0, make([]byte, 64<<10)
+	for {
+		n, err := unix.Read(in, buf)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			t.Errorf("after %d bytes: %v", got, err)
+		}
+		if n <= 0 {
+			break
+		}
+		got += n
+	}
+	if got != size {
+		t.Errorf("%d bytes of %d arrived", got, size)
+	}
+}
+
 // Whoever is outside reaches a node, cut off or not.
 func TestOutside(t *testing.T) {
 	n := open(t, 2)
@@ -308,6 +375,45 @@ func TestOutside(t *testing.T) {
 	buf := make([]byte, 64<<10)
 	if n, err := u.Read(buf); err != nil || !bytes.Equal(buf[:n], big) {
 		t.Errorf("a datagram of %d bytes: %d, %v", len(big), n, err)
+	}
+}
+
+// A cut, or the end of one, that has no effect is told, and between whom.
+func TestProof(t *testing.T) {
+	for _, test := range []struct {
+		program string // in the network of node-2
+		before  map[network.Pair]network.Condition
+		after   map[network.Pair]network.Condition
+		want    string
+	}{
+		{"deliver", nil, cutOff(network.Pair{From: 2, To: 1}), "the rule that drops what node-3 sends to node-2 has no effect"},
+		{"drop", cutOff(network.Pair{From: 2, To: 1}), nil, "what node-3 sends to node-2 does not arrive within 10s"},
+	} {
+		t.Run(test.program, func(t *testing.T) {
+			n := open(t, 3)
+			cmd, _ := command(t, n.Host(1), "wait")
+			defer cmd.Wait()
+			defer cmd.Process.Kill()
+			args := []string{"-t", fmt.Sprint(cmd.Process.Pid), "-n"}
+			if os.Geteuid() != 0 {
+				args = append(args, "-U", "--preserve-credentials")
+			}
+			self, err := os.Executable()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := n.Set(test.before); err != nil {
+				t.Fatal(err)
+			}
+			meddle := exec.Command("nsenter", append(args, self, n.Host(2).addr.String())...)
+			meddle.Env = append(os.Environ(), envProgram+"="+test.program)
+			if out, err := meddle.CombinedOutput(); err != nil {
+				t.Skipf("a node's network cannot be meddled with from here: %v\n%s", err, out)
+			}
+			if err = n.Set(test.after); err == nil || err.Error() != test.want {
+				t.Errorf("%v, and not: %s", err, test.want)
+			}
+		})
 	}
 }
 
