@@ -41,6 +41,7 @@ type session struct {
 	artifacts artifacts.Store
 	recording *recording
 	told      told
+	inspected inspected
 
 	config    *config.Config // as last read
 	configErr error
@@ -146,6 +147,7 @@ func (s *session) end(code int) int {
 	s.mu.Lock()
 	m, c := s.manager, s.config
 	s.mu.Unlock()
+	s.inspected.end()
 	if c == nil {
 		c = config.Default()
 	}
@@ -369,6 +371,7 @@ func (s *session) require(t testing.TB, options requirement.Requirement, at stri
 	}
 	defer cancel()
 	began := time.Now()
+	s.inspected.soon(s)
 	s.report.wants(t.Name())
 	lease, err := m.Acquire(ctx, manager.Request{
 		Test: t.Name(), Package: s.packagePath(), Requirement: need, Faults: plan.Faults, Config: c, Short: testing.Short(), OwnTestMain: ownMain,
