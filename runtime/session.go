@@ -279,6 +279,7 @@ func Require(t testing.TB, options requirement.Requirement) *Held {
 			t.Skip(s.told.text(t.Name(), true, err))
 		}
 		s.report.failed(t.Name(), err)
+		attribute(t, attrArtifacts, s.recording.place())
 		text := s.told.text(t.Name(), false, err)
 		if s.recording != nil && text == err.Error() { // those that refer to it need not say it again
 			text += "\n" + s.recording.note()
@@ -586,9 +587,11 @@ func (s *session) release(h *Held) {
 	for _, what := range r.Left {
 		t.Logf("dist: left its node's process group, and was ended: %s", what)
 	}
-	for _, note := range append(s.cover.notes(), r.Notes...) {
+	lost := append(s.cover.notes(), r.Lost...)
+	for _, note := range append(r.Notes, lost...) {
 		t.Logf("dist: %s", note)
 	}
+	s.report.lost(t.Name(), lost)
 	for _, n := range h.Nodes {
 		if tail := r.Logs[n.Name()]; len(tail) > 0 {
 			t.Logf("%s's last log lines:\n%s", n.Name(), prefixed(n.Name(), tail))
