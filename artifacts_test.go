@@ -134,7 +134,10 @@ func TestKeep(t *testing.T) {
 			if !test.kept {
 				told = "!" + told
 			}
-			r.check(t, test.status, told)
+			out := r.check(t, test.status, told)
+			if named := strings.Contains(out, "=== ATTR  "+test.tests+" dist.artifacts "); named != test.kept {
+				t.Errorf("an attribute names the directory: %v\n%s", named, out)
+			}
 			if runs := r.kept(t); (len(runs) == 1) != test.kept {
 				t.Errorf("kept: %v", runs)
 			}

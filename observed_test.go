@@ -141,8 +141,9 @@ func TestAttributes(t *testing.T) {
 		want   map[string]string // expressions
 	}{
 		{"", 0, map[string]string{"dist.cluster": `^\w+-1$`, "dist.nodes": `^1$`, "dist.outcome": `^start$`, "dist.reason": `^1 node, by the test`, "dist.backend": `^process$`}},
+		{"DIST_ARTIFACTS_KEEP=always", 0, map[string]string{"dist.cluster": `1`, "dist.nodes": `1`, "dist.outcome": `start`, "dist.reason": `test`, "dist.backend": `process`, "dist.artifacts": `[/\\]dist-\d+-\d+-\S+$`}},
 		{"DIST_CLUSTER_MODE=off", 0, map[string]string{"dist.outcome": `^skip$`, "dist.reason": `off`, "dist.code": `^DIST-MODE-OFF$`}},
-		{"DIST_CLUSTER_MODE=manual", 1, map[string]string{"dist.outcome": `^fail$`, "dist.reason": `manual`, "dist.code": `^DIST-MODE-MANUAL$`}},
+		{"DIST_CLUSTER_MODE=manual", 1, map[string]string{"dist.outcome": `^fail$`, "dist.reason": `manual`, "dist.code": `^DIST-MODE-MANUAL$`, "dist.artifacts": `[/\\]dist-\d+-\d+-\S+$`}},
 	} {
 		r := observe(t, test.env, "-json", "-run=^TestRetired$")
 		r.cmd.Stderr = nil
@@ -160,6 +161,11 @@ func TestAttributes(t *testing.T) {
 		for key, expr := range test.want {
 			if !regexp.MustCompile(expr).MatchString(got[key]) {
 				t.Errorf("%s: %s is %q, want %q", test.env, key, got[key], expr)
+			}
+		}
+		if dir := got["dist.artifacts"]; dir != "" {
+			if h := recorded(t, filepath.Join(dir, "events.jsonl")).Header; h.Within != fmt.Sprintf("go-test-%d", r.cmd.Process.Pid) {
+				t.Errorf("%s: dist.artifacts: %+v, of go test %d", test.env, h, r.cmd.Process.Pid)
 			}
 		}
 		if len(got) != len(test.want) {

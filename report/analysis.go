@@ -7,14 +7,16 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/distkit/dist/runtime/events"
 )
 
 // A Test is what a run's events tell of one test that had to do with clusters.
 type Test struct {
-	Name    string `json:"test"`
-	Outcome string `json:"outcome"` // ok, failed, skipped; "unfinished" if its end is missing
-	Begin   int64  `json:"t"`
-	End     int64  `json:"end"`
+	Name    string        `json:"test"`
+	Outcome string        `json:"outcome"` // ok, failed, skipped; "unfinished" if its end is missing
+	Begin   time.Duration `json:"t"`
+	End     time.Duration `json:"end"`
 	// Failures are by time, but that the one that explains most is first; empty
 	// for a test that did not fail.
 	Failures []Failure `json:"failures,omitempty"`
@@ -23,15 +25,15 @@ type Test struct {
 
 // A Failure is one thing that went wrong in a test.
 type Failure struct {
-	Event       int    `json:"-"` // index in Run.Events
-	At          int64  `json:"t"`
-	Node        string `json:"node,omitempty"`
-	Kind        string `json:"kind"`
-	Summary     string `json:"summary"`
-	Code        string `json:"code,omitempty"`
-	Text        string `json:"text,omitempty"`        // what the diagnosis says, if there is one of this
-	First       bool   `json:"first,omitempty"`       // explains most
-	Consequence bool   `json:"consequence,omitempty"` // came after the first
+	Event       int           `json:"-"` // index in Run.Events
+	At          time.Duration `json:"t"`
+	Node        string        `json:"node,omitempty"`
+	Kind        string        `json:"kind"`
+	Summary     string        `json:"summary"`
+	Code        string        `json:"code,omitempty"`
+	Text        string        `json:"text,omitempty"`        // what the diagnosis says, if there is one of this
+	First       bool          `json:"first,omitempty"`       // explains most
+	Consequence bool          `json:"consequence,omitempty"` // came after the first
 	// Led are the events that led to it, by time.
 	Led    []int      `json:"-"`
 	LedSay []LedEvent `json:"led,omitempty"`
@@ -39,10 +41,10 @@ type Failure struct {
 
 // A LedEvent is one that led to a failure.
 type LedEvent struct {
-	At      int64  `json:"t"`
-	Node    string `json:"node,omitempty"`
-	Kind    string `json:"kind"`
-	Summary string `json:"summary"`
+	At      time.Duration `json:"t"`
+	Node    string        `json:"node,omitempty"`
+	Kind    string        `json:"kind"`
+	Summary string        `json:"summary"`
 }
 
 const (
@@ -174,7 +176,7 @@ func (a *Analysis) assign(events []Event) {
 	}
 	type hold struct {
 		test       int
-		begin, end int64
+		begin, end time.Duration
 	}
 	holds := make(map[string][]*hold) // by cluster
 	a.test = make([]int, len(events))
@@ -193,7 +195,7 @@ func (a *Analysis) assign(events []Event) {
 		if n := len(hs); n > 0 && hs[n-1].test == t {
 			hs[n-1].end = max(hs[n-1].end, e.End())
 		} else {
-			holds[e.Cluster] = append(hs, &hold{t, e.T, e.End()})
+			holds[e.Cluster] = append(hs, &hold{t, e.At, e.End()})
 		}
 	}
 	for i := range events {
@@ -203,14 +205,14 @@ func (a *Analysis) assign(events []Event) {
 			continue
 		}
 		// The last that began before this was over, or else the first of all.
-		k, _ := slices.BinarySearchFunc(hs, e.End(), func(h *hold, t int64) int {
+		k, _ := slices.BinarySearchFunc(hs, e.End(), func(h *hold, t time.Duration) int {
 			if h.begin <= t {
 				return -1
 			}
 			return 1
 		})
 		h := hs[max(k-1, 0)]
-		if e.T > h.end && k < len(hs) && e.Kind == "start" {
+		if e.At > h.end && k < len(hs) && e.Kind == "start" {
 			h = hs[k] // a node for the next
 		}
 		a.test[i] = h.test
@@ -223,8 +225,8 @@ func (t *Test) conclude(events []Event, own []int) {
 	skipped := false
 	for _, i := range own {
 		e := &events[i]
-		if (t.Begin < 0 || e.T < t.Begin) && e.Kind != "start" { // nodes may be started ahead of time
-			t.Begin = e.T
+		if (t.Begin < 0 || e.At < t.Begin) && e.Kind != "start" { // nodes may be started ahead of time
+			t.Begin = e.At
 		}
 		t.End = max(t.End, e.End())
 		switch {
@@ -308,11 +310,11 @@ func grade(e *Event) int {
 // failed and did not succeed later; or else that the test says so.
 func (t *Test) fail(events []Event, own []int) {
 	type act struct{ kind, cluster, node, what string }
-	recovered := make(map[act]int64) // when it last succeeded
+	recovered := make(map[act]time.Duration) // when it last succeeded
 	for _, i := range own {
 		e := &events[i]
 		if (e.Kind == "call.done" || e.Kind == "barrier") && (e.Outcome == "ok" || e.Outcome == "") {
-			k := act{e.Kind, e.Cluster, e.Node, e.What}
+			k := act{string(e.Kind), e.Cluster, e.Node, e.What}
 			recovered[k] = max(recovered[k], e.End())
 		}
 	}
@@ -321,7 +323,7 @@ func (t *Test) fail(events []Event, own []int) {
 	for _, i := range own {
 		e := &events[i]
 		g := grade(e)
-		if g == soft && e.Kind != "call" && recovered[act{e.Kind, e.Cluster, e.Node, e.What}] > e.End() {
+		if g == soft && e.Kind != "call" && recovered[act{string(e.Kind), e.Cluster, e.Node, e.What}] > e.End() {
 			g = expected
 		}
 		if g != fine {
@@ -353,7 +355,7 @@ func (t *Test) fail(events []Event, own []int) {
 	for i, x := range all {
 		e := &events[x.event]
 		f := Failure{
-			Event: x.event, At: struckAt(e, t.End), Node: e.Node, Kind: e.Kind, Code: e.Code,
+			Event: x.event, At: struckAt(e, t.End), Node: e.Node, Kind: string(e.Kind), Code: e.Code,
 			Summary: Describe(e), First: i == 0, Led: led(events, byEnd, x.event, t.End),
 		}
 		if i == 0 {
@@ -362,7 +364,7 @@ func (t *Test) fail(events []Event, own []int) {
 		f.Consequence = i > 0 && f.At >= t.Failures[0].At
 		for _, l := range f.Led {
 			le := &events[l]
-			f.LedSay = append(f.LedSay, LedEvent{le.T, le.Node, le.Kind, Describe(le)})
+			f.LedSay = append(f.LedSay, LedEvent{le.At, le.Node, string(le.Kind), Describe(le)})
 		}
 		t.Failures = append(t.Failures, f)
 	}
@@ -370,7 +372,7 @@ func (t *Test) fail(events []Event, own []int) {
 
 // struckAt is when an event is known to have failed. A call that never returned
 // struck when all was over.
-func struckAt(e *Event, over int64) int64 {
+func struckAt(e *Event, over time.Duration) time.Duration {
 	if e.Kind == "call" {
 		return over
 	}
@@ -395,8 +397,8 @@ func diagnosisOf(events []Event, own []int, failed int) (text, code string) {
 
 // led returns the events that led to a failure: the last faults, whatever they
 // were done to, and the last of each kind on the nodes concerned.
-func led(events []Event, byEnd []int, failed int, over int64) []int {
-	f := &events[failed]
+func led(all []Event, byEnd []int, failed int, over time.Duration) []int {
+	f := &all[failed]
 	at := struckAt(f, over)
 	concerned := func(e *Event) bool {
 		if f.Node == "" && f.Peer == "" {
@@ -404,14 +406,14 @@ func led(events []Event, byEnd []int, failed int, over int64) []int {
 		}
 		return e.Cluster == f.Cluster && (e.Node == f.Node || e.Node == f.Peer && f.Peer != "" || e.Peer == f.Node && f.Node != "")
 	}
-	quota := map[string]int{"fault": 6, "exit": 4, "start": 2, "retry": 3, "leak": 2, "call": 3, "call.done": 4, "barrier": 2, "log": 8, "schedule": 1, "decision": 1, "diagnosis": 1}
-	elsewhere := map[string]int{"exit": 2, "call.done": 2}
+	quota := map[events.Kind]int{"fault": 6, "exit": 4, "start": 2, "retry": 3, "leak": 2, "call": 3, "call.done": 4, "barrier": 2, "log": 8, "schedule": 1, "decision": 1, "diagnosis": 1}
+	elsewhere := map[events.Kind]int{"exit": 2, "call.done": 2}
 	var found []int
 	looked := 0
 	for k := len(byEnd) - 1; k >= 0 && looked < maxLookBack && len(found) < maxLed; k-- {
 		i := byEnd[k]
-		e := &events[i]
-		if i == failed || struckAt(e, over) > at || e.T > at {
+		e := &all[i]
+		if i == failed || struckAt(e, over) > at || e.At > at {
 			continue
 		}
 		looked++
@@ -441,7 +443,7 @@ func (a *Analysis) order() {
 		}
 		return 2
 	}
-	when := func(t *Test) int64 {
+	when := func(t *Test) time.Duration {
 		if len(t.Failures) > 0 {
 			return t.Failures[0].At
 		}
@@ -585,7 +587,7 @@ func Describe(e *Event) string {
 	case "log", "print":
 		return firstLine(e.Text)
 	}
-	return strings.TrimSpace(e.Kind + " " + e.What + suffix(firstLine(cmp.Or(e.Error, e.Text))))
+	return strings.TrimSpace(string(e.Kind) + " " + e.What + suffix(firstLine(cmp.Or(e.Error, e.Text))))
 }
 
 func suffix(s string) string {
@@ -605,8 +607,7 @@ func firstLine(s string) string {
 }
 
 // short is a duration with three digits or so.
-func short(ns int64) string {
-	d := time.Duration(ns)
+func short(d time.Duration) string {
 	switch {
 	case d >= 100*time.Second:
 		return d.Round(time.Second).String()

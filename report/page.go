@@ -49,21 +49,21 @@ type pageTest struct {
 }
 
 type pageFailure struct {
-	Event       int    `json:"event"`
-	At          int64  `json:"t"`
-	Code        string `json:"code,omitempty"`
-	Text        string `json:"text,omitempty"`
-	First       bool   `json:"first,omitempty"`
-	Consequence bool   `json:"consequence,omitempty"`
-	Led         []int  `json:"led"`
+	Event       int           `json:"event"`
+	At          time.Duration `json:"t"`
+	Code        string        `json:"code,omitempty"`
+	Text        string        `json:"text,omitempty"`
+	First       bool          `json:"first,omitempty"`
+	Consequence bool          `json:"consequence,omitempty"`
+	Led         []int         `json:"led"`
 }
 
 // pageMore are fields that few events have.
 type pageMore struct {
 	PID    int       `json:"pid,omitempty"`
-	Size   int64     `json:"size,omitempty"`
-	Seed   string    `json:"seed,omitempty"`
-	Bytes  int64     `json:"bytes,omitempty"`
+	Size   int       `json:"size,omitempty"`
+	Seed   uint64    `json:"seed,omitempty,string"` // more than a browser can count
+	Bytes  int       `json:"bytes,omitempty"`
 	File   string    `json:"file,omitempty"`
 	Nodes  []int     `json:"nodes,omitempty"` // lanes
 	Reused bool      `json:"reused,omitempty"`
@@ -124,7 +124,7 @@ func title(r *Run, a *Analysis) string {
 }
 
 // since is a time of the run as the page shows it.
-func since(ns int64) string { return time.Duration(ns).Round(time.Microsecond).String() }
+func since(d time.Duration) string { return d.Round(time.Microsecond).String() }
 
 func columns(r *Run, a *Analysis) *pageData {
 	d := &pageData{Run: r, Lanes: a.Lanes, Strings: []string{""}, More: make(map[int]pageMore), Columns: make(map[string][]int)}
@@ -150,16 +150,16 @@ func columns(r *Run, a *Analysis) *pageData {
 	c := d.Columns
 	for i := range r.Events {
 		e := &r.Events[i]
-		c["t"][i], c["dur"][i] = int(e.T), int(e.Dur)
+		c["t"][i], c["dur"][i] = int(e.At), int(e.Dur)
 		c["lane"][i], c["test"][i] = a.lane[i], a.test[i]
 		c["peer"][i] = -1
 		if e.Peer != "" {
 			c["peer"][i] = lanes[Lane{e.Cluster, e.Peer}]
 		}
-		c["kind"][i], c["name"][i], c["cluster"][i] = number(e.Kind), number(e.Test), number(e.Cluster)
+		c["kind"][i], c["name"][i], c["cluster"][i] = number(string(e.Kind)), number(e.Test), number(e.Cluster)
 		c["what"][i], c["text"][i], c["outcome"][i] = number(e.What), number(e.Text), number(e.Outcome)
 		c["error"][i], c["reason"][i], c["code"][i] = number(e.Error), number(e.Reason), number(e.Code)
-		m := pageMore{PID: e.PID, Size: e.Size, Seed: printable(string(e.Seed)), Bytes: e.Bytes, File: e.File, Reused: e.Reused}
+		m := pageMore{PID: e.PID, Size: e.Size, Seed: e.Seed, Bytes: e.Bytes, File: e.File, Reused: e.Reused}
 		for _, name := range e.Nodes {
 			m.Nodes = append(m.Nodes, lanes[Lane{e.Cluster, name}])
 		}
@@ -174,7 +174,7 @@ func columns(r *Run, a *Analysis) *pageData {
 			}
 			m.Pairs = &pairs
 		}
-		if m.PID != 0 || m.Size != 0 || m.Seed != "" || m.Bytes != 0 || m.File != "" || m.Nodes != nil || m.Reused || m.Pairs != nil {
+		if m.PID != 0 || m.Size != 0 || m.Seed != 0 || m.Bytes != 0 || m.File != "" || m.Nodes != nil || m.Reused || m.Pairs != nil {
 			d.More[i] = m
 		}
 	}

@@ -3,12 +3,14 @@ package report
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/distkit/dist/runtime/events"
@@ -27,6 +29,7 @@ type Run struct {
 	Arch    string   `json:"arch,omitempty"`
 	CPUs    int      `json:"cpus,omitempty"`
 	Args    []string `json:"args,omitempty"`
+	Within  string   `json:"within,omitempty"` // the dist test or go test that it is a part of
 
 	Events []Event `json:"-"` // by T
 
@@ -35,34 +38,9 @@ type Run struct {
 	Omitted   int  `json:"omitted,omitempty"`   // events that were too many to be read
 }
 
-// An Event is a line of the file. Times are nanoseconds since the run's start.
-type Event struct {
-	T       int64           `json:"t"`
-	Dur     int64           `json:"dur,omitempty"`
-	Kind    string          `json:"kind"`
-	Test    string          `json:"test,omitempty"`
-	Cluster string          `json:"cluster,omitempty"`
-	Node    string          `json:"node,omitempty"` // "": the test process
-	Peer    string          `json:"peer,omitempty"`
-	ID      int64           `json:"id,omitempty"`
-	What    string          `json:"what,omitempty"`
-	Text    string          `json:"text,omitempty"`
-	Outcome string          `json:"outcome,omitempty"`
-	Error   string          `json:"error,omitempty"`
-	Reason  string          `json:"reason,omitempty"`
-	PID     int             `json:"pid,omitempty"`
-	Size    int64           `json:"size,omitempty"`
-	Seed    json.RawMessage `json:"seed,omitempty"`
-	Bytes   int64           `json:"bytes,omitempty"`
-	Code    string          `json:"code,omitempty"`
-	File    string          `json:"file,omitempty"`
-	Nodes   []string        `json:"nodes,omitempty"`
-	Reused  bool            `json:"reused,omitempty"`
-	Pairs   [][2]string     `json:"pairs,omitempty"` // nil: not said
-}
-
-// End is when the event was over.
-func (e *Event) End() int64 { return e.T + e.Dur }
+// An Event is a line of the file, its texts such as can be shown. Its kind need
+// be none that is known.
+type Event = events.Event
 
 const (
 	maxLine   = 4 << 20  // bytes; recorders keep to 64 KiB
@@ -148,7 +126,7 @@ func (r *Run) header(line []byte) error {
 		}
 		return fmt.Errorf("read events: the file is of schema %q, not %s", h.Schema, events.Schema)
 	}
-	for _, s := range []*string{&r.ID, &r.Start, &r.Package, &r.Go, &r.OS, &r.Arch} {
+	for _, s := range []*string{&r.ID, &r.Start, &r.Package, &r.Go, &r.OS, &r.Arch, &r.Within} {
 		*s = printable(*s)
 	}
 	for i := range r.Args {
@@ -164,9 +142,10 @@ func parse(line []byte) (e Event, ok bool) {
 	if err != nil && !errors.As(err, &mistyped) || e.Kind == "" {
 		return Event{}, false
 	}
-	e.T = min(max(e.T, 0), maxTime)
-	e.Dur = min(max(e.Dur, 0), maxTime-e.T)
-	for _, s := range []*string{&e.Kind, &e.Test, &e.Cluster, &e.Node, &e.Peer, &e.What, &e.Text, &e.Outcome, &e.Error, &e.Reason, &e.Code, &e.File} {
+	e.At = min(max(e.At, 0), maxTime)
+	e.Dur = min(max(e.Dur, 0), maxTime-e.At)
+	e.Kind = events.Kind(printable(string(e.Kind)))
+	for _, s := range []*string{&e.Test, &e.Cluster, &e.Node, &e.Peer, &e.What, &e.Text, &e.Outcome, &e.Error, &e.Reason, &e.Code, &e.File} {
 		*s = printable(*s)
 	}
 	for i := range e.Nodes {
@@ -181,7 +160,7 @@ func parse(line []byte) (e Event, ok bool) {
 // settle puts the events in order, drops a call's beginning where its end is
 // there, and keeps their number within bounds.
 func (r *Run) settle() {
-	done := make(map[int64]bool)
+	done := make(map[uint64]bool)
 	for i := range r.Events {
 		if e := &r.Events[i]; e.Kind == "call.done" && e.ID != 0 {
 			done[e.ID] = true
@@ -189,13 +168,7 @@ func (r *Run) settle() {
 	}
 	r.Events = slices.DeleteFunc(r.Events, func(e Event) bool { return e.Kind == "call" && done[e.ID] })
 	slices.SortStableFunc(r.Events, func(a, b Event) int {
-		switch {
-		case a.T < b.T:
-			return -1
-		case a.T > b.T:
-			return 1
-		}
-		return 0
+		return cmp.Compare(a.At, b.At)
 	})
 	r.settleClusters()
 	over := len(r.Events) - maxEvents
@@ -241,8 +214,8 @@ func (r *Run) settleClusters() {
 		if e.Cluster != "" || e.Node == "" || len(named) == 0 {
 			continue
 		}
-		k, _ := slices.BinarySearchFunc(named, e.T, func(n *Event, t int64) int {
-			if n.T <= t {
+		k, _ := slices.BinarySearchFunc(named, e.At, func(n *Event, t time.Duration) int {
+			if n.At <= t {
 				return -1
 			}
 			return 1

@@ -57,8 +57,8 @@ func TestRead(t *testing.T) {
 			run := read(t, test.file)
 			var got []string
 			for _, e := range run.Events {
-				got = append(got, fmt.Sprintf("%d %s", e.T, e.Text))
-				if e.End() < e.T {
+				got = append(got, fmt.Sprintf("%d %s", e.At, e.Text))
+				if e.End() < e.At {
 					t.Errorf("ends before it begins: %+v", e)
 				}
 			}

@@ -20,6 +20,8 @@ const (
 	attrReason  = "dist.reason"  // for that, in a line
 	attrBackend = "dist.backend" // what has started the nodes
 	attrCode    = "dist.code"    // of the diagnosis, where there is no cluster
+
+	attrArtifacts = "dist.artifacts" // directory with what is kept of the test's run, where something is
 )
 
 // attribute attaches a fact to a test. Benchmarks have none: theirs would come

@@ -167,8 +167,8 @@ func pathless(test string) string {
 	}, test)
 }
 
-// record makes a profile for the test side, by a name of package runtime/pprof,
-// or "cpu" or "trace".
+// record makes a profile of this process, for the test side or dist dump, by a
+// name of package runtime/pprof, or "cpu" or "trace".
 func record(ctx context.Context, r manager.ProfileRequest) ([]byte, error) {
 	var b bytes.Buffer
 	wait := func() {
@@ -193,7 +193,10 @@ func record(ctx context.Context, r manager.ProfileRequest) ([]byte, error) {
 		trace.Stop()
 		return b.Bytes(), ctx.Err()
 	case "block":
-		if r.For > 0 {
+		// What -blockprofile counts, it counts on.
+		if flagValue(os.Args[1:], "test.blockprofile") != "" {
+			wait()
+		} else if r.For > 0 {
 			goruntime.SetBlockProfileRate(1)
 			wait()
 			goruntime.SetBlockProfileRate(0)
@@ -241,7 +244,7 @@ func (h *Held) Goroutines(ctx context.Context, n manager.Node) ([]byte, error) {
 
 func (h *Held) inspect(ctx context.Context, n manager.Node, op, method string, body []byte) ([]byte, error) {
 	if program := h.Program(); program != "" {
-		return nil, fmt.Errorf("%s: it runs program %s: nodes of the test binary tell, and a program where it serves net/http/pprof itself", op, program)
+		return nil, fmt.Errorf("%s: it runs program %s: nodes of the test binary tell, and a program where it serves net/http/pprof itself, which dist dump finds", op, program)
 	}
 	b, err := n.Call(ctx, op, method, body)
 	if lost := (*manager.LostError)(nil); err == nil || errors.As(err, &lost) {

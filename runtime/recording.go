@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	goruntime "runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -51,9 +52,21 @@ func newRecording(pkg string, c *config.Config, store *artifacts.Store, report *
 			args = append(args, a)
 		}
 	}
-	r := &recording{events: events.New(events.Header{Package: pkg, Args: args}), store: store, report: report}
+	r := &recording{events: events.New(events.Header{Package: pkg, Args: args, Within: within(report)}), store: store, report: report}
 	r.logs = events.NewLogs(r.events)
 	return r
+}
+
+// within tells what runs this test binary: that of dist test is the same in all
+// packages, even if it needs several go commands.
+func within(r *report) string {
+	if r != nil && r.name != "" {
+		return filepath.Base(filepath.Dir(filepath.Dir(r.name)))
+	}
+	if flagValue(os.Args[1:], "test.paniconexit0") != "" {
+		return "go-test-" + strconv.Itoa(os.Getppid())
+	}
+	return ""
 }
 
 // openDelay is what a test has of the processor to itself, once it has its
@@ -111,6 +124,18 @@ func (r *recording) note() string {
 		text += " (" + err.Error() + ")"
 	}
 	return text
+}
+
+// place is the directory of artifacts; "" if there is none.
+func (r *recording) place() string {
+	if r == nil {
+		return ""
+	}
+	dir, err := r.open()
+	if err != nil {
+		return ""
+	}
+	return dir
 }
 
 // print notes a line of a test's log.
@@ -245,6 +270,7 @@ func (r *recording) ends(h *Held) {
 		r.merge()
 	}
 	if _, isB := h.t.(*testing.B); failed || !isB || testing.Verbose() {
+		attribute(h.t, attrArtifacts, r.place())
 		h.t.Log(r.note())
 	}
 }

@@ -40,8 +40,17 @@ type Report struct {
 	Stats   manager.Stats   `json:"stats"`
 	Waits   []time.Duration `json:"waits"` // nanoseconds each lease waited for its cluster
 
+	// Lost are those whose coverage is lost.
+	Lost []LostCoverage `json:"lost_coverage,omitempty"`
+
 	// Artifacts is the directory with what is kept of the run; "" if nothing is.
 	Artifacts string `json:"artifacts,omitempty"`
+}
+
+// A LostCoverage is what a process has not written.
+type LostCoverage struct {
+	Test string `json:"test"`
+	Text string `json:"text"` // whose, and why, in a line
 }
 
 // A TestReport is one requirement of one test, and what became of it.
@@ -151,6 +160,18 @@ func (r *report) failed(test string, err error) {
 		t.Reason = u.Decision.Reason
 	}
 	r.add(t)
+}
+
+// lost is told whose coverage is lost at the end of a test.
+func (r *report) lost(test string, texts []string) {
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, text := range texts {
+		r.r.Lost = append(r.r.Lost, LostCoverage{test, text})
+	}
 }
 
 // keeps is told where artifacts go that may be kept, lest nobody tell of those of a

@@ -41,6 +41,7 @@ type session struct {
 	artifacts artifacts.Store
 	recording *recording
 	told      told
+	inspected inspected
 
 	config    *config.Config // as last read
 	configErr error
@@ -146,6 +147,7 @@ func (s *session) end(code int) int {
 	s.mu.Lock()
 	m, c := s.manager, s.config
 	s.mu.Unlock()
+	s.inspected.end()
 	if c == nil {
 		c = config.Default()
 	}
@@ -277,6 +279,7 @@ func Require(t testing.TB, options requirement.Requirement) *Held {
 			t.Skip(s.told.text(t.Name(), true, err))
 		}
 		s.report.failed(t.Name(), err)
+		attribute(t, attrArtifacts, s.recording.place())
 		text := s.told.text(t.Name(), false, err)
 		if s.recording != nil && text == err.Error() { // those that refer to it need not say it again
 			text += "\n" + s.recording.note()
@@ -369,6 +372,7 @@ func (s *session) require(t testing.TB, options requirement.Requirement, at stri
 	}
 	defer cancel()
 	began := time.Now()
+	s.inspected.soon(s)
 	s.report.wants(t.Name())
 	lease, err := m.Acquire(ctx, manager.Request{
 		Test: t.Name(), Package: s.packagePath(), Requirement: need, Faults: plan.Faults, Config: c, Short: testing.Short(), OwnTestMain: ownMain,
@@ -583,9 +587,11 @@ func (s *session) release(h *Held) {
 	for _, what := range r.Left {
 		t.Logf("dist: left its node's process group, and was ended: %s", what)
 	}
-	for _, note := range append(s.cover.notes(), r.Notes...) {
+	lost := append(s.cover.notes(), r.Lost...)
+	for _, note := range append(r.Notes, lost...) {
 		t.Logf("dist: %s", note)
 	}
+	s.report.lost(t.Name(), lost)
 	for _, n := range h.Nodes {
 		if tail := r.Logs[n.Name()]; len(tail) > 0 {
 			t.Logf("%s's last log lines:\n%s", n.Name(), prefixed(n.Name(), tail))

@@ -87,6 +87,12 @@ func (s *summary) markdown() string {
 			fmt.Fprintf(&b, "\n%s: `%s`\n", what, strings.Join(packages, "`, `"))
 		}
 	}
+	for i, l := range s.Lost {
+		if i == 0 {
+			b.WriteString("\n| coverage that is lost | test |\n|---|---|\n")
+		}
+		fmt.Fprintf(&b, "| %s | %s |\n", cell(l.Text), cell(l.Test))
+	}
 	list("Cached", s.Cached)
 	list("Ended early", s.Unfinished)
 	list("Cached, or not built", s.Unknown)

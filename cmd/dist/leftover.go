@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/distkit/dist/runtime/engine/process"
+	"github.com/distkit/dist/runtime/inspect"
 	"github.com/distkit/dist/runtime/lockfile"
 	"github.com/distkit/dist/runtime/manager/keeper"
 	"github.com/distkit/dist/runtime/program"
@@ -61,10 +62,14 @@ func findLeftovers() ([]*leftover, error) {
 	for _, file := range owners {
 		found = append(found, &leftover{Kind: "owner", Path: file, remove: unlessInUse(func() bool { return keeper.RemoveDead(file) })})
 	}
+	asked, askedErr := inspect.Dead()
+	for _, file := range asked {
+		found = append(found, &leftover{Kind: "run", Path: file, remove: unlessInUse(func() bool { return inspect.RemoveDead(file) })})
+	}
 	for _, dir := range program.OldBuilds() {
 		found = append(found, &leftover{Kind: "build", Path: dir, remove: unlessInUse(func() bool { return program.RemoveOld(dir) })})
 	}
-	return found, errors.Join(err, ownersErr)
+	return found, errors.Join(err, ownersErr, askedErr)
 }
 
 // unlessInUse is for what can be in use by now.

@@ -101,6 +101,7 @@ func init() {
 		{"down", "end clusters that are kept", downHelp, clusterWords, false, setupDown},
 		{"ps", "show the clusters that are up", psHelp, nothing, false, setupPs},
 		{"logs", "print what the nodes of a cluster write", logsHelp, clusterWords, false, setupLogs},
+		{"dump", "print what the goroutines of running nodes do, or take profiles of them", dumpHelp, dumpWords, false, setupDump},
 		{"report", "draw what happened in a run, as a page for a browser", reportHelp, reportedPackages, false, setupReport},
 		{"doctor", "check whether clusters can be had on this machine", doctorHelp, nothing, false, setupDoctor},
 		{"clean", "remove what killed runs have left behind", cleanHelp, nothing, false, setupClean},

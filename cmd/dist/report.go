@@ -35,6 +35,10 @@ Without an argument it is the newest run that was kept; with a package, the newe
 of that. Runs are kept where tests failed, or as [artifacts] of distributed.toml
 says. The page goes into the run's directory, and its name is printed.
 
+Where several packages failed in one dist test, or go test, each has a run of its
+own: the others are named, and -all draws all of them.
+
+  -all      a page for each run of the newest dist test or go test
   -o file   write the page there instead; - is standard output
   -open     show it in a browser, if there is a display
   -json     print what failed, and what led to it, as one JSON object; writes a
@@ -45,6 +49,7 @@ Examples:
 
   dist report
   dist report -open ./raft
+  dist report -all
   dist report -o failure.html ~/.cache/dist/artifacts/dist-20260102-030405-example.com_raft-1234
 
 Exit status: 0, whatever the tests did; 1 if no such run was kept, 2 for usage
@@ -60,12 +65,16 @@ type keptRun struct {
 	file string // of the events
 	pkg  string
 	at   time.Time // when the events were last written
+
+	within string    // the dist test or go test that it is a part of; "" if it is not known
+	start  time.Time // zero if it is not known
 }
 
 func setupReport(flags *flag.FlagSet) action {
 	out := flags.String("o", "", "")
 	show := flags.Bool("open", false, "")
 	asJSON := flags.Bool("json", false, "")
+	all := flags.Bool("all", false, "")
 	dir := flags.String("C", "", "")
 	return func(ctx context.Context, args []string, s streams) error {
 		if len(args) > 1 {
@@ -74,10 +83,13 @@ func setupReport(flags *flag.FlagSet) action {
 		if *show && *out == "-" {
 			return errors.New("-open needs a file, and -o - is none (dist help report)")
 		}
+		if *all && (len(args) > 0 || *out != "" || *asJSON) {
+			return errors.New("-all writes a page for each run: with -o, -json or an argument it is one (dist help report)")
+		}
 		if err := chdir(*dir); err != nil {
 			return err
 		}
-		r, err := chooseRun(ctx, append(args, "")[0])
+		r, others, err := chooseRun(ctx, append(args, "")[0])
 		var none nothingKept
 		if errors.As(err, &none) {
 			fmt.Fprintf(s.err, "dist report: %v\n", err)
@@ -86,7 +98,15 @@ func setupReport(flags *flag.FlagSet) action {
 		if err != nil {
 			return err
 		}
-		return runReport(r, *out, *show, *asJSON, s)
+		if !*all {
+			return runReport(r, others, *out, *show, *asJSON, s)
+		}
+		for _, o := range append(others, r) { // the newest last, where a terminal ends
+			if err := runReport(o, nil, "", *show, false, s); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
 }
 
@@ -98,9 +118,29 @@ type reported struct {
 	Page   string        `json:"page,omitempty"`
 	Run    *report.Run   `json:"run"`
 	Tests  []report.Test `json:"tests"`
+	Others []otherRun    `json:"others,omitempty"` // kept of the same dist test or go test
 }
 
-func runReport(r *keptRun, out string, show, asJSON bool, s streams) error {
+// An otherRun is that of another package.
+type otherRun struct {
+	Package string `json:"package"`
+	Dir     string `json:"dir"`
+}
+
+// together finds the runs of the same dist test or go test, the oldest first. A
+// process id is another's after a while.
+func (r *keptRun) together(runs []*keptRun) (others []*keptRun) {
+	const most = 12 * time.Hour
+	for _, o := range runs {
+		if o != r && r.within != "" && o.within == r.within && o.start.Sub(r.start).Abs() < most {
+			others = append(others, o)
+		}
+	}
+	slices.Reverse(others)
+	return others
+}
+
+func runReport(r *keptRun, others []*keptRun, out string, show, asJSON bool, s streams) error {
 	f, err := os.Open(r.file)
 	if err != nil {
 		return err
@@ -128,7 +168,10 @@ func runReport(r *keptRun, out string, show, asJSON bool, s streams) error {
 		}
 	}
 	if asJSON {
-		found := reported{r.dir, r.file, page, run, a.Tests}
+		found := reported{Dir: r.dir, Events: r.file, Page: page, Run: run, Tests: a.Tests}
+		for _, o := range others {
+			found.Others = append(found.Others, otherRun{o.pkg, o.dir})
+		}
 		if found.Tests == nil {
 			found.Tests = []report.Test{}
 		}
@@ -138,6 +181,12 @@ func runReport(r *keptRun, out string, show, asJSON bool, s streams) error {
 	} else {
 		fmt.Fprintln(s.err, "dist report:", summaryOf(run, a))
 		fmt.Fprintln(s.out, page)
+		if len(others) > 0 {
+			fmt.Fprintln(s.err, "dist report: kept of the same run of tests, too (dist report -all draws all):")
+			for _, o := range others {
+				fmt.Fprintf(s.err, "    dist report %s\n", cmp.Or(o.pkg, o.dir))
+			}
+		}
 	}
 	if show {
 		return openPage(page)
@@ -183,49 +232,49 @@ type nothingKept string
 func (n nothingKept) Error() string { return string(n) }
 
 // chooseRun finds the run that is meant: a directory, a file, a package, or the
-// newest of all.
-func chooseRun(ctx context.Context, arg string) (*keptRun, error) {
+// newest of all, with those that belong to it.
+func chooseRun(ctx context.Context, arg string) (r *keptRun, others []*keptRun, err error) {
 	if arg != "" {
 		if r, err := runAt(arg); r != nil || err != nil {
-			return r, err
+			return r, nil, err
 		}
 	}
 	cfg, err := config.Load(".")
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	base, err := artifacts.Base(cfg.Artifacts.Dir)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	runs, err := keptRuns(base)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if len(runs) == 0 {
 		if cfg.Artifacts.Keep == "never" {
-			return nil, nothingKept(`nothing is kept: keep = "never" in [artifacts]; DIST_ARTIFACTS_KEEP=failed dist test keeps what fails`)
+			return nil, nil, nothingKept(`nothing is kept: keep = "never" in [artifacts]; DIST_ARTIFACTS_KEEP=failed dist test keeps what fails`)
 		}
-		return nil, nothingKept(fmt.Sprintf("nothing kept yet: no run in %s has events; tests that fail leave them there, and with DIST_ARTIFACTS_KEEP=always all do", base))
+		return nil, nil, nothingKept(fmt.Sprintf("nothing kept yet: no run in %s has events; tests that fail leave them there, and with DIST_ARTIFACTS_KEEP=always all do", base))
 	}
 	if arg == "" {
-		return runs[0], nil
+		return runs[0], runs[0].together(runs), nil
 	}
 	for _, r := range runs {
 		if filepath.Base(r.dir) == arg {
-			return r, nil
+			return r, nil, nil
 		}
 	}
 	wanted, err := packagesOf(ctx, arg)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, r := range runs {
 		if wanted(r.pkg) {
-			return r, nil
+			return r, nil, nil
 		}
 	}
-	return nil, nothingKept(fmt.Sprintf("no run of %s was kept in %s, only of %s; tests that fail leave theirs there, and with DIST_ARTIFACTS_KEEP=always all do",
+	return nil, nil, nothingKept(fmt.Sprintf("no run of %s was kept in %s, only of %s; tests that fail leave theirs there, and with DIST_ARTIFACTS_KEEP=always all do",
 		arg, base, strings.Join(packagesIn(runs), ", ")))
 }
 
@@ -279,7 +328,8 @@ func keptRuns(base string) ([]*keptRun, error) {
 			r.at = info.ModTime()
 		}
 		if h, err := report.ReadHeader(f); err == nil {
-			r.pkg = h.Package
+			r.pkg, r.within = h.Package, h.Within
+			r.start, _ = time.Parse(time.RFC3339, h.Start)
 		}
 		f.Close()
 		runs = append(runs, r)

@@ -34,6 +34,8 @@ type summary struct {
 	Unfinished []string   `json:"unfinished,omitempty"` // packages whose tests did not come to their end
 	Unknown    []string   `json:"unknown,omitempty"`    // packages that were cached or could not be built
 
+	Lost []lostCoverage `json:"lost_coverage,omitempty"` // processes
+
 	Artifacts []kept `json:"artifacts,omitempty"` // directories with what is kept of runs
 
 	refused []refusal // the tests that Skipped and Failed count
@@ -43,6 +45,13 @@ type summary struct {
 type kept struct {
 	Package string `json:"package"`
 	Dir     string `json:"dir"`
+}
+
+// A lostCoverage is a process that has ended without writing its coverage.
+type lostCoverage struct {
+	Package string `json:"package"`
+	Test    string `json:"test"`
+	Text    string `json:"text"`
 }
 
 // A reasonOf is why tests had no cluster, and how many.
@@ -78,6 +87,9 @@ func summarize(dir string, packages []*generator.Package, content bool) (*summar
 		}
 		if r.Artifacts != "" {
 			s.Artifacts = append(s.Artifacts, kept{path, r.Artifacts})
+		}
+		for _, l := range r.Lost {
+			s.Lost = append(s.Lost, lostCoverage{path, l.Test, l.Text})
 		}
 		for _, t := range r.Tests {
 			if t.Outcome != "leased" {
@@ -207,16 +219,27 @@ func (s *summary) String() string {
 			fmt.Fprintf(&b, "; %s: %s", what, strings.Join(packages, " "))
 		}
 	}
+	if n := len(s.Lost); n > 0 {
+		fmt.Fprintf(&b, "; coverage of %s is lost", plural(n, "process"))
+	}
 	list("cached", s.Cached)
 	list("ended early", s.Unfinished)
 	list("cached, or not built", s.Unknown)
 	return b.String()
 }
 
-// lookAt are lines that say where to look for what happened.
+// lookAt are lines that say what is lost, and where to look for what happened.
 func (s *summary) lookAt() string {
 	const most = 5
 	var b strings.Builder
+	for i, l := range s.Lost {
+		if i == most {
+			fmt.Fprintf(&b, "dist: and %d more; -json has them all\n", len(s.Lost)-most)
+			break
+		}
+		fmt.Fprintf(&b, "dist: %s: %s\n", l.Test, l.Text)
+	}
+	dirs := b.Len()
 	for i, k := range s.Artifacts {
 		if i == most {
 			fmt.Fprintf(&b, "dist: and %d more\n", len(s.Artifacts)-most)
@@ -224,7 +247,7 @@ func (s *summary) lookAt() string {
 		}
 		fmt.Fprintf(&b, "dist: what happened in %s is in %s\n", k.Package, k.Dir)
 	}
-	if b.Len() > 0 {
+	if b.Len() > dirs {
 		b.WriteString("dist: dist report draws it\n")
 	}
 	return b.String()
@@ -233,6 +256,9 @@ func (s *summary) lookAt() string {
 func plural(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
+	}
+	if strings.HasSuffix(what, "s") {
+		what += "e"
 	}
 	return fmt.Sprintf("%d %ss", n, what)
 }

@@ -419,7 +419,7 @@ var table = sync.OnceValue(func() []*row {
 			causes:   []string{"{panic}", "a goroutine of the node panicked"},
 			explain:  "A goroutine on the node panicked, or the Go runtime gave up (deadlock, concurrent map writes, stack overflow), and that ended the whole process. (A panic of the called function itself is caught and returned by Call; this is one in another goroutine.)",
 			evidence: "the panic and its first goroutine, in the node's log",
-			remedies: always("read the first goroutine in the evidence: its topmost line outside the runtime is where it happened", "see the whole log of the node: -v, or keep = \"always\" in [artifacts] of distributed.toml"),
+			remedies: always("read the first goroutine in the evidence: its topmost line outside the runtime is where it happened", "see the whole log of the node, and what led to its end: they are in the directory that the test names in its last line, dist: artifacts: …, and dist report draws it"),
 		}, {
 			code:     NodeRace,
 			title:    "the race detector stopped a node",

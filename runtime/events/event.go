@@ -76,6 +76,9 @@ type Event struct {
 	Pairs [][2]string `json:"pairs,omitempty"`
 }
 
+// End is when the event was over, since the start of the run.
+func (e *Event) End() time.Duration { return e.At + e.Dur }
+
 // Outcomes of events.
 const (
 	OK      = "ok"
@@ -102,6 +105,11 @@ type Header struct {
 	Arch    string    `json:"arch"`
 	Args    []string  `json:"args"` // of the test binary, without its name
 	CPUs    int       `json:"cpus"`
+
+	// Within tells the runs of one dist test, or of one go test, from others: the
+	// packages of one command line have the same. It is "" where nothing is above
+	// the test binary.
+	Within string `json:"within,omitempty"`
 }
 
 func (h *Header) line() []byte {

@@ -73,7 +73,7 @@ func (c *binaryCluster) release(ctx context.Context, keep bool, wantLogs func(pr
 		ended = append(ended, n.process())
 	}
 	r.Left = c.m.engine.Sweep(ended)
-	r.Notes = append(c.uncounted(), c.unprofiled()...)
+	r.Notes, r.Lost = c.unprofiled(), c.uncounted()
 	if wantLogs(len(r.Problems) > 0) {
 		r.Logs = make(map[string][]string)
 		for _, n := range c.nodes {

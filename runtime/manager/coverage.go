@@ -49,7 +49,8 @@ func killed(exit diagnostics.Exit, reason string) diagnostics.Exit {
 	return exit
 }
 
-// counted are the ids of the processes that have written their coverage.
+// counted are the ids of the processes that have written their coverage into a
+// directory.
 func counted(dir string) map[string]bool {
 	pids := make(map[string]bool)
 	entries, _ := os.ReadDir(dir)
@@ -95,6 +96,16 @@ func (c *programCluster) covering() []covering {
 		}
 	}
 	return all
+}
+
+// uncovered tells of the nodes of a cluster that was up already, which nobody has
+// built for coverage.
+func (c *programCluster) uncovered() []string {
+	var notes []string
+	for _, p := range c.covering() {
+		notes = append(notes, fmt.Sprintf("coverage of %s (pid %d) is lost: cluster %s was up already, and is not built for coverage (dist down %s)", p.node, p.pid, c.ID, c.ID))
+	}
+	return notes
 }
 
 // covering is a process that has coverage to write.

@@ -110,6 +110,7 @@ type Report struct {
 	Left     []string            // processes that had left their process groups, now gone
 	Logs     map[string][]string // last lines by node name; nil unless wanted
 	Notes    []string            // what else the test's log is to have
+	Lost     []string            // whose coverage is lost, and why; to be told there, too
 	Kept     int                 // nodes kept for reuse
 	Replaced int                 // nodes that were to be kept and could not be
 }

@@ -155,6 +155,7 @@ func (c *programCluster) release(ctx context.Context, keep bool, wantLogs func(p
 	if f, err := c.faults(); err == nil {
 		f.Set(nil)
 	}
+	uncovered := c.uncovered()
 	ended, err := c.held.Release(ctx)
 	if err != nil {
 		r.Problems = append(r.Problems, Problem{Diagnosis: diagnose(diagnostics.Failure{Phase: diagnostics.PhaseStop, Err: err}, "give back cluster "+c.ID), Fails: true})
@@ -163,6 +164,9 @@ func (c *programCluster) release(ctx context.Context, keep bool, wantLogs func(p
 		r.Problems = append(r.Problems, Problem{Node: p.Node, Diagnosis: p.Diagnosis, Fails: p.Fails})
 	}
 	r.Left = ended.Left
+	if !c.own {
+		r.Lost = uncovered
+	}
 	if wantLogs(len(r.Problems) > 0) {
 		r.Logs = ended.Logs
 		for name, lines := range r.Logs {
@@ -172,7 +176,7 @@ func (c *programCluster) release(ctx context.Context, keep bool, wantLogs func(p
 	if c.own && (!keep || c.request.Config.Cluster.Reuse == "never") {
 		all := c.covering()
 		c.m.ownKeeper().Retire(ctx, func(i keeper.Info) bool { return i.ID == c.ID })
-		r.Notes = c.uncounted(all)
+		r.Lost = c.uncounted(all)
 	}
 	return r
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/distkit/dist/runtime/diagnostics"
 	"github.com/distkit/dist/runtime/engine"
+	"github.com/distkit/dist/runtime/usersocket"
 	"github.com/distkit/dist/runtime/wire"
 )
 
@@ -80,7 +81,7 @@ func Dial(ctx context.Context, r Record) (*Client, error) {
 	}
 	stop := context.AfterFunc(ctx, func() { stream.SetDeadline(time.Unix(1, 0)) })
 	var w welcome
-	err = checkUser(unix)
+	err = usersocket.CheckUser(unix)
 	if err == nil {
 		err = writeHello(stream, hello{Protocol: protocol, Module: moduleVersion(), Secret: r.Secret})
 	}

@@ -37,6 +37,6 @@ func RemoveDead(file string) bool {
 	defer release()
 	record, _ := ReadRecord(file) // whatever it says
 	os.Remove(file)
-	removeSocket(file, record.Socket)
+	removeSocket(file, record)
 	return true
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/distkit/dist/runtime/diagnostics"
 	"github.com/distkit/dist/runtime/engine/process"
 	"github.com/distkit/dist/runtime/lockfile"
+	"github.com/distkit/dist/runtime/usersocket"
 )
 
 func init() {
@@ -291,7 +292,7 @@ func (c *child) finish(t *testing.T) {
 const envMark = "DIST_TEST_MARK"
 
 func markedAsk(t *testing.T, nodes int) (a Ask, mark string) {
-	mark = random()
+	mark = usersocket.Random()
 	a = testAsk(t, nodes)
 	a.Env = append(os.Environ(), envMark+"="+mark)
 	return a, mark

@@ -1,8 +1,6 @@
 package keeper
 
 import (
-	"crypto/rand"
-	"encoding/base32"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,6 +13,7 @@ import (
 	"time"
 
 	"github.com/distkit/dist/runtime/lockfile"
+	"github.com/distkit/dist/runtime/usersocket"
 )
 
 // The registry is a directory with one file an owner, which is written once and
@@ -103,7 +102,7 @@ func look(file string) (r *Record, note string) {
 	case release != nil: // dead, whatever it says
 		defer release()
 		os.Remove(file)
-		removeSocket(file, record.Socket)
+		removeSocket(file, record)
 		if err != nil {
 			return nil, fmt.Sprintf("removed %s, of an owner that has ended: %v", file, err)
 		}
@@ -132,60 +131,16 @@ func parseRecord(b []byte) (Record, error) {
 		return Record{}, fmt.Errorf("it is not what an owner writes: %w", err)
 	}
 	switch {
-	case r.PID < 1, len(r.Secret) < minSecret, !filepath.IsAbs(r.Socket), len(r.Socket) > maxSocket,
+	case r.PID < 1, len(r.Secret) < usersocket.MinSecret, !filepath.IsAbs(r.Socket), len(r.Socket) > usersocket.MaxPath,
 		strings.ContainsFunc(r.Kind+r.Module+r.Socket, func(c rune) bool { return c < ' ' }):
 		return r, errors.New("it is not what an owner writes")
 	}
 	return r, nil
 }
 
-const (
-	minSecret = 26
-	// maxSocket is what the name of a socket may have, in bytes, everywhere: 104 on
-	// macOS and the BSDs, 108 on Linux, less a zero.
-	maxSocket = 103
-
-	socketSuffix = ".sock"
-	socketPrefix = "dist-" // of a directory for a socket alone
-)
-
-func random() string {
-	var b [17]byte
-	rand.Read(b[:])
-	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(b[:]))
-}
-
-// socketPath is where the owner with a registry file listens: beside it, or
-// where that is too long a name in a directory of its own.
-func socketPath(dir, id string) (path string, err error) {
-	if path = filepath.Join(dir, id+socketSuffix); len(path) <= maxSocket {
-		return path, nil
-	}
-	for _, tmp := range []string{os.TempDir(), "/tmp"} {
-		own, err := filepath.Abs(filepath.Join(tmp, socketPrefix+id))
-		if err != nil {
-			continue
-		}
-		if path = filepath.Join(own, id+socketSuffix); len(path) > maxSocket {
-			continue
-		}
-		if err := os.Mkdir(own, 0o700); err == nil {
-			return path, nil
-		}
-	}
-	return "", fmt.Errorf("no directory with a name short enough for a socket: neither %s nor %s", dir, os.TempDir())
-}
-
-// removeSocket removes the socket of an owner that has ended. Of what its file
-// says only that is believed which belongs to the file's name.
-func removeSocket(file, socket string) {
-	id := strings.TrimSuffix(filepath.Base(file), registrySuffix)
-	os.Remove(filepath.Join(filepath.Dir(file), id+socketSuffix))
-	own := filepath.Dir(socket)
-	if filepath.IsAbs(socket) && filepath.Base(socket) == id+socketSuffix && filepath.Base(own) == socketPrefix+id {
-		os.Remove(socket)
-		os.Remove(own)
-	}
+// removeSocket removes the socket of an owner that has ended.
+func removeSocket(file string, r Record) {
+	usersocket.Remove(filepath.Dir(file), strings.TrimSuffix(filepath.Base(file), registrySuffix), r.Socket)
 }
 
 const modulePath = "github.com/distkit/dist"

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/distkit/dist/runtime/lockfile"
+	"github.com/distkit/dist/runtime/usersocket"
 )
 
 // home points the registry and the temporary directory at directories of the
@@ -33,7 +34,7 @@ func home(t *testing.T) (owners string) {
 func validRecord(dir string) Record {
 	return Record{
 		Version: registryFormat, Module: "v1.2.3", Kind: "dist up", Open: true, PID: os.Getpid(), Started: time.Now().UTC(),
-		Socket: filepath.Join(dir, "x.sock"), Secret: random(),
+		Socket: filepath.Join(dir, "x.sock"), Secret: usersocket.Random(),
 	}
 }
 
@@ -173,7 +174,7 @@ func TestHostile(t *testing.T) {
 // its file says, nothing else.
 func TestDeadOwner(t *testing.T) {
 	dir := home(t)
-	innocent := filepath.Join(t.TempDir(), "dist-x")
+	innocent := filepath.Join(t.TempDir(), "dist-sock-x")
 	for _, name := range []string{"x.sock", "y.sock"} {
 		if err := os.MkdirAll(innocent, 0o700); err != nil {
 			t.Fatal(err)
@@ -243,30 +244,6 @@ func TestRegistryPlace(t *testing.T) {
 	}
 }
 
-func TestSocketPath(t *testing.T) {
-	dir := home(t)
-	id := random()[:16]
-	deep := filepath.Join(dir, strings.Repeat("d", 100))
-	got, err := socketPath(deep, id)
-	if err != nil || len(got) > maxSocket || filepath.Base(filepath.Dir(got)) != socketPrefix+id {
-		t.Fatalf("socketPath() = %q, %v", got, err)
-	}
-	info, err := os.Stat(filepath.Dir(got))
-	if err != nil || info.Mode().Perm() != 0o700 {
-		t.Errorf("its directory: %v, %v", info, err)
-	}
-	if err := os.WriteFile(got, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	removeSocket(filepath.Join(deep, id+registrySuffix), got)
-	if _, err := os.Stat(filepath.Dir(got)); err == nil {
-		t.Error("its directory is still there")
-	}
-	if got, err := socketPath("/short", id); err != nil || got != "/short/"+id+socketSuffix {
-		t.Errorf("socketPath() = %q, %v", got, err)
-	}
-}
-
 func FuzzRecord(f *testing.F) {
 	b, _ := json.Marshal(validRecord("/tmp"))
 	f.Add(b)
@@ -279,7 +256,7 @@ func FuzzRecord(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if r.PID < 1 || len(r.Secret) < minSecret || !filepath.IsAbs(r.Socket) || len(r.Socket) > maxSocket || strings.ContainsAny(r.Kind+r.Socket, "\n\x00\x1b") {
+		if r.PID < 1 || len(r.Secret) < usersocket.MinSecret || !filepath.IsAbs(r.Socket) || len(r.Socket) > usersocket.MaxPath || strings.ContainsAny(r.Kind+r.Socket, "\n\x00\x1b") {
 			t.Errorf("parseRecord(%q) = %+v", b, r)
 		}
 	})

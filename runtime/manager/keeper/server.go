@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/distkit/dist/runtime/lockfile"
+	"github.com/distkit/dist/runtime/usersocket"
 	"github.com/distkit/dist/runtime/wire"
 )
 
@@ -48,41 +49,32 @@ func Listen(k *Keeper, o Options) (*Server, error) {
 	fail := func(err error) (*Server, error) {
 		return nil, fmt.Errorf("enter the owner of clusters into the registry: %w", err)
 	}
-	if !servable {
+	if !usersocket.Available {
 		return fail(errors.New("clusters can be leased to other processes on Unix systems only"))
 	}
 	dir, err := lockfile.Dir(registry)
 	if err != nil {
 		return fail(err)
 	}
-	id := random()[:16]
-	socket, err := socketPath(dir, id)
+	id := usersocket.NewID()
+	listen, socket, err := usersocket.Listen(dir, id)
 	if err != nil {
 		return fail(err)
 	}
 	s := &Server{
-		keeper: k, o: o, hello: helloTime, peers: make(map[*peer]bool), downed: make(chan struct{}),
+		keeper: k, o: o, listen: listen, hello: helloTime, peers: make(map[*peer]bool), downed: make(chan struct{}),
 		record: Record{
 			Version: registryFormat, Module: moduleVersion(), Kind: o.Kind, Open: o.Open,
-			PID: os.Getpid(), Started: time.Now(), Socket: socket, Secret: random(),
+			PID: os.Getpid(), Started: time.Now(), Socket: socket, Secret: usersocket.Random(),
 		},
 	}
-	name := id + registrySuffix
-	if s.listen, err = net.ListenUnix("unix", &net.UnixAddr{Net: "unix", Name: socket}); err != nil {
-		removeSocket(name, socket)
-		return fail(err)
-	}
-	err = os.Chmod(socket, 0o600)
-	var data []byte
+	data, err := json.Marshal(s.record)
 	if err == nil {
-		data, err = json.Marshal(s.record)
-	}
-	if err == nil {
-		s.file, err = lockfile.Create(dir, name, data)
+		s.file, err = lockfile.Create(dir, id+registrySuffix, data)
 	}
 	if err != nil {
-		s.listen.Close()
-		removeSocket(name, socket)
+		listen.Close()
+		usersocket.Remove(dir, id, socket)
 		return fail(err)
 	}
 	s.record.File = s.file.Path()
@@ -133,7 +125,7 @@ func (s *Server) Close() {
 	s.once.Do(func() {
 		s.file.Remove() // before anything: nobody is to find what is ending
 		s.listen.Close()
-		removeSocket(s.file.Path(), s.record.Socket)
+		removeSocket(s.file.Path(), s.record)
 		s.keeper.Close(context.Background())
 		s.mu.Lock()
 		s.ending = true
@@ -232,7 +224,7 @@ func (p *peer) close() {
 
 // greet finds out who is there. A stranger is not told why it is sent away.
 func (p *peer) greet(tooMany bool) error {
-	if err := checkUser(p.stream); err != nil {
+	if err := usersocket.CheckUser(p.stream); err != nil {
 		return err
 	}
 	p.stream.SetDeadline(time.Now().Add(p.s.hello))

@@ -1,4 +1,4 @@
-package keeper
+package usersocket
 
 import (
 	"fmt"
@@ -7,11 +7,12 @@ import (
 	"runtime"
 )
 
-// servable tells whether there are nodes to be leased at all, see engine/process.
-const servable = runtime.GOOS != "windows"
+// Available tells whether there are such sockets: not on Windows, whose
+// processes have no such user.
+const Available = runtime.GOOS != "windows"
 
-// checkUser makes sure that the other end belongs to the same user.
-func checkUser(c *net.UnixConn) error {
+// CheckUser makes sure that the other end belongs to the same user.
+func CheckUser(c *net.UnixConn) error {
 	raw, err := c.SyscallConn()
 	if err != nil {
 		return err

@@ -1,6 +1,6 @@
 //go:build darwin || freebsd
 
-package keeper
+package usersocket
 
 import "golang.org/x/sys/unix"
 

@@ -1,4 +1,4 @@
-package keeper
+package usersocket
 
 import "golang.org/x/sys/unix"
 
