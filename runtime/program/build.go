@@ -23,6 +23,7 @@ import (
 	"github.com/distkit/dist/config"
 	"github.com/distkit/dist/runtime/diagnostics"
 	"github.com/distkit/dist/runtime/engine"
+	"github.com/distkit/dist/runtime/forkexec"
 )
 
 // Flags are what go build is given, so that a program is built as the tests are.
@@ -240,13 +241,18 @@ func (b *build) run(ctx context.Context) (*Executable, error) {
 		listed <- listing{s, err}
 	}()
 	args := append([]string{"build", "-o", output, "-buildvcs=false"}, b.o.Flags.Args...)
-	out, buildErr := b.command(ctx, append(args, "--", b.p.Package)...).CombinedOutput()
+	cmd := b.command(ctx, append(args, "--", b.p.Package)...)
+	out, buildErr := cmd.CombinedOutput()
 	l := <-listed
 	x := &Executable{}
 	if l.sources != nil {
 		x.Inputs = l.Inputs
 	}
 	switch {
+	case buildErr != nil && cmd.Process == nil && ctx.Err() == nil: // nobody has looked at the program
+		return x, &engine.Error{Failure: diagnostics.Failure{
+			Phase: diagnostics.PhaseExec, Op: "build program " + b.p.Name, Name: b.p.Name, Path: b.gob, Dir: b.o.Dir, Err: notStarted(buildErr),
+		}}
 	case buildErr != nil:
 		return x, b.buildError(lines(out), buildErr)
 	case l.err != nil:
@@ -277,6 +283,9 @@ func (b *build) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd.WaitDelay = 3 * time.Second
 	return cmd
 }
+
+// notStarted is the error of such a command, of which the system may not say why.
+func notStarted(err error) error { return forkexec.Explain(err, 3) }
 
 // said is what a command had to say that failed.
 func said(err error) []string {

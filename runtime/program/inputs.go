@@ -108,7 +108,7 @@ func (b *build) environment(ctx context.Context) (*goEnv, error) {
 		err = json.Unmarshal(out, &vars)
 	}
 	if err != nil {
-		return nil, err
+		return nil, notStarted(err)
 	}
 	delete(vars, "GOGCCFLAGS") // made of the others, and names a temporary directory
 	text, err := json.Marshal(vars)
@@ -142,7 +142,7 @@ func (b *build) list(ctx context.Context, env *goEnv) (*sources, error) {
 	cmd := b.command(ctx, append(args, "--", b.p.Package)...)
 	out, err := cmd.Output()
 	if err != nil {
-		return nil, err
+		return nil, notStarted(err)
 	}
 	files := map[string]bool{}
 	add := func(names ...string) {
