@@ -241,18 +241,13 @@ func (b *build) run(ctx context.Context) (*Executable, error) {
 		listed <- listing{s, err}
 	}()
 	args := append([]string{"build", "-o", output, "-buildvcs=false"}, b.o.Flags.Args...)
-	cmd := b.command(ctx, append(args, "--", b.p.Package)...)
-	out, buildErr := cmd.CombinedOutput()
+	out, buildErr := b.command(ctx, append(args, "--", b.p.Package)...).CombinedOutput()
 	l := <-listed
 	x := &Executable{}
 	if l.sources != nil {
 		x.Inputs = l.Inputs
 	}
 	switch {
-	case buildErr != nil && cmd.Process == nil && ctx.Err() == nil: // nobody has looked at the program
-		return x, &engine.Error{Failure: diagnostics.Failure{
-			Phase: diagnostics.PhaseExec, Op: "build program " + b.p.Name, Name: b.p.Name, Path: b.gob, Dir: b.o.Dir, Err: notStarted(buildErr),
-		}}
 	case buildErr != nil:
 		return x, b.buildError(lines(out), buildErr)
 	case l.err != nil:
@@ -284,9 +279,6 @@ func (b *build) command(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// notStarted is the error of such a command, of which the system may not say why.
-func notStarted(err error) error { return forkexec.Explain(err, 3) }
-
 // said is what a command had to say that failed.
 func said(err error) []string {
 	if e, ok := errors.AsType[*exec.ExitError](err); ok {
@@ -309,8 +301,14 @@ func lines(out []byte) []string {
 	return all
 }
 
-// buildError is what the compiler says.
+// buildError is what the compiler says, or why there is none that could.
 func (b *build) buildError(said []string, err error) error {
+	if _, refused := errors.AsType[syscall.Errno](err); refused && len(said) == 0 {
+		return &engine.Error{Failure: diagnostics.Failure{
+			Phase: diagnostics.PhaseExec, Op: "start the go command for program " + b.p.Name, Name: b.p.Name, Path: b.gob, Dir: b.o.Dir,
+			Err: forkexec.Explain(err, 3),
+		}}
+	}
 	for _, line := range said {
 		if !strings.HasPrefix(line, "#") && !strings.HasPrefix(line, "go: downloading ") && strings.TrimSpace(line) != "" {
 			err = fmt.Errorf("%s", strings.TrimSpace(line))

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/distkit/dist/runtime/forkexec"
 )
 
 // Touch looks at each input of an executable. Go's test cache takes note of
@@ -108,7 +110,7 @@ func (b *build) environment(ctx context.Context) (*goEnv, error) {
 		err = json.Unmarshal(out, &vars)
 	}
 	if err != nil {
-		return nil, notStarted(err)
+		return nil, err
 	}
 	delete(vars, "GOGCCFLAGS") // made of the others, and names a temporary directory
 	text, err := json.Marshal(vars)
@@ -142,7 +144,7 @@ func (b *build) list(ctx context.Context, env *goEnv) (*sources, error) {
 	cmd := b.command(ctx, append(args, "--", b.p.Package)...)
 	out, err := cmd.Output()
 	if err != nil {
-		return nil, notStarted(err)
+		return nil, forkexec.Explain(err, 3)
 	}
 	files := map[string]bool{}
 	add := func(names ...string) {
