@@ -153,7 +153,7 @@ func (n *Network) Serve(node int, addr, to string) error {
 			case errors.Is(err, net.ErrClosed):
 				return
 			default:
-				time.Sleep(10 * time.Millisecond) // out of descriptors, for the moment
+				time.Sleep(scarcePause) // out of descriptors, for the moment
 			}
 		}
 	})
@@ -174,8 +174,11 @@ func (n *Network) connect(client *net.TCPConn, node int, to string) {
 	l.up.condition, l.down.condition = n.between(l.from, node)
 	n.links[l] = true
 	n.mu.Unlock()
-	l.work(to)
+	err := l.work(to)
 	n.mu.Lock()
+	if err != nil && !n.closed {
+		n.failed = fmt.Errorf("a connection to node-%d was reset: %w: raise the limit of open files (ulimit -n) for the test", node+1, err)
+	}
 	delete(n.links, l)
 	n.mu.Unlock()
 }
