@@ -153,7 +153,9 @@ func (c *programCluster) release(ctx context.Context, keep bool, wantLogs func(p
 		c.m.logs.Finish(n.Log)
 	}
 	if f, err := c.faults(); err == nil {
-		f.Set(nil)
+		if err := f.Set(nil); err != nil {
+			r.Notes = append(r.Notes, "network faults by "+f.Backend()+": "+err.Error())
+		}
 	}
 	ended, err := c.held.Release(ctx)
 	if err != nil {
@@ -172,7 +174,7 @@ func (c *programCluster) release(ctx context.Context, keep bool, wantLogs func(p
 	if c.own && (!keep || c.request.Config.Cluster.Reuse == "never") {
 		all := c.covering()
 		c.m.ownKeeper().Retire(ctx, func(i keeper.Info) bool { return i.ID == c.ID })
-		r.Notes = c.uncounted(all)
+		r.Notes = append(r.Notes, c.uncounted(all)...)
 	}
 	return r
 }
