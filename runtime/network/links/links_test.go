@@ -777,6 +777,35 @@ func TestNoDescriptorToReach(t *testing.T) {
 	}
 	w.set(nil) // told once
 
+	// One that cannot even be accepted waits for that.
+	raw, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := addrPort(w.listeners[1].Addr())
+	limit(0)
+	err = unix.Connect(raw, &unix.SockaddrInet4{Port: int(at.Port()), Addr: at.Addr().As4()})
+	for begin := time.Now(); err == nil && time.Since(begin) < patience; runtime.Gosched() {
+		w.Network.mu.Lock()
+		told := w.failed
+		w.Network.mu.Unlock()
+		if told != nil {
+			break
+		}
+	}
+	limit(was.Cur)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := w.accept(1)
+	unix.Close(raw)
+	wantEOF(t, s)
+	s.Close()
+	if err := w.Set(nil); !errors.Is(err, syscall.EMFILE) || !strings.Contains(err.Error(), "connections to node-2 had to wait") {
+		t.Error(err)
+	}
+	w.until("the link has ended", func() bool { return len(w.links) == 0 })
+
 	c, l = held()
 	limit(0)
 	l.set(network.Condition{}, network.Condition{})
@@ -789,7 +818,7 @@ func TestNoDescriptorToReach(t *testing.T) {
 		l.mu.Unlock()
 	}
 	limit(was.Cur)
-	s := w.accept(1)
+	s = w.accept(1)
 	say(t, c, "hello")
 	hear(t, s, "hello")
 	w.set(nil)
