@@ -115,6 +115,10 @@ var failures = []failure{
 		code: "DIST-LIMIT-FILES", says: `this process has \d+ of the 300 descriptors it may have`,
 		remedy: `what the tests do not close`, follow: corrected, person: "to correct the tests",
 	}, {
+		name: "init opens files without end", cause: both(fails("opens"), under("ulimit -n 300")),
+		code: "DIST-LIMIT-FILES", says: `its words: open /dev/null: too many open files`,
+		remedy: `what the tests do not close`, follow: corrected, person: "to correct the tests",
+	}, {
 		name: "ulimit -u", cause: func(w *world) {
 			w.needsRoot("a user of whom nothing else runs")
 			w.uid = 2<<20 + os.Getpid()

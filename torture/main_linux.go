@@ -47,6 +47,7 @@ type torture struct {
 	from, rounds  int
 	length        time.Duration
 	only          string
+	inTurn        []string // adversities, of which each round has the next; nil: at random
 	race, verbose bool
 	printf        func(format string, args ...any)
 }
@@ -68,7 +69,11 @@ func (t *torture) run(ctx context.Context) (failed int, err error) {
 	begin := time.Now()
 	count := make(map[string]int)
 	for n := t.from; (t.rounds == 0 || n < t.from+t.rounds) && time.Since(begin) < t.length && ctx.Err() == nil; n++ {
-		s := plan(t.seed, n, t.only)
+		only := t.only
+		if len(t.inTurn) > 0 {
+			only = t.inTurn[n%len(t.inTurn)]
+		}
+		s := plan(t.seed, n, only)
 		if t.verbose {
 			t.printf("%s", s)
 		}
@@ -90,8 +95,8 @@ func (t *torture) run(ctx context.Context) (failed int, err error) {
 		if len(wrong) > 0 {
 			failed++
 			again := fmt.Sprintf("go run ./torture -seed %d -round %d -rounds 1", t.seed, n)
-			if t.only != "" {
-				again += " -only " + t.only
+			if only != "" {
+				again += " -only " + only
 			}
 			t.printf("round %d: %s\n  %s\n  %s\n  files: %s\n  again: %s", n, s, strings.Join(log, "\n  "), strings.Join(wrong, "\n  "), kept, again)
 		}

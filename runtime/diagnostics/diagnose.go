@@ -547,6 +547,9 @@ func known(f *Failure, r *row, log *logTail) map[string]string {
 		m[key+"-used"], m[key+"-max"] = format(l.Used), format(l.Max)
 		when(key+"-full", l.full())
 	}
+	if f.Exit != nil && log.condition == tooManyFiles {
+		set("files-node", log.answered)
+	}
 	if l := limit(f, "RLIMIT_NOFILE"); l != nil {
 		when("files-low", l.Max < 256)
 	}

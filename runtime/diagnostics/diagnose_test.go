@@ -123,6 +123,8 @@ func TestDiagnose(t *testing.T) {
 
 		{LimitFiles, Failure{Phase: PhaseConfig, Err: syscall.EMFILE}, "as many open files as it may have"},
 		{LimitFiles, Failure{Phase: PhaseExec, Err: syscall.EMFILE}, "as many open files as it may have"},
+		{LimitFiles, Failure{Phase: PhaseHandshake, Exit: &Exit{Code: 1}, Log: []string{"open a: too many open files"}}, "its words: open a: too many open files"},
+		{LimitFiles, Failure{Phase: PhaseHandshake, Exit: &Exit{Code: 2}, Log: []string{"runtime: epollcreate failed with 24", "fatal error: runtime: netpollinit failed"}}, "its words: runtime: epollcreate failed with 24"},
 		{LimitFilesSystem, Failure{Phase: PhaseExec, Err: syscall.ENFILE, Facts: full("system files")}, "the system has 100 of 100 files open"},
 		{LimitProcesses, Failure{Phase: PhaseExec, Err: syscall.EAGAIN, Facts: full("RLIMIT_NPROC")}, "100 of the 100 processes"},
 		{LimitProcesses, Failure{Phase: PhaseHandshake, Exit: &Exit{Code: 2}, Log: []string{"runtime: failed to create new OS thread (have 2 already; errno=11)"}, Facts: full("RLIMIT_NPROC")}, "100 of the 100 processes"},

@@ -181,6 +181,9 @@ func probes(f *Failure) []probe {
 	switch code {
 	case LimitFiles:
 		limits("the limit of open files", fileLimits)
+		if f.Exit != nil {
+			break // the node's are gone
+		}
 		add("the open files", func(ctx context.Context) (func(*Facts), error) {
 			ds, err := descriptors(ctx)
 			return func(facts *Facts) { facts.Descriptors = ds }, err

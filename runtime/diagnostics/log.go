@@ -21,6 +21,7 @@ type logTail struct {
 	flag       string // "-foo", if a flag was not known
 	ranTests   bool   // it ran tests instead of becoming a node
 	condition  condition
+	answered   string // the line that says so
 	address    string // the address that condition is about
 	hostname   string // the name that does not resolve
 	resolve    string // what was said about it
@@ -94,7 +95,7 @@ func (l *logTail) readConditions() {
 		}
 		for _, w := range wordings {
 			if strings.Contains(line, w.text) {
-				l.condition, l.address = w.is, addressIn(line)
+				l.condition, l.answered, l.address = w.is, strings.TrimSpace(line), addressIn(line)
 				break
 			}
 		}
@@ -127,6 +128,10 @@ var wordings = []struct {
 	{"no space left on device", noSpace},
 	{"No space left on device", noSpace},
 	{"too many open files in system", tooManyFilesSystem},
+	{"too many open files", tooManyFiles},
+	{"Too many open files", tooManyFiles},
+	{"runtime: epollcreate failed with 24", tooManyFiles},
+	{"runtime: eventfd failed with 24", tooManyFiles},
 	{"failed to create new OS thread", tryAgain},
 	{"pthread_create failed: Resource temporarily unavailable", tryAgain},
 	{"fork: Resource temporarily unavailable", tryAgain},

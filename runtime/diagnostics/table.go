@@ -553,11 +553,12 @@ var table = sync.OnceValue(func() []*row {
 			title:   "this process has too many open files",
 			problem: "too many open files",
 			causes: []string{
+				"it ended with as many open files as a process may have; its words: {files-node}",
 				"this process has {files-used} of the {files-max} descriptors it may have",
 				"this process has as many open files as it may have",
 			},
-			explain:  "Every node takes a few descriptors of the test process, and so does every connection of the test itself. The process has reached its limit (RLIMIT_NOFILE); Go has raised the soft limit to the hard one already, so either the hard limit is low or something leaks.",
-			evidence: "RLIMIT_NOFILE, the number of open descriptors, and of what kinds they are",
+			explain:  "Every node takes a few descriptors of the test process, and so does every connection of the test itself. The process has reached its limit (RLIMIT_NOFILE); Go has raised the soft limit to the hard one already, so either the hard limit is low or something leaks. A node has the same limit, and may reach it by itself before it has answered: then its log says so.",
+			evidence: "the node's words, or RLIMIT_NOFILE, the number of open descriptors, and of what kinds they are",
 			remedies: []remedy{
 				{"unix", "raise the limit, which is very low: ulimit -n 1024; if the hard one is lower (ulimit -Hn), /etc/security/limits.conf or --ulimit nofile= of the container sets it{if-files-low}"},
 				{"", "look for what the tests do not close: connections, response bodies, files; the evidence says which kind there is most of"},

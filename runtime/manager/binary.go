@@ -43,8 +43,9 @@ func (c *binaryCluster) release(ctx context.Context, keep bool, wantLogs func(pr
 	c.barriers.end()
 	keep = keep && reusable(c.request.Requirement, c.request.Config) && c.network.Host(0) == nil
 	stays := make([]bool, len(c.nodes))
+	var past error
 	if c.network != nil {
-		c.network.Set(nil) // nodes may want to take leave of each other
+		past = c.network.Set(nil) // nodes may want to take leave of each other
 	}
 	var wg sync.WaitGroup
 	for i, n := range c.nodes {
@@ -74,6 +75,9 @@ func (c *binaryCluster) release(ctx context.Context, keep bool, wantLogs func(pr
 	}
 	r.Left = c.m.engine.Sweep(ended)
 	r.Notes, r.Lost = c.unprofiled(), c.uncounted()
+	if past != nil {
+		r.Notes = append(r.Notes, "network faults by "+c.network.String()+": "+past.Error())
+	}
 	if wantLogs(len(r.Problems) > 0) {
 		r.Logs = make(map[string][]string)
 		for _, n := range c.nodes {

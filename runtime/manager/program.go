@@ -153,7 +153,9 @@ func (c *programCluster) release(ctx context.Context, keep bool, wantLogs func(p
 		c.m.logs.Finish(n.Log)
 	}
 	if f, err := c.faults(); err == nil {
-		f.Set(nil)
+		if err := f.Set(nil); err != nil {
+			r.Notes = append(r.Notes, "network faults by "+f.Backend()+": "+err.Error())
+		}
 	}
 	uncovered := c.uncovered()
 	ended, err := c.held.Release(ctx)

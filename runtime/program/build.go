@@ -23,6 +23,7 @@ import (
 	"github.com/distkit/dist/config"
 	"github.com/distkit/dist/runtime/diagnostics"
 	"github.com/distkit/dist/runtime/engine"
+	"github.com/distkit/dist/runtime/forkexec"
 )
 
 // Flags are what go build is given, so that a program is built as the tests are.
@@ -300,8 +301,14 @@ func lines(out []byte) []string {
 	return all
 }
 
-// buildError is what the compiler says.
+// buildError is what the compiler says, or why there is none that could.
 func (b *build) buildError(said []string, err error) error {
+	if _, refused := errors.AsType[syscall.Errno](err); refused && len(said) == 0 {
+		return &engine.Error{Failure: diagnostics.Failure{
+			Phase: diagnostics.PhaseExec, Op: "start the go command for program " + b.p.Name, Name: b.p.Name, Path: b.gob, Dir: b.o.Dir,
+			Err: forkexec.Explain(err, 3),
+		}}
+	}
 	for _, line := range said {
 		if !strings.HasPrefix(line, "#") && !strings.HasPrefix(line, "go: downloading ") && strings.TrimSpace(line) != "" {
 			err = fmt.Errorf("%s", strings.TrimSpace(line))

@@ -442,6 +442,18 @@ func TestBuildWithoutCache(t *testing.T) {
 	}
 }
 
+// A go command that the system does not start says nothing of the program.
+func TestBuildNotStarted(t *testing.T) {
+	ownCache(t)
+	bin := t.TempDir()
+	if err := os.WriteFile(filepath.Join(bin, "go"), []byte("\x7f"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	dir := module(t, files())
+	_, err := Build(t.Context(), &config.Program{Name: "kv", Package: "./kv"}, Options{Dir: dir, Env: append(os.Environ(), "PATH="+bin)})
+	wantError(t, err, diagnostics.ExecFormat, "start the go command")
+}
+
 func TestBuildCancelled(t *testing.T) {
 	ownCache(t)
 	ctx, cancel := context.WithCancel(t.Context())

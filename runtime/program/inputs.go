@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/distkit/dist/runtime/forkexec"
 )
 
 // Touch looks at each input of an executable. Go's test cache takes note of
@@ -142,7 +144,7 @@ func (b *build) list(ctx context.Context, env *goEnv) (*sources, error) {
 	cmd := b.command(ctx, append(args, "--", b.p.Package)...)
 	out, err := cmd.Output()
 	if err != nil {
-		return nil, err
+		return nil, forkexec.Explain(err, 3)
 	}
 	files := map[string]bool{}
 	add := func(names ...string) {

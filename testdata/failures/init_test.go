@@ -50,6 +50,15 @@ func goWrongOnNode(what, arg string) {
 		os.NewFile(3, "control").Write([]byte(strings.Repeat("junk\x00\xff", 1000)))
 	case "eats":
 		grow(arg)
+	case "opens":
+		for {
+			f, err := os.Open(os.DevNull)
+			if err != nil {
+				fmt.Println(err)
+				os.Exit(1)
+			}
+			leaked = append(leaked, f)
+		}
 	case "recursion":
 		out, err := exec.Command(os.Args[0], "-test.run=^TestTwo$").CombinedOutput()
 		fmt.Printf("%s%v\n", out, err)

@@ -18,6 +18,7 @@ import (
 
 	"github.com/distkit/dist/runtime/diagnostics"
 	"github.com/distkit/dist/runtime/engine"
+	"github.com/distkit/dist/runtime/forkexec"
 	"github.com/distkit/dist/runtime/network/namespaces"
 	"github.com/distkit/dist/runtime/wire"
 )
@@ -202,7 +203,7 @@ func begin(cmd *exec.Cmd, host *namespaces.Host) error {
 	if host != nil {
 		return host.Start(cmd)
 	}
-	return cmd.Start()
+	return forkexec.Start(cmd)
 }
 
 // socketpair returns two ends that no child inherits by accident.

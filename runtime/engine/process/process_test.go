@@ -51,6 +51,9 @@ func TestMain(m *testing.M) {
 		program()
 	case "driver":
 		drive()
+	case "limit":
+		startAtLimit()
+		return
 	}
 	os.Exit(m.Run())
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/distkit/dist/runtime/diagnostics"
 	"github.com/distkit/dist/runtime/engine"
+	"github.com/distkit/dist/runtime/forkexec"
 )
 
 // A reaper is a child that outlives this process by a moment, to remove what it
@@ -74,7 +75,7 @@ func startReaper(r *run) (*reaper, error) {
 			}
 		}
 	}
-	err = cmd.Start()
+	err = forkexec.Start(cmd)
 	release()
 	if err != nil {
 		write.Close()

@@ -35,7 +35,7 @@ type datagrams struct {
 	chances map[network.Pair]*chance
 	sockets int           // of flows
 	seen    bool          // there has been a flow
-	failed  error         // why some datagram had no flow; told once
+	failed  error         // why some datagram had no flow, or a connection no link; told once
 	idle    time.Duration // after which a flow's socket is closed
 	sweeper bool          // somebody looks for those
 	drained int           // how often drain was called

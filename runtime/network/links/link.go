@@ -76,20 +76,24 @@ func newLink(client *net.TCPConn, to int) *link {
 	return l
 }
 
-// work reaches the node and has bytes flow until both ends have closed.
-func (l *link) work(to string) {
+// work reaches the node and has bytes flow until both ends have closed. The error
+// is about what this process has too few of.
+func (l *link) work(to string) error {
 	defer l.end(false)
 	server, err := l.reach(to)
 	if err != nil {
 		l.end(true) // nobody listens there: a proxy cannot refuse any more
-		return
+		if scarce(err) {
+			return err
+		}
+		return nil
 	}
 	l.mu.Lock()
 	if l.ended {
 		l.mu.Unlock()
 		server.SetLinger(0)
 		server.Close()
-		return
+		return nil
 	}
 	l.server, l.up.dst, l.down.src = server, server, server
 	l.mu.Unlock()
@@ -97,7 +101,15 @@ func (l *link) work(to string) {
 	both.Go(l.up.run)
 	both.Go(l.down.run)
 	both.Wait()
+	return nil
 }
+
+// scarcePatience is how long a connection waits for a descriptor, every
+// scarcePause of which it looks for one.
+const (
+	scarcePatience = time.Second
+	scarcePause    = 10 * time.Millisecond
+)
 
 // behind is the address from which the node was reached, if it was.
 func (l *link) behind() (netip.AddrPort, bool) {
@@ -113,6 +125,7 @@ func (l *link) behind() (netip.AddrPort, bool) {
 // takes both.
 func (l *link) reach(to string) (*net.TCPConn, error) {
 	held := false
+	var since time.Time // a descriptor has been wanted
 	for {
 		l.mu.Lock()
 		for !l.ended && (l.up.condition.Cut || l.down.condition.Cut) {
@@ -145,8 +158,18 @@ func (l *link) reach(to string) (*net.TCPConn, error) {
 		if err == nil {
 			return c.(*net.TCPConn), nil
 		}
-		if !given {
+		if given {
+			continue
+		}
+		if since.IsZero() {
+			since = time.Now()
+		}
+		if !scarce(err) || time.Since(since) > scarcePatience {
 			return nil, err
+		}
+		select {
+		case <-l.ctx.Done():
+		case <-time.After(scarcePause):
 		}
 	}
 }

@@ -8,10 +8,13 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
+	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -716,4 +719,107 @@ func TestNoDescriptors(t *testing.T) {
 	if refused == 0 {
 		t.Error("there were enough descriptors all the time")
 	}
+}
+
+// A connection for which there is no descriptor waits for one, and what becomes of
+// it when there is none is told.
+func TestNoDescriptorToReach(t *testing.T) {
+	w := newWorld(t, 2)
+	var was unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &was); err != nil {
+		t.Fatal(err)
+	}
+	limit := func(cur uint64) {
+		t.Helper()
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: cur, Max: was.Max}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// held is a connection that has been accepted and waits at a cut.
+	held := func() (*net.TCPConn, *link) {
+		t.Helper()
+		w.set(both)
+		c := w.dial(1)
+		for begin := time.Now(); time.Since(begin) < patience; runtime.Gosched() {
+			w.Network.mu.Lock()
+			links := slices.Collect(maps.Keys(w.links))
+			w.Network.mu.Unlock()
+			if len(links) != 1 {
+				continue
+			}
+			links[0].mu.Lock()
+			holding := links[0].holding
+			links[0].mu.Unlock()
+			if holding {
+				return c, links[0]
+			}
+		}
+		t.Fatal("the connection does not wait")
+		return nil, nil
+	}
+
+	c, l := held()
+	limit(0)
+	l.set(network.Condition{}, network.Condition{})
+	wantReset(t, c)
+	limit(was.Cur)
+	for begin := time.Now(); ; runtime.Gosched() {
+		err := w.Set(nil)
+		if err != nil {
+			if !errors.Is(err, syscall.EMFILE) || !strings.Contains(err.Error(), "a connection to node-2 was reset") || !strings.Contains(err.Error(), "ulimit -n") {
+				t.Error(err)
+			}
+			break
+		}
+		if time.Since(begin) > patience {
+			t.Fatal("nothing is told")
+		}
+	}
+	w.set(nil) // told once
+
+	// One that cannot even be accepted waits for that.
+	raw, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := addrPort(w.listeners[1].Addr())
+	limit(0)
+	err = unix.Connect(raw, &unix.SockaddrInet4{Port: int(at.Port()), Addr: at.Addr().As4()})
+	for begin := time.Now(); err == nil && time.Since(begin) < patience; runtime.Gosched() {
+		w.Network.mu.Lock()
+		told := w.failed
+		w.Network.mu.Unlock()
+		if told != nil {
+			break
+		}
+	}
+	limit(was.Cur)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := w.accept(1)
+	unix.Close(raw)
+	wantEOF(t, s)
+	s.Close()
+	if err := w.Set(nil); !errors.Is(err, syscall.EMFILE) || !strings.Contains(err.Error(), "connections to node-2 had to wait") {
+		t.Error(err)
+	}
+	w.until("the link has ended", func() bool { return len(w.links) == 0 })
+
+	c, l = held()
+	limit(0)
+	l.set(network.Condition{}, network.Condition{})
+	for waits := false; !waits; runtime.Gosched() {
+		l.mu.Lock()
+		waits = !l.holding && l.dialing == nil // it has tried once
+		if l.ended || l.server != nil {
+			t.Fatal("it does not wait")
+		}
+		l.mu.Unlock()
+	}
+	limit(was.Cur)
+	s = w.accept(1)
+	say(t, c, "hello")
+	hear(t, s, "hello")
+	w.set(nil)
 }

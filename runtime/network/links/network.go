@@ -145,16 +145,22 @@ func (n *Network) Serve(node int, addr, to string) error {
 	n.behind[end] = node
 	n.post(&mailbox{node: node, conn: u, addr: a, behind: end})
 	n.going.Go(func() {
+		var since time.Time // nothing could be accepted
 		for {
 			c, err := l.AcceptTCP()
 			switch {
 			case err == nil:
+				since = time.Time{}
 				n.going.Go(func() { n.connect(c, node, to) })
+				continue
 			case errors.Is(err, net.ErrClosed):
 				return
-			default:
-				time.Sleep(10 * time.Millisecond) // out of descriptors, for the moment
+			case since.IsZero():
+				since = time.Now()
+			case scarce(err) && time.Since(since) > scarcePatience:
+				n.fail(fmt.Errorf("connections to node-%d had to wait: %w", node+1, err))
 			}
+			time.Sleep(scarcePause) // out of descriptors, for the moment
 		}
 	})
 	return nil
@@ -174,10 +180,22 @@ func (n *Network) connect(client *net.TCPConn, node int, to string) {
 	l.up.condition, l.down.condition = n.between(l.from, node)
 	n.links[l] = true
 	n.mu.Unlock()
-	l.work(to)
+	err := l.work(to)
 	n.mu.Lock()
 	delete(n.links, l)
 	n.mu.Unlock()
+	if err != nil {
+		n.fail(fmt.Errorf("a connection to node-%d was reset: %w", node+1, err))
+	}
+}
+
+// fail has the next Set tell what this process had too few descriptors for.
+func (n *Network) fail(err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !n.closed {
+		n.failed = fmt.Errorf("%w: raise the limit of open files (ulimit -n) for the test", err)
+	}
 }
 
 func (n *Network) source(l *link) int {

@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -20,6 +21,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/distkit/dist/runtime/forkexec"
 	"github.com/distkit/dist/runtime/network"
 )
 
@@ -30,6 +32,7 @@ type Network struct {
 	ports []uint16 // that nodes listen on
 
 	cmd      *exec.Cmd // the switch
+	pid      int       // of it
 	said     *bytes.Buffer
 	lifeline *os.File // its write end
 
@@ -163,6 +166,9 @@ func (n *Network) start() error {
 	return fmt.Errorf("no networks could be made for them: %w", err)
 }
 
+// self is this binary, also where the file has been removed since.
+const self = "/proc/self/exe"
+
 // run starts the switch.
 func (n *Network) run(how *syscall.SysProcAttr) error {
 	key, err := binaryKey()
@@ -186,8 +192,7 @@ func (n *Network) run(how *syscall.SysProcAttr) error {
 	unix.SetsockoptTimeval(pair[0], unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 60})
 	env := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "GOCOVERDIR=") })
 	n.cmd = &exec.Cmd{
-		// Also where the file has been removed since.
-		Path:        "/proc/self/exe",
+		Path:        self,
 		Args:        []string{os.Args[0], "(dist: the networks of a cluster)"},
 		Dir:         "/",
 		Env:         append(env, envSwitch+"="+protocol+" "+key),
@@ -195,11 +200,13 @@ func (n *Network) run(how *syscall.SysProcAttr) error {
 		ExtraFiles:  []*os.File{theirs, read},
 		SysProcAttr: how,
 	}
-	if err := n.cmd.Start(); err != nil {
+	if err := forkexec.Start(n.cmd); err != nil {
 		n.cmd = nil
 		n.stop()
 		return err
 	}
+	n.pid = n.cmd.Process.Pid
+	children.Store(n.pid, true)
 	return nil
 }
 
@@ -211,6 +218,7 @@ func (n *Network) stop() {
 		n.cmd.Process.Kill()
 		n.cmd.Wait()
 		n.cmd = nil
+		children.Delete(n.pid)
 	}
 	if n.requests >= 0 {
 		unix.Close(n.requests)
@@ -231,6 +239,9 @@ func (n *Network) ask(r request, descriptors ...int) (a reply, got []int, err er
 	}
 	if err = send(n.requests, &r, descriptors...); err == nil {
 		got, err = receive(n.requests, &a)
+	}
+	if err == errLost {
+		return a, nil, fmt.Errorf("%s: %w", r.Op, err)
 	}
 	if err != nil {
 		// What is asked next would get the answer to this.
@@ -468,8 +479,8 @@ func (n *Network) Close() error {
 // the command's SysProcAttr says is not regarded but for PidFD.
 func (h *Host) Start(cmd *exec.Cmd) error {
 	r := request{Op: opStart, Node: h.node, Path: cmd.Path, Args: cmd.Args, Dir: cmd.Dir, Env: cmd.Environ()}
-	// What would fail is found out here: a child that was not to be remains to be
-	// reaped, by nobody knows whom.
+	// What would fail is found out here, if it can be: a child that was not to be
+	// remains to be reaped.
 	if info, err := os.Stat(cmd.Dir); cmd.Dir != "" && err != nil {
 		return err
 	} else if cmd.Dir != "" && !info.IsDir() {
@@ -500,7 +511,14 @@ func (h *Host) Start(cmd *exec.Cmd) error {
 	}
 	a, _, err := h.n.ask(r, fds...)
 	if err != nil {
+		null.Close() // there may be no other descriptor
+		if s, ok := readStat(h.n.pid); ok {
+			reapFailed(s.name)
+		}
 		return &os.PathError{Op: "fork/exec", Path: cmd.Path, Err: err}
+	}
+	if filepath.Base(cmd.Path) == filepath.Base(self) {
+		children.Store(a.PID, true)
 	}
 	if cmd.Process, err = os.FindProcess(a.PID); err != nil {
 		unix.Kill(a.PID, unix.SIGKILL)

@@ -10,6 +10,9 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -56,6 +59,8 @@ func TestMain(m *testing.M) {
 			fmt.Println(err)
 			os.Exit(1)
 		}
+	case "fail":
+		os.Exit(failedExec)
 	case "networks": // makes them, and tells which process has them
 		n, err := Between(3, []string{"a"}, func(i int, _ string) string { return fmt.Sprint("127.98.1.", i+1, ":9000") })
 		if err != nil {
@@ -520,6 +525,63 @@ func TestProcesses(t *testing.T) {
 			t.Errorf("%s: %v", bad.Path, err)
 		}
 	}
+}
+
+// A file that is no program is found out by the exec alone. The child that could not
+// become it does not remain.
+func TestFailedExec(t *testing.T) {
+	n := open(t, 2)
+	file := filepath.Join(t.TempDir(), "no program")
+	if err := os.WriteFile(file, []byte("\x7f"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := zombies(t)
+	// Of the same name as the switch, and with the same status: ours to wait for.
+	t.Setenv(envProgram, "fail")
+	like := &exec.Cmd{Path: "/proc/self/exe", Args: []string{self}, SysProcAttr: &syscall.SysProcAttr{Setpgid: true}}
+	like.Stdout, like.Stderr = os.Stdout, os.Stderr
+	if err := n.Host(1).Start(like); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		if s, ok := readStat(like.Process.Pid); !ok || s.state == "Z" {
+			break
+		}
+		runtime.Gosched()
+	}
+	for range 3 {
+		err := n.Host(0).Start(&exec.Cmd{Path: file, Stdout: os.Stdout, Stderr: os.Stderr})
+		if !errors.Is(err, unix.ENOEXEC) {
+			t.Errorf("started %q: %v", file, err)
+		}
+	}
+	if err := like.Wait(); like.ProcessState.ExitCode() != failedExec {
+		t.Errorf("another process: %v", err)
+	}
+	if left := zombies(t); len(left) > len(before) {
+		t.Errorf("these are left: %v; before: %v", left, before)
+	}
+}
+
+// zombies are this process's.
+func zombies(t *testing.T) (found []stat) {
+	t.Helper()
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if pid, err := strconv.Atoi(e.Name()); err == nil {
+			if s, ok := readStat(pid); ok && s.parent == os.Getpid() && s.state == "Z" {
+				found = append(found, s)
+			}
+		}
+	}
+	return found
 }
 
 // The switch has died, for want of memory or by somebody's hand: that is told, and

@@ -135,18 +135,24 @@ func send(fd int, message any, descriptors ...int) error {
 	return nil
 }
 
+// errLost is of a message that has come, but for descriptors: the kernel drops
+// what the limit has no room for.
+var errLost = fmt.Errorf("descriptors of a message were lost: %w", unix.EMFILE)
+
 // receive is the other end of send. It returns io.EOF when nobody is there to
-// send any more.
+// send any more, and errLost when the next message can still be received.
 func receive(fd int, message any) (descriptors []int, err error) {
 	defer func() {
 		if err != nil {
 			closeAll(descriptors)
+			descriptors = nil
 		}
 	}()
 	head := make([]byte, 4)
 	oob := make([]byte, unix.CmsgSpace(4*maxDescriptors))
+	lost := false
 	for done := 0; done < len(head); {
-		n, oobn, _, _, err := unix.Recvmsg(fd, head[done:], oob, unix.MSG_CMSG_CLOEXEC)
+		n, oobn, flags, _, err := unix.Recvmsg(fd, head[done:], oob, unix.MSG_CMSG_CLOEXEC)
 		switch {
 		case err == unix.EINTR:
 			continue
@@ -156,6 +162,7 @@ func receive(fd int, message any) (descriptors []int, err error) {
 			return descriptors, io.EOF
 		}
 		done += n
+		lost = lost || flags&unix.MSG_CTRUNC != 0
 		if oobn == 0 {
 			continue
 		}
@@ -186,7 +193,13 @@ func receive(fd int, message any) (descriptors []int, err error) {
 		}
 		done += n
 	}
-	return descriptors, json.Unmarshal(body, message)
+	if err := json.Unmarshal(body, message); err != nil {
+		return descriptors, err
+	}
+	if lost {
+		return descriptors, errLost
+	}
+	return descriptors, nil
 }
 
 func closeAll(fds []int) {

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/distkit/dist/runtime/forkexec"
 )
 
 const (
@@ -93,11 +95,14 @@ func (s *networkSwitch) serve() {
 	for {
 		var r request
 		fds, err := receive(fdRequests, &r)
-		if err != nil {
+		if err != nil && err != errLost {
 			return
 		}
 		var a reply
-		made, err := s.answer(&r, fds, &a)
+		made := -1
+		if err == nil {
+			made, err = s.answer(&r, fds, &a)
+		}
 		if err != nil {
 			a.fail(err)
 		}
@@ -420,7 +425,7 @@ func (s *networkSwitch) start(r *request, fds []int) (pid int, err error) {
 			Dir: r.Dir, Env: r.Env, Files: files,
 			Sys: &syscall.SysProcAttr{Setpgid: true, Cloneflags: unix.CLONE_PARENT},
 		})
-		return err
+		return forkexec.Explain(err, len(fds), fds...)
 	})
 	return pid, err
 }
