@@ -29,21 +29,22 @@ func another(t *testing.T, f field) string {
 		return *to.p // an enumeration of one
 	}
 	for key, text := range map[string]string{
-		"network.range": "127.77.0.0/16",
-		"artifacts.dir": "/tmp/artifacts",
-		"package":       "./other",
-		"command":       "/bin/other",
-		"args":          `["other"]`,
-		"env":           `{ OTHER = "1" }`,
-		"ports":         `["a", "b", "other"]`,
-		"ready.http":    "b",
-		"ready.path":    "/other",
-		"ready.tcp":     "a",
-		"ready.log":     "other",
-		"ready.exec":    "other",
-		"ready.grpc":    "a",
-		"reset":         "none",
-		"nodes":         `[{ a = "other:1", b = "other:2" }]`,
+		"network.range":      "127.77.0.0/16",
+		"network.host_ports": "[5432, 6379]",
+		"artifacts.dir":      "/tmp/artifacts",
+		"package":            "./other",
+		"command":            "/bin/other",
+		"args":               `["other"]`,
+		"env":                `{ OTHER = "1" }`,
+		"ports":              `["a", "b", "other"]`,
+		"ready.http":         "b",
+		"ready.path":         "/other",
+		"ready.tcp":          "a",
+		"ready.log":          "other",
+		"ready.exec":         "other",
+		"ready.grpc":         "a",
+		"reset":              "none",
+		"nodes":              `[{ a = "other:1", b = "other:2" }]`,
 	} {
 		if f.key == key {
 			return text

@@ -62,6 +62,8 @@ func (c *Config) fields() []field {
 			"Where addresses are taken from; if empty, they are chosen."},
 		{"network.faults", enumValue{&c.Network.Faults, []string{"auto", "namespaces", "links"}},
 			"How partitions and other faults are made, see [network faults](network-faults.md): in network namespaces, or in the links between nodes. `auto`: in links where they can be had, else in namespaces."},
+		{"network.host_ports", intsValue{&c.Network.HostPorts, 1, 65535, "ports"},
+			"Where nodes are in network namespaces of their own: the ports of TCP and UDP at which they reach, at 127.0.0.1, what this machine has there, a database say. Elsewhere they reach all of it anyhow."},
 
 		{"resources.max_nodes_on_machine", intValue{&c.Resources.MaxNodesOnMachine, 0, maxNodes},
 			"How many nodes all test binaries of a user on this machine may run together, see [limits](limits.md). 0: from cores, memory and process limits."},

@@ -166,6 +166,9 @@ func TestLoadValues(t *testing.T) {
 		{"an empty variable", "[cluster]\nmode = 'off'", []string{"DIST_CLUSTER_MODE=", "DIST_CONFIG=", "DIST_CLUSTER_NONSENSE="}, func(c *Config) { c.Cluster.Mode = "off" }},
 		{"the default size follows max_nodes", "[cluster]\nmax_nodes = 1", nil, func(c *Config) { c.Cluster.MaxNodes, c.Cluster.DefaultNodes = 1, 1 }},
 		{"ranges", "[network]\nrange = '127.77.0.0/16'", nil, func(c *Config) { c.Network.Range = "127.77.0.0/16" }},
+		{"ports of the host", "[network]\nhost_ports = [5432, 6_379]", nil, func(c *Config) { c.Network.HostPorts = []int{5432, 6379} }},
+		{"a port of the host in a variable", "[network]\nhost_ports = [5432]", []string{"DIST_NETWORK_HOST_PORTS=6379"}, func(c *Config) { c.Network.HostPorts = []int{6379} }},
+		{"no port of the host", "[network]\nhost_ports = [5432]", []string{"DIST_NETWORK_HOST_PORTS=[]"}, func(c *Config) { c.Network.HostPorts = []int{} }},
 		{"a range of ports", "[network]\naddresses = 'ports'\nrange = '1024-65535'", nil, func(c *Config) { c.Network.Addresses, c.Network.Range = "ports", "1024-65535" }},
 		{"reserved variables", "", []string{"DIST_NODE=x", "DIST_REAPER=x", "DIST_RUN_ID=x", "DIST_DEPTH=x", "DIST_REPORT=x", "DIST_OWNER=x", "DIST_COVERDIR=x", "DIST_DEBUG=x", "DIST_SEED=x"}, func(*Config) {}},
 		{"other people's variables", "", []string{"DIST_DIR=/x", "DIST_VERSION=3", "DIST_CLUSTERS=1", "DISTDIR=1"}, func(*Config) {}},
@@ -348,6 +351,19 @@ func TestWrongFile(t *testing.T) {
 			`distributed.toml:3:9: network.range is "127.7.0.0/16", not a range of ports, where network.addresses = "ports" (distributed.toml:2); write one such as "20000-21000"`}},
 		{"addresses against range", "[network]\nrange = '20000-21000'", []string{"DIST_NETWORK_ADDRESSES=per-node"}, []string{
 			`distributed.toml:2:9: network.range is "20000-21000", a range of ports, where DIST_NETWORK_ADDRESSES=per-node; write a CIDR such as "127.77.0.0/16"`}},
+		{"ports of the host", "[network]\nhost_ports = [5432, 0, '6379', 70000, 5432]", nil, []string{
+			`distributed.toml:2:21: network.host_ports has an element 2 that is 0; it must be an integer from 1 to 65535`,
+			`distributed.toml:2:24: network.host_ports has an element 3 that is the string "6379"; it must be an integer from 1 to 65535, without quotes`,
+			`distributed.toml:2:32: network.host_ports has an element 4 that is 70000; it must be an integer from 1 to 65535`,
+			`distributed.toml:2:39: network.host_ports has 5432 as element 1 and as element 5; remove one`}},
+		{"one port of the host", "[network]\nhost_ports = 5432", nil, []string{
+			`distributed.toml:2:14: network.host_ports is 5432; it must be a list of ports from 1 to 65535: [5432]`}},
+		{"ports of the host as text", "[network]\nhost_ports = '5432'", nil, []string{
+			`distributed.toml:2:14: network.host_ports is the string "5432"; it must be a list of ports from 1 to 65535`}},
+		{"a port of the host in a variable", "", []string{"DIST_NETWORK_HOST_PORTS=postgres"}, []string{
+			`DIST_NETWORK_HOST_PORTS is "postgres"; it must be a list of ports from 1 to 65535, or one of them`}},
+		{"ports of the host in a variable", "", []string{"DIST_NETWORK_HOST_PORTS=[1, 1]"}, []string{
+			`DIST_NETWORK_HOST_PORTS has 1 as element 1 and as element 2; remove one`}},
 
 		{"program with nothing", "[program.x]", nil, []string{
 			`distributed.toml:1:10: program.x has neither package nor command; add package = "./cmd/server" for a program to build, or command = ["server"] for one that is there`}},

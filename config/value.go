@@ -79,6 +79,68 @@ func (v intValue) parse(text string, r report) {
 func (v intValue) literal() string { return strconv.Itoa(*v.p) }
 func (v intValue) allowed() string { return fmt.Sprintf("an integer from %d to %d", v.min, v.max) }
 
+// An intsValue is a list of distinct integers in a range.
+type intsValue struct {
+	p        *[]int
+	min, max int
+	what     string // "ports of TCP and UDP"
+}
+
+func (v intsValue) set(n *node, r report) {
+	if n.kind == kindInteger {
+		r(pos{}, "is "+n.text, mustBe(v)+": ["+n.text+"]")
+		return
+	}
+	if n.kind != kindArray {
+		wrongKind(n, v, r)
+		return
+	}
+	list, ok := make([]int, 0, len(n.items)), true
+	for i, item := range n.items {
+		var one int
+		intValue{&one, v.min, v.max}.set(item, func(_ pos, problem, remedy string) {
+			r(item.at, fmt.Sprintf("has an element %d that %s", i+1, problem), remedy)
+			ok = false
+		})
+		if j := slices.Index(list, one); j >= 0 && one != 0 {
+			r(item.at, fmt.Sprintf("has %d as element %d and as element %d", one, j+1, i+1), "remove one")
+			ok = false
+		}
+		list = append(list, one)
+	}
+	if ok {
+		*v.p = list
+	}
+}
+
+func (v intsValue) parse(text string, r report) {
+	if !strings.HasPrefix(text, "[") { // one element stands for itself
+		var one int
+		set := true
+		intValue{&one, v.min, v.max}.parse(text, func(at pos, problem, _ string) {
+			r(at, problem, mustBe(v)+", or one of them")
+			set = false
+		})
+		if set {
+			*v.p = []int{one}
+		}
+		return
+	}
+	parseTOML(text, v, r)
+}
+
+func (v intsValue) literal() string {
+	texts := make([]string, len(*v.p))
+	for i, n := range *v.p {
+		texts[i] = strconv.Itoa(n)
+	}
+	return "[" + strings.Join(texts, ", ") + "]"
+}
+
+func (v intsValue) allowed() string {
+	return fmt.Sprintf("a list of %s from %d to %d", v.what, v.min, v.max)
+}
+
 type floatValue struct {
 	p        *float64
 	min, max float64

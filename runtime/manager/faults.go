@@ -40,7 +40,8 @@ func (c *binaryCluster) connect() error {
 	size := len(c.nodes)
 	n, err := backend.New(c.request.Config.Network.Faults, backend.Nodes{
 		Count: size, Ports: c.request.Requirement.Ports, PIDs: c.pids,
-		Addr: c.addrs.Addr, Behind: func(i int, port string) string { return c.addrs.Addr(size+i, port) },
+		HostPorts: c.request.Config.Network.HostPorts,
+		Addr:      c.addrs.Addr, Behind: func(i int, port string) string { return c.addrs.Addr(size+i, port) },
 	})
 	if u := (*network.Unsupported)(nil); errors.As(err, &u) {
 		c.unlinked = err

@@ -40,7 +40,7 @@ type Manager struct {
 
 	mu      sync.Mutex
 	network *network.Allocator
-	netConf config.Network // what network was made of
+	netConf [2]string      // what network was made of
 	keeper  *keeper.Keeper // of programs' clusters; nil until one is asked for
 	finder  keeper.Finder  // of those that others own
 	stats   Stats
@@ -565,7 +565,8 @@ func (m *Manager) startOnce(ctx context.Context, r Request, d Decision, size int
 func (m *Manager) allocator(c *config.Config) (*network.Allocator, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.network != nil && m.netConf == c.Network {
+	conf := [2]string{c.Network.Addresses, c.Network.Range}
+	if m.network != nil && m.netConf == conf {
 		return m.network, nil
 	}
 	a, err := network.New(c.Network.Addresses, c.Network.Range)
@@ -573,7 +574,7 @@ func (m *Manager) allocator(c *config.Config) (*network.Allocator, error) {
 		return nil, err
 	}
 	// An earlier one stays as it is: leases may still have addresses of it.
-	m.network, m.netConf = a, c.Network
+	m.network, m.netConf = a, conf
 	return a, nil
 }
 

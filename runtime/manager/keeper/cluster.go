@@ -447,7 +447,8 @@ func (c *cluster) connect(a *Ask, addrs *network.Lease) (_ *backend.Network, why
 	}
 	n, err := backend.New(a.Network.Faults, backend.Nodes{
 		Count: a.Nodes, Ports: a.Program.Ports, PIDs: c.pids,
-		Addr: addrs.Addr, Behind: func(i int, port string) string { return addrs.Addr(a.Nodes+i, port) },
+		HostPorts: a.Network.HostPorts,
+		Addr:      addrs.Addr, Behind: func(i int, port string) string { return addrs.Addr(a.Nodes+i, port) },
 	})
 	if u := (*network.Unsupported)(nil); errors.As(err, &u) {
 		return nil, err, nil

@@ -34,8 +34,8 @@ type Keeper struct {
 	mu       sync.Mutex
 	clusters map[string]*cluster // by key
 	closed   bool
-	used     time.Time // when the last lease ended
-	nets     map[config.Network]*network.Allocator
+	used     time.Time                        // when the last lease ended
+	nets     map[[2]string]*network.Allocator // by what they were made of
 }
 
 // New returns a Keeper that starts nodes by an engine, which it does not close.
@@ -43,7 +43,7 @@ func New(e engine.Engine) *Keeper {
 	return &Keeper{
 		engine: e, settle: settleTime, used: time.Now(),
 		clusters: make(map[string]*cluster),
-		nets:     make(map[config.Network]*network.Allocator),
+		nets:     make(map[[2]string]*network.Allocator),
 	}
 }
 
@@ -246,14 +246,15 @@ func (k *Keeper) Close(ctx context.Context) {
 func (k *Keeper) allocator(c config.Network) (*network.Allocator, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if a := k.nets[c]; a != nil {
+	conf := [2]string{c.Addresses, c.Range}
+	if a := k.nets[conf]; a != nil {
 		return a, nil
 	}
 	a, err := network.New(c.Addresses, c.Range)
 	if err != nil {
 		return nil, &engine.Error{Failure: diagnostics.Failure{Phase: diagnostics.PhaseConfig, Op: "choose addresses", Code: diagnostics.ConfigInvalid, Err: err}}
 	}
-	k.nets[c] = a
+	k.nets[conf] = a
 	return a, nil
 }
 

@@ -23,6 +23,7 @@ type Nodes struct {
 	// Addr is the address by which others reach a port of a node, Behind another
 	// one, which the node can bind in its stead.
 	Addr, Behind func(node int, port string) string
+	HostPorts    []int        // of this machine's 127.0.0.1, that they are to reach wherever they are
 	PIDs         func() []int // by index, at the time; 0 where there is none
 }
 
@@ -52,7 +53,7 @@ func New(backend string, nodes Nodes) (*Network, error) {
 		}
 		n.Why = fmt.Sprintf("%s: %s", links.Backend, why.Why)
 	}
-	own, err := namespaces.Between(nodes.Count, nodes.Ports, nodes.Addr)
+	own, err := namespaces.Between(nodes.Count, nodes.Ports, nodes.Addr, nodes.HostPorts...)
 	if err != nil {
 		if u := (*network.Unsupported)(nil); n.Why != "" && errors.As(err, &u) {
 			u.Why += "; nor by " + n.Why

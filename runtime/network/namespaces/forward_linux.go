@@ -73,12 +73,23 @@ func (f *forwarders) forward(h *Host, a netip.AddrPort) error {
 	}
 	f.hold(l)
 	f.hold(u)
+	f.accept(l, func(c *net.TCPConn) {
+		f.stream(c, func(ctx context.Context) (net.Conn, error) { return h.Dial(ctx, "tcp", a.String()) })
+	})
+	f.going.Go(func() {
+		f.datagrams(u, func() (net.Conn, error) { return h.Dial(f.ctx, "udp", a.String()) })
+	})
+	return nil
+}
+
+// accept has connections passed on, in the background.
+func (f *forwarders) accept(l *net.TCPListener, pass func(*net.TCPConn)) {
 	f.going.Go(func() {
 		for {
 			c, err := l.AcceptTCP()
 			switch {
 			case err == nil:
-				f.going.Go(func() { f.stream(h, a, c) })
+				f.going.Go(func() { pass(c) })
 			case errors.Is(err, net.ErrClosed):
 				return
 			default:
@@ -86,29 +97,32 @@ func (f *forwarders) forward(h *Host, a netip.AddrPort) error {
 			}
 		}
 	})
-	f.going.Go(func() { f.datagrams(h, a, u) })
-	return nil
 }
 
-// stream passes on what is said over a connection. One that the node does not
-// take is reset.
-func (f *forwarders) stream(h *Host, a netip.AddrPort, client *net.TCPConn) {
+// stream passes on what is said over a connection, to the one that dial makes. If
+// there is none, it is reset.
+func (f *forwarders) stream(client *net.TCPConn, dial func(context.Context) (net.Conn, error)) {
 	if !f.hold(client) {
 		return
 	}
-	defer f.drop(client)
 	ctx, cancel := context.WithTimeout(f.ctx, dialTime)
-	conn, err := h.Dial(ctx, "tcp", a.String())
+	conn, err := dial(ctx)
 	cancel()
 	if err != nil {
 		client.SetLinger(0)
+		f.drop(client)
 		return
 	}
-	server := conn.(*net.TCPConn)
-	if !f.hold(server) {
-		return
-	}
+	f.splice(client, conn.(*net.TCPConn))
+}
+
+// splice passes on what is said over one connection to the other, and ends both.
+func (f *forwarders) splice(client, server *net.TCPConn) {
+	defer f.drop(client)
 	defer f.drop(server)
+	if !f.hold(client) || !f.hold(server) {
+		return
+	}
 	var both sync.WaitGroup
 	pass := func(dst, src *net.TCPConn) {
 		_, err := io.Copy(dst, src)
@@ -132,9 +146,9 @@ const (
 	maxDatagram = 64 << 10
 )
 
-// datagrams passes on datagrams. Each sender has a socket of its own towards the
-// node, so that it gets the answers.
-func (f *forwarders) datagrams(h *Host, a netip.AddrPort, u *net.UDPConn) {
+// datagrams passes on datagrams. Each sender has a socket of its own, which dial
+// makes, so that it gets the answers.
+func (f *forwarders) datagrams(u *net.UDPConn, dial func() (net.Conn, error)) {
 	var mu sync.Mutex
 	towards := make(map[netip.AddrPort]net.Conn)
 	buf := make([]byte, maxDatagram)
@@ -150,7 +164,7 @@ func (f *forwarders) datagrams(h *Host, a netip.AddrPort, u *net.UDPConn) {
 		c := towards[from]
 		mu.Unlock()
 		if c == nil {
-			if c, err = h.Dial(f.ctx, "udp", a.String()); err != nil || !f.hold(c) {
+			if c, err = dial(); err != nil || !f.hold(c) {
 				continue // lost, as datagrams are
 			}
 			mu.Lock()

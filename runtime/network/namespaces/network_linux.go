@@ -55,9 +55,10 @@ type Host struct {
 // Between makes a network for each node, and returns when what one node sends
 // arrives at another. addr is the address of a port by node. Each is the node's
 // in the networks, where it binds it and where the others reach it, and
-// forwarded to it outside. Where there are no networks to be had, the error is a
-// *network.Unsupported.
-func Between(nodes int, ports []string, addr func(node int, port string) string) (*Network, error) {
+// forwarded to it outside. What this machine has at 127.0.0.1, at one of the
+// hostPorts, a node reaches at its own 127.0.0.1. Where there are no networks to
+// be had, the error is a *network.Unsupported.
+func Between(nodes int, ports []string, addr func(node int, port string) string, hostPorts ...int) (*Network, error) {
 	n := &Network{requests: -1, forwarders: newForwarders()}
 	at := make(map[netip.Addr]bool)
 	var all [][]netip.AddrPort
@@ -93,6 +94,12 @@ func Between(nodes int, ports []string, addr func(node int, port string) string)
 			if err := n.forward(h, a); err != nil {
 				n.Close()
 				return nil, fmt.Errorf("listen in front of node-%d: %w", i+1, err)
+			}
+		}
+		for _, p := range hostPorts {
+			if err := n.giveHost(h, p); err != nil {
+				n.Close()
+				return nil, fmt.Errorf("have node-%d reach port %d of this machine's 127.0.0.1 ([network] host_ports): %w", i+1, p, err)
 			}
 		}
 	}
@@ -137,7 +144,7 @@ func (n *Network) start() error {
 		// The same user as outside: what runs there finds its files its own.
 		UidMappings: []syscall.SysProcIDMap{{ContainerID: os.Geteuid(), HostID: os.Geteuid(), Size: 1}},
 		GidMappings: []syscall.SysProcIDMap{{ContainerID: os.Getegid(), HostID: os.Getegid(), Size: 1}},
-		AmbientCaps: []uintptr{unix.CAP_NET_ADMIN, unix.CAP_SYS_ADMIN},
+		AmbientCaps: []uintptr{unix.CAP_NET_ADMIN, unix.CAP_SYS_ADMIN, unix.CAP_NET_BIND_SERVICE, unix.CAP_NET_RAW},
 	}}
 	if os.Geteuid() == 0 {
 		// With all rights there is no need to be a user of another kind, who has

@@ -22,7 +22,7 @@ type Host struct{}
 var errNone = errors.New("there are no network namespaces on " + runtime.GOOS)
 
 // Between makes a network for each node. It cannot here.
-func Between(nodes int, ports []string, addr func(node int, port string) string) (*Network, error) {
+func Between(nodes int, ports []string, addr func(node int, port string) string, hostPorts ...int) (*Network, error) {
 	return nil, &network.Unsupported{Fault: "a fault between nodes", Backend: Backend, Why: errNone.Error()}
 }
 

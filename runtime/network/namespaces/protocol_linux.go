@@ -27,7 +27,9 @@ type request struct {
 	Dir  string   `json:",omitempty"`
 	Env  []string `json:",omitempty"` // and its descriptors
 
-	Type int `json:",omitempty"` // opSocket: SOCK_STREAM
+	Type int  `json:",omitempty"` // opSocket, opBound: SOCK_STREAM
+	Port int  `json:",omitempty"` // opBound,
+	Held bool `json:",omitempty"` // and whether connections are let through by us only
 
 	Shapes []shape `json:",omitempty"` // opShape
 
@@ -52,6 +54,7 @@ const (
 	opSetUp    = "set up"
 	opStart    = "start"     // a process in a node's network, as a child of the caller
 	opSocket   = "socket"    // made in a node's network
+	opBound    = "bind"      // one to a port of 127.0.0.1
 	opCut      = "cut"       // directions, or no longer
 	opHeld     = "held"      // how many connections between nodes wait for an acknowledgement,
 	opWaiting  = "waiting"   // and how many of them still do so

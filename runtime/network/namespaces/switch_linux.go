@@ -162,6 +162,8 @@ func (s *networkSwitch) answer(r *request, fds []int, a *reply) (made int, err e
 		return -1, err
 	case opSocket:
 		return s.socket(r.Node, r.Type)
+	case opBound:
+		return s.bound(r)
 	case opCut:
 		return -1, s.cut(r.Changes)
 	case opHeld:
