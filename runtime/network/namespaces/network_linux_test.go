@@ -273,6 +273,59 @@ func testCutAndHeal(t *testing.T) {
 	}
 }
 
+// What a node has sent before it closed a connection arrives, however long the
+// other takes to read it.
+func TestClosedAndUnread(t *testing.T) {
+	n := open(t, 2)
+	f := n.Host(1).bind(t, unix.SOCK_STREAM)
+	if err := unix.Listen(int(f.Fd()), 1); err != nil {
+		t.Fatal(err)
+	}
+	unix.SetNonblock(int(f.Fd()), false)
+	out, err := n.Host(0).Dial(t.Context(), "tcp", n.Host(1).at())
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, _, err := unix.Accept(int(f.Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(in)
+	// More than fits into what waits to be read, and less than with what waits to be
+	// sent.
+	const size = 1 << 20
+	if _, err := out.Write(make([]byte, size)); err != nil {
+		t.Fatal(err)
+	}
+	if err := out.Close(); err != nil {
+		t.Fatal(err)
+	}
+	reset := []unix.PollFd{{Fd: int32(in)}} // of which a poll tells unasked
+	for until := time.Now().Add(4 * time.Second); time.Now().Before(until); {
+		if n, err := unix.Poll(reset, int(time.Until(until).Milliseconds())+1); err != unix.EINTR && n != 0 {
+			t.Errorf("a connection that was closed and not read: %+v, %v", reset, err)
+			break
+		}
+	}
+	got, buf := 0, make([]byte, 64<<10)
+	for {
+		n, err := unix.Read(in, buf)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			t.Errorf("after %d bytes: %v", got, err)
+		}
+		if n <= 0 {
+			break
+		}
+		got += n
+	}
+	if got != size {
+		t.Errorf("%d bytes of %d arrived", got, size)
+	}
+}
+
 // Whoever is outside reaches a node, cut off or not.
 func TestOutside(t *testing.T) {
 	n := open(t, 2)

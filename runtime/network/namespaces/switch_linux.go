@@ -395,13 +395,16 @@ func (s *networkSwitch) place(addr netip.Addr, networks map[netip.Prefix]bool, c
 // connection would stay quiet after a cut for as long as that has lasted. It is
 // not to be had everywhere (Linux 6.15), nor where /proc/sys cannot be written.
 // Tries are counted, so that there have to be more of them: for a connection as
-// many as there can be, and for a new one those of a minute, as ever.
+// many as there can be, and for a new one those of a minute, as ever. For one that
+// its process has closed, and whose peer has not read all of it yet, none at all
+// would be left.
 func quicken() {
 	const dir = "/proc/sys/net/ipv4/"
 	if os.WriteFile(dir+"tcp_rto_max_ms", []byte("1000"), 0) != nil {
 		return
 	}
 	os.WriteFile(dir+"tcp_retries2", []byte("255"), 0)
+	os.WriteFile(dir+"tcp_orphan_retries", []byte("100"), 0)
 	os.WriteFile(dir+"tcp_syn_retries", []byte("60"), 0)
 	os.WriteFile(dir+"tcp_synack_retries", []byte("60"), 0)
 }
