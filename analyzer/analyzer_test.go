@@ -4,6 +4,8 @@ import (
 	"flag"
 	"fmt"
 	"go/format"
+	"go/types"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +14,8 @@ import (
 
 	"golang.org/x/tools/go/analysis"
 	"golang.org/x/tools/go/analysis/analysistest"
+	"golang.org/x/tools/go/analysis/checker"
+	"golang.org/x/tools/go/packages"
 )
 
 var record = flag.Bool("record", false, "write what the tests found to be what they want")
@@ -46,6 +50,38 @@ func results(t *testing.T, packages ...string) map[string]*Result {
 func withoutBootstraps(t *testing.T) {
 	Analyzer.Flags.Set("bootstrap", "false")
 	t.Cleanup(func() { Analyzer.Flags.Set("bootstrap", "true") })
+}
+
+// The table of those functions of package nemesis whose faults are of the network
+// has all of the real one: those that get to a network fault of package dist.
+func TestNetworkStrikes(t *testing.T) {
+	withoutBootstraps(t)
+	pkgs, err := packages.Load(&packages.Config{Mode: packages.LoadSyntax}, distPath+"/nemesis")
+	if err != nil || len(pkgs) != 1 || len(pkgs[0].Errors) > 0 {
+		t.Fatalf("%v: %v", pkgs, err)
+	}
+	graph, err := checker.Analyze([]*analysis.Analyzer{Analyzer}, pkgs, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := graph.Roots[0]
+	if root.Err != nil {
+		t.Fatal(root.Err)
+	}
+	var found, listed []string
+	scope := pkgs[0].Types.Scope()
+	for _, name := range scope.Names() {
+		fn, ok := scope.Lookup(name).(*types.Func)
+		if ok && fn.Exported() && root.ObjectFact(fn, new(networkFaults)) {
+			found = append(found, name)
+		}
+		if ok && isNetworkFault(fn) {
+			listed = append(listed, name)
+		}
+	}
+	if want := slices.Sorted(maps.Keys(networkStrikes)); !slices.Equal(found, want) || !slices.Equal(listed, want) {
+		t.Errorf("%v get to a network fault, and the table has %v, of which there are %v", found, want, listed)
+	}
 }
 
 // golden compares got with the contents of the file, or records it.

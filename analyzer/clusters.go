@@ -239,20 +239,22 @@ var faults = map[string]string{
 	"Link.Reset":        "resets connections",
 }
 
+// networkStrikes are the functions of package nemesis whose faults are of the
+// network. They are listed rather than looked into: distgen loads no source of
+// dist's own module.
+var networkStrikes = map[string]bool{
+	"Bridge": true, "Halves": true, "Isolate": true, "Lossy": true, "Ring": true, "Slow": true,
+}
+
 // isNetworkFault reports whether a test that names fn injects network faults:
-// methods of package dist do, and those functions of package nemesis whose
-// faults are of the network. The latter are listed rather than looked into:
-// distgen loads no source of dist's own module.
+// methods of package dist do, and functions of package nemesis.
 func isNetworkFault(fn *types.Func) bool {
 	if fn.Pkg() == nil {
 		return false
 	}
 	recv := fn.Signature().Recv()
 	if path, ok := strings.CutSuffix(fn.Pkg().Path(), "/nemesis"); ok && isDistPath(path) && recv == nil {
-		switch fn.Name() {
-		case "Bridge", "Halves", "Isolate", "Ring":
-			return true
-		}
+		return networkStrikes[fn.Name()]
 	}
 	if recv == nil || !isDistPath(fn.Pkg().Path()) {
 		return false

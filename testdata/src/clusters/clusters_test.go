@@ -246,6 +246,17 @@ func TestSharedInBranch(t *testing.T) {
 	}
 }
 
+//dist:nodes=3 program=etcd shared
+func TestSharedNetwork(t *testing.T) {
+	c := dist.Require(t)
+	c.Link(c.Node(0), c.Node(1)).Loss(0.5) // want `TestSharedNetwork loses packets of a cluster that it shares`
+}
+
+//dist:nodes=3 program=etcd shared
+func TestSharedNetworkByHelper(t *testing.T) {
+	clustertest.Lose(dist.Require(t)) // want `TestSharedNetworkByHelper loses packets in clustertest.Lose \(clustertest/clustertest.go:\d+\) of a cluster that it shares`
+}
+
 func perhaps(c *dist.Cluster, kill bool) {
 	if kill {
 		disturb(c)

@@ -52,6 +52,9 @@ func Slow(c *dist.Cluster, slow bool) { // want Slow:"network faults"
 	}
 }
 
+// Lose does so for certain.
+func Lose(c *dist.Cluster) error { return c.Link(c.Node(0), c.Node(1)).Loss(0.5) } // want Lose:"loses packets" Lose:"network faults"
+
 // Ask disturbs nobody.
 func Ask(c *dist.Cluster) bool { return c.Node(0).Running() }
 

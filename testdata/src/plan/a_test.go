@@ -137,4 +137,7 @@ func TestPartsByName(t *testing.T) { _ = d.Require(t).Partition }
 func TestPartsBySchedule(t *testing.T) { nemesis.Run(t, d.Require(t), nemesis.Kill(), nemesis.Ring()) }
 
 //dist:nodes=5
+func TestLosesBySchedule(t *testing.T) { nemesis.Run(t, d.Require(t), nemesis.Lossy(0.5)) }
+
+//dist:nodes=5
 func TestSchedule(t *testing.T) { nemesis.Run(t, d.Require(t), nemesis.Kill()) }

@@ -39,6 +39,7 @@ type Link struct{}
 
 func (*Link) Cut() error                              { return nil }
 func (*Link) Delay(delay, jitter time.Duration) error { return nil }
+func (*Link) Loss(fraction float64) error             { return nil }
 
 func (*Node) Kill() error                    { return nil }
 func (*Node) Stop(ctx context.Context) error { return nil }

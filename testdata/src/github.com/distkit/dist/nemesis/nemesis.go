@@ -14,3 +14,5 @@ func Run(t testing.TB, c *dist.Cluster, faults ...Fault) error { return nil }
 func Kill() Fault { return nil }
 
 func Ring() Fault { return nil }
+
+func Lossy(fraction float64) Fault { return nil }
