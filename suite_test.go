@@ -171,6 +171,7 @@ func TestSuite(t *testing.T) {
 		{"another cluster's node", "", []string{"-test.run=NetworkForeign"}, 1, []string{`isolate: node-1 is a node of another cluster`}},
 		{"network without ports", "", []string{"-test.run=NetworkNoPorts"}, 1, []string{`isolate node-1: the nodes have no ports: .* ports=`}},
 		{"network fault that nobody saw coming", "", []string{"-test.run=NetworkUnseen"}, 1, []string{`isolate node-1: the cluster was not prepared for network faults: run go generate`, `!no error`}},
+		{"no nodes that are of no use", "DIST_NETWORK_FAULTS=namespaces", []string{"-test.run=NetworkSpares", "-test.v"}, 0, []string{`network faults by namespaces`, `0 processes with no cluster`, `4 processes for 3 nodes`, `4 processes in the end`}},
 		{"network fault by name", "", []string{"-test.run=NetworkSeen", "-test.v"}, 0, []string{`network faults by links`}},
 		{"network faults by namespaces, and one address", "DIST_NETWORK_FAULTS=namespaces DIST_NETWORK_ADDRESSES=ports", []string{"-test.run=NetworkSeen"}, 1, []string{`isolate node-1: a fault between nodes is unsupported here: .* "namespaces", .* share an address`}},
 		{"before Parallel", "", []string{"-test.run=BeforeParallel"}, 1, []string{`DIST-USE-PARALLEL`, `suite_test.go:\d+`}},
@@ -185,6 +186,9 @@ func TestSuite(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
+			if strings.Contains(test.env, "DIST_NETWORK_FAULTS=namespaces") && !strings.Contains(test.env, "DIST_NETWORK_ADDRESSES=ports") {
+				needNamespaces(t)
+			}
 			newRun(t, test.env, test.args...).check(t, test.status, test.want...)
 		})
 	}

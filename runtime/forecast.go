@@ -40,12 +40,12 @@ func (f *forecast) asked(test string) {
 }
 
 // next is the most nodes that one of the remaining tests may ask for; size
-// tells what a requirement comes to.
-func (f *forecast) next(size func(requirement.Requirement) int) int {
+// tells what a test's requirement comes to.
+func (f *forecast) next(size func(requirement.Test) int) int {
 	most := 0
 	for _, t := range f.tests {
 		if f.left[t.Name] > 0 {
-			most = max(most, size(t.Requirement))
+			most = max(most, size(t))
 		}
 	}
 	return most

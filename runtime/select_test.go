@@ -45,7 +45,7 @@ func TestForecast(t *testing.T) {
 		{Name: "BenchmarkC", Requirement: requirement.Requirement{Nodes: 2}},
 		{Name: "TestD", Requirement: requirement.Requirement{Nodes: 9}},
 	}
-	size := func(r requirement.Requirement) int { return r.Nodes }
+	size := func(t requirement.Test) int { return t.Requirement.Nodes }
 	f := newForecast(selection{times: 1, skip: topLevel("TestD", true), bench: topLevel(".", false)}, tests)
 	for _, step := range []struct {
 		asks string

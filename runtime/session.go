@@ -119,8 +119,8 @@ func runsOwner() string {
 
 // warm has spares started for the tests that are still to come.
 func (s *session) warm(c *config.Config, short bool, warm func(n int, c *config.Config)) {
-	n := s.forecast.next(func(r requirement.Requirement) int {
-		return manager.SizeOf(r, c, short)
+	n := s.forecast.next(func(t requirement.Test) int {
+		return manager.Spares(t, c, short)
 	})
 	if n > 0 {
 		warm(n, c)

@@ -12,7 +12,6 @@ import (
 	"github.com/distkit/dist/runtime/engine"
 	"github.com/distkit/dist/runtime/network"
 	"github.com/distkit/dist/runtime/network/backend"
-	"github.com/distkit/dist/runtime/network/namespaces"
 )
 
 // conditions are what is wrong with the network of a lease.
@@ -30,7 +29,7 @@ func (r *Request) mayFault() bool { return r.Faults && len(r.Requirement.Ports) 
 // apart reports whether its nodes are to be started in networks of their own, so
 // that those that have been started ahead of time are of no use.
 func (r *Request) apart() bool {
-	return r.mayFault() && r.Config.Network.Faults == namespaces.Backend
+	return r.mayFault() && backend.Apart(r.Config.Network.Faults)
 }
 
 // connect makes the network of the nodes. Where that is impossible the cluster is

@@ -216,12 +216,14 @@ func (m *Manager) decide(ctx context.Context, r Request) (Decision, keeper.Found
 	return d, found, err
 }
 
-// SizeOf is how many nodes of the test binary a requirement comes to.
-func SizeOf(r requirement.Requirement, c *config.Config, short bool) int {
-	if r.Program != "" {
+// Spares is how many nodes of the test binary that have been started ahead of
+// time a test may take.
+func Spares(t requirement.Test, c *config.Config, short bool) int {
+	r := Request{Requirement: t.Requirement, Faults: t.Faults, Config: c}
+	if t.Requirement.Program != "" || r.apart() {
 		return 0
 	}
-	return Decide(Situation{Requirement: r, Config: c, Short: short, Machine: machine()}).Nodes
+	return Decide(Situation{Requirement: t.Requirement, Config: c, Short: short, Machine: machine()}).Nodes
 }
 
 // Acquire leases a cluster, or returns an *Unavailable. ctx bounds the wait,

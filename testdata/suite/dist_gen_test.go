@@ -50,11 +50,14 @@ func init() {
 			{Name: "TestNetworkPast", Requirement: requirement.Requirement{Nodes: 2, Ports: []string{"a"}}, Faults: true},
 			{Name: "TestNetworkForeign", Requirement: requirement.Requirement{Nodes: 2, Ports: []string{"a"}}, Faults: true},
 			{Name: "TestNetworkNoPorts", Requirement: requirement.Requirement{Nodes: 2}, Faults: true},
+			{Name: "TestNetworkSpares", Requirement: requirement.Requirement{Nodes: 3, Ports: []string{"a"}}, Faults: true},
+			{Name: "TestNetworkHost", Requirement: requirement.Requirement{Nodes: 2, Ports: []string{"a"}}, Faults: true},
 			{Name: "TestNetworkUnseen", Requirement: requirement.Requirement{Nodes: 2, Ports: []string{"a"}}},
 			{Name: "TestNetworkSeen", Requirement: requirement.Requirement{Nodes: 2, Ports: []string{"a"}}, Faults: true},
 		},
-		Digest: "9eaf803aa9933141",
+		Digest: "46e853a491bed557",
 	})
+	runtime.Func("github.com/distkit/dist/testdata/suite.askOf", askOf)                 // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist/testdata/suite.block", block)                 // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist/testdata/suite.cleanupBlocks", cleanupBlocks) // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist/testdata/suite.cleanupPanics", cleanupPanics) // undefined? run: go generate

@@ -3,6 +3,7 @@ package suite
 //go:generate go run github.com/distkit/dist/cmd/distgen
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -573,6 +574,86 @@ func TestNetworkForeign(t *testing.T) {
 func TestNetworkNoPorts(t *testing.T) {
 	c := dist.Require(t)
 	c.Isolate(c.Node(0))
+}
+
+// processes are those that this one has started of its own executable.
+func processes(t *testing.T) (pids []int) {
+	t.Helper()
+	self, err := os.Stat("/proc/self/exe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range all {
+		stat, err := os.ReadFile(name)
+		if err != nil {
+			continue // ended
+		}
+		var parent int
+		fmt.Sscanf(string(stat)[strings.LastIndexByte(string(stat), ')')+1:], " %s %d", new(string), &parent)
+		exe, err := os.Stat(filepath.Join(filepath.Dir(name), "exe"))
+		if err != nil || parent != os.Getpid() || !os.SameFile(exe, self) {
+			continue
+		}
+		var pid int
+		fmt.Sscanf(name, "/proc/%d/", &pid)
+		pids = append(pids, pid)
+	}
+	return pids
+}
+
+// TestNetworkSpares has as many processes as its nodes take, and none that are of
+// no use to it: the switch of networks is one more.
+//
+//dist:nodes=3 ports=a
+func TestNetworkSpares(t *testing.T) {
+	t.Logf("%d processes with no cluster", len(processes(t)))
+	c := dist.Require(t)
+	t.Logf("%d processes for %d nodes", len(processes(t)), c.Size())
+	if err := c.Isolate(c.Node(0)); err != nil {
+		t.Error(err)
+	}
+	t.Logf("%d processes in the end", len(processes(t)))
+}
+
+// askOf is the answer to a line.
+func askOf(ctx context.Context, addr string) (string, error) {
+	c, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return "", err
+	}
+	defer c.Close()
+	stop := context.AfterFunc(ctx, func() { c.Close() })
+	defer stop()
+	fmt.Fprintln(c, "hello")
+	return bufio.NewReader(c).ReadString('\n')
+}
+
+// TestNetworkHost has nodes reach what this machine has on its loopback
+// interface, and be told where there is nothing.
+//
+//dist:nodes=2 ports=a
+func TestNetworkHost(t *testing.T) {
+	c := dist.Require(t)
+	if err := c.Isolate(c.Node(0)); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		for _, n := range c.Nodes() {
+			if got, err := dist.Call(t.Context(), n, askOf, os.Getenv("HOST_THERE")); err != nil || got != "the host's hello\n" {
+				t.Errorf("%s: %q, %v", n.Name(), got, err)
+			}
+			if _, err := dist.Call(t.Context(), n, askOf, os.Getenv("HOST_NOBODY")); err == nil || !strings.Contains(err.Error(), "connection refused") {
+				t.Errorf("%s, where nobody listens: %v", n.Name(), err)
+			}
+		}
+		if err := c.Node(0).Restart(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // parter hides from distgen that a test parts its network.

@@ -10,6 +10,7 @@ package backend
 import (
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/distkit/dist/runtime/network"
 	"github.com/distkit/dist/runtime/network/links"
@@ -63,6 +64,23 @@ func New(backend string, nodes Nodes) (*Network, error) {
 	n.Faults, n.own = own, own
 	return n, nil
 }
+
+// Apart reports whether nodes are to be started in networks of their own, by a
+// backend or the best of "auto", so that those that have been started already are
+// of no use.
+func Apart(backend string) bool {
+	return backend == namespaces.Backend || backend != links.Backend && noLinks()
+}
+
+// noLinks is found out once: what a machine allows it goes on to allow.
+var noLinks = sync.OnceValue(func() bool {
+	l, err := links.New(func() []int { return nil })
+	if err == nil {
+		l.Close()
+	}
+	why := (*network.Unsupported)(nil)
+	return errors.As(err, &why)
+})
 
 // Host is the network that a node is to be started in; nil: that of this process.
 func (n *Network) Host(node int) *namespaces.Host {
