@@ -17,6 +17,12 @@ func init() {
 		Package: "github.com/distkit/dist/testdata/programs",
 		Config:  "distributed.toml",
 		Tests: []requirement.Test{
+			{Name: "TestNetworkCut", Requirement: requirement.Requirement{Nodes: 3, Program: "kv"}, Faults: true},
+			{Name: "TestNetworkIsolated", Requirement: requirement.Requirement{Nodes: 3, Program: "kv"}, Faults: true},
+			{Name: "TestNetworkOneWay", Requirement: requirement.Requirement{Nodes: 3, Program: "kv"}, Faults: true},
+			{Name: "TestNetworkReset", Requirement: requirement.Requirement{Nodes: 2, Program: "kv"}, Faults: true},
+			{Name: "TestNetworkData", Requirement: requirement.Requirement{Nodes: 2, Program: "kv"}, Faults: true},
+			{Name: "TestNetworkHost", Requirement: requirement.Requirement{Nodes: 2, Program: "kv"}, Faults: true},
 			{Name: "TestStarts", Requirement: requirement.Requirement{Nodes: 3, Program: "kv", Ports: []string{"kv"}}},
 			{Name: "TestFresh1", Requirement: requirement.Requirement{Nodes: 2, Program: "kv"}},
 			{Name: "TestFresh2", Requirement: requirement.Requirement{Nodes: 2, Program: "kv"}},
@@ -51,7 +57,7 @@ func init() {
 			{Name: "TestFlakyOptional", Requirement: requirement.Requirement{Nodes: 1, Program: "flaky", Optional: true}},
 			{Name: "TestReducible", Requirement: requirement.Requirement{Nodes: 3, Min: 2, Program: "kv"}},
 		},
-		Digest: "47ee71785e3079ab",
+		Digest: "f116cb78bad8c7ab",
 	})
 	runtime.Func("github.com/distkit/dist/testdata/programs.hello", hello) // undefined? run: go generate
 }

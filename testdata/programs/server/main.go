@@ -40,6 +40,7 @@ func main() {
 		log.Fatal(err)
 	}
 	store := &programs.Store{Name: *name, Dir: *dir, Peers: *peers}
+	talk := &dialogue{conns: make(map[string]net.Conn), answers: make(map[string]string)}
 	log.Printf("%s serves on %s", *name, *listen)
 	end := make(chan os.Signal, 1)
 	signal.Notify(end, syscall.SIGTERM)
@@ -53,7 +54,7 @@ func main() {
 		if err != nil {
 			log.Fatal(err)
 		}
-		go serve(store, told, c)
+		go serve(store, told, talk, c)
 	}
 }
 
@@ -120,7 +121,7 @@ func (r *rumours) heard(text string) string {
 	return "nobody"
 }
 
-func serve(store *programs.Store, told *rumours, c net.Conn) {
+func serve(store *programs.Store, told *rumours, talk *dialogue, c net.Conn) {
 	defer c.Close()
 	lines := bufio.NewScanner(c)
 	for lines.Scan() {
@@ -133,6 +134,18 @@ func serve(store *programs.Store, told *rumours, c net.Conn) {
 			continue
 		case words[0] == "heard" && len(words) == 2:
 			fmt.Fprintln(c, told.heard(words[1]))
+			continue
+		case words[0] == "echo" && len(words) == 2:
+			fmt.Fprintln(c, words[1])
+			continue
+		case (words[0] == "say" || words[0] == "say-anew") && len(words) == 3:
+			fmt.Fprintln(c, talk.say(words[1], words[2], words[0] == "say-anew"))
+			continue
+		case words[0] == "said" && len(words) > 2:
+			fmt.Fprintln(c, talk.said(words[1], strings.Join(words[2:], " ")))
+			continue
+		case words[0] == "ask" && len(words) == 3:
+			fmt.Fprintln(c, ask(words[1], words[2]))
 			continue
 		}
 		fmt.Fprintln(c, store.Answer(words))
