@@ -643,8 +643,12 @@ func TestNetworkHost(t *testing.T) {
 	}
 	for range 2 {
 		for _, n := range c.Nodes() {
-			if got, err := dist.Call(t.Context(), n, askOf, os.Getenv("HOST_THERE")); err != nil || got != "the host's hello\n" {
-				t.Errorf("%s: %q, %v", n.Name(), got, err)
+			there := os.Getenv("HOST_THERE")
+			_, port, _ := net.SplitHostPort(there)
+			for _, addr := range []string{there, "localhost:" + port} {
+				if got, err := dist.Call(t.Context(), n, askOf, addr); err != nil || got != "the host's hello\n" {
+					t.Errorf("%s: %q, %v", n.Name(), got, err)
+				}
 			}
 			if _, err := dist.Call(t.Context(), n, askOf, os.Getenv("HOST_NOBODY")); err == nil || !strings.Contains(err.Error(), "connection refused") {
 				t.Errorf("%s, where nobody listens: %v", n.Name(), err)

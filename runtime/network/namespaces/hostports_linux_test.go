@@ -139,19 +139,24 @@ func TestHostPorts(t *testing.T) {
 	if _, err := n.Host(0).Dial(t.Context(), "tcp", other.at()); !errors.Is(err, unix.ECONNREFUSED) {
 		t.Errorf("a port that was not asked for: %v", err)
 	}
-	if _, err := n.Host(0).bindTo(a.port, unix.SOCK_STREAM); !errors.Is(err, unix.EADDRINUSE) {
+	if _, err := n.Host(0).bindTo(netip.IPv4Unspecified(), a.port); !errors.Is(err, unix.EADDRINUSE) {
 		t.Errorf("a node binds the port: %v", err)
 	}
+	f, err := n.Host(0).bindTo(n.Host(0).addr, a.port)
+	if err != nil {
+		t.Fatalf("a node binds the port at its own address: %v", err)
+	}
+	f.Close()
 }
 
 // bindTo binds a port, as a process in the node's network would.
-func (h *Host) bindTo(port, kind int) (*os.File, error) {
-	_, got, err := h.n.ask(request{Op: opSocket, Node: h.node, Type: kind})
+func (h *Host) bindTo(at netip.Addr, port int) (*os.File, error) {
+	_, got, err := h.n.ask(request{Op: opSocket, Node: h.node, Type: unix.SOCK_STREAM})
 	if err != nil {
 		return nil, err
 	}
 	f := os.NewFile(uintptr(got[0]), "socket")
-	if err := unix.Bind(got[0], &unix.SockaddrInet4{Port: port}); err != nil {
+	if err := unix.Bind(got[0], &unix.SockaddrInet4{Addr: at.As4(), Port: port}); err != nil {
 		f.Close()
 		return nil, err
 	}
@@ -195,9 +200,8 @@ func TestHostPortIsRefused(t *testing.T) {
 			if l := dial(t, n.Host(0), s.at()); l.from != "127.0.0.1" {
 				t.Errorf("the service is dialled by %s", l.from)
 			}
-			// Of the same port, one after the other, and while the first is there.
 			for range 2 {
-				f, err := n.Host(0).bindTo(0, unix.SOCK_STREAM)
+				f, err := n.Host(0).bindTo(netip.IPv4Unspecified(), 0)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -229,7 +233,8 @@ func TestHostPortOfDatagrams(t *testing.T) {
 			u.WriteTo(append([]byte("you say "), buf[:n]...), from)
 		}
 	}()
-	n := openHost(t, u.LocalAddr().(*net.UDPAddr).Port)
+	nobody := reserve(t)
+	n := openHost(t, u.LocalAddr().(*net.UDPAddr).Port, nobody.port)
 	for i := range 2 {
 		for j := range 2 {
 			c, err := n.Host(i).Dial(t.Context(), "udp", u.LocalAddr().String())
@@ -244,6 +249,20 @@ func TestHostPortOfDatagrams(t *testing.T) {
 			if n, err := c.Read(buf); err != nil || string(buf[:n]) != "you say "+said {
 				t.Errorf("%s: %q, %v", said, buf[:n], err)
 			}
+		}
+	}
+	c, err := n.Host(0).Dial(t.Context(), "udp", nobody.at())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for range 2 { // an error would be the second one's
+		if _, err := c.Write([]byte("hello")); err != nil {
+			t.Error(err)
+		}
+		c.SetReadDeadline(time.Now().Add(silence))
+		if _, err := c.Read(make([]byte, 10)); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("a datagram to nobody: %v", err)
 		}
 	}
 }

@@ -47,6 +47,15 @@ func TestMain(m *testing.M) {
 			fmt.Println(err)
 			os.Exit(1)
 		}
+	case "deliver", "drop": // what comes from an address, before any rule of the switch's is asked
+		n, err := newNetlink(unix.NETLINK_ROUTE)
+		if err == nil {
+			err = n.addRule(rule{from: netip.MustParseAddr(os.Args[1]), table: map[string]uint8{"deliver": peersTable}[os.Getenv(envProgram)]})
+		}
+		if err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
 	case "networks": // makes them, and tells which process has them
 		n, err := Between(3, []string{"a"}, func(i int, _ string) string { return fmt.Sprint("127.98.1.", i+1, ":9000") })
 		if err != nil {
@@ -361,6 +370,45 @@ func TestOutside(t *testing.T) {
 	buf := make([]byte, 64<<10)
 	if n, err := u.Read(buf); err != nil || !bytes.Equal(buf[:n], big) {
 		t.Errorf("a datagram of %d bytes: %d, %v", len(big), n, err)
+	}
+}
+
+// A cut, or the end of one, that has no effect is told, and between whom.
+func TestProof(t *testing.T) {
+	for _, test := range []struct {
+		program string // in the network of node-2
+		before  map[network.Pair]network.Condition
+		after   map[network.Pair]network.Condition
+		want    string
+	}{
+		{"deliver", nil, cutOff(network.Pair{From: 2, To: 1}), "the rule that drops what node-3 sends to node-2 has no effect"},
+		{"drop", cutOff(network.Pair{From: 2, To: 1}), nil, "what node-3 sends to node-2 does not arrive within 10s"},
+	} {
+		t.Run(test.program, func(t *testing.T) {
+			n := open(t, 3)
+			cmd, _ := command(t, n.Host(1), "wait")
+			defer cmd.Wait()
+			defer cmd.Process.Kill()
+			args := []string{"-t", fmt.Sprint(cmd.Process.Pid), "-n"}
+			if os.Geteuid() != 0 {
+				args = append(args, "-U", "--preserve-credentials")
+			}
+			self, err := os.Executable()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := n.Set(test.before); err != nil {
+				t.Fatal(err)
+			}
+			meddle := exec.Command("nsenter", append(args, self, n.Host(2).addr.String())...)
+			meddle.Env = append(os.Environ(), envProgram+"="+test.program)
+			if out, err := meddle.CombinedOutput(); err != nil {
+				t.Skipf("a node's network cannot be meddled with from here: %v\n%s", err, out)
+			}
+			if err = n.Set(test.after); err == nil || err.Error() != test.want {
+				t.Errorf("%v, and not: %s", err, test.want)
+			}
+		})
 	}
 }
 
