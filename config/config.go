@@ -57,10 +57,10 @@ type CI struct {
 
 // Network is the [network] section.
 type Network struct {
-	Addresses string `toml:"addresses"`  // auto | per-node | ports
-	Range     string `toml:"range"`      // a CIDR inside 127.0.0.0/8, or ports as "20000-21000"; "": chosen
-	Faults    string `toml:"faults"`     // auto | namespaces | links
-	HostPorts []int  `toml:"host_ports"` // of 127.0.0.1, that nodes in namespaces reach
+	Addresses string `toml:"addresses"`                    // auto | per-node | ports
+	Range     string `toml:"range"`                        // a CIDR inside 127.0.0.0/8, or ports as "20000-21000"; "": chosen
+	Faults    string `toml:"faults"`                       // auto | namespaces | links
+	HostPorts []int  `toml:"host_ports" json:"-" cbor:"-"` // of 127.0.0.1, that nodes in namespaces reach; those of other processes' clusters never are
 }
 
 // Resources is the [resources] section.

@@ -95,7 +95,7 @@ func (a *Ask) key() string {
 			env.WriteByte(0)
 		}
 	}
-	return fmt.Sprintf("%d %t %q %q %q %x %s", a.Nodes, a.Faults, a.Dir, a.Flags.Args, a.Flags.Env, env.Sum64(), a.shape())
+	return fmt.Sprintf("%d %t %s %v %q %q %q %x %s", a.Nodes, a.Faults, a.Network.Faults, a.Network.HostPorts, a.Dir, a.Flags.Args, a.Flags.Env, env.Sum64(), a.shape())
 }
 
 // Info describes a cluster.
