@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math/rand/v2"
 	"net"
 	"slices"
 	"strconv"
@@ -35,7 +36,10 @@ type Group struct {
 	says    string            // what others are told
 	members map[string]string // what they say, by name
 	lost    []string          // who was declared dead, in order
+	dead    map[string]string // addresses of those who still are, by name
 	changed chan struct{}     // closed, and made anew, when any of these has changed
+
+	stop context.CancelFunc // of what goes on in the background
 }
 
 // Open starts a group of one member. Close ends it.
@@ -43,7 +47,7 @@ func Open(c Config) (*Group, error) {
 	if c.Advertise == "" {
 		c.Advertise = c.Listen
 	}
-	g := &Group{name: c.Name, patience: 10 * c.Probe, members: make(map[string]string), changed: make(chan struct{})}
+	g := &Group{name: c.Name, patience: 10 * c.Probe, members: make(map[string]string), dead: make(map[string]string), changed: make(chan struct{})}
 	m := memberlist.DefaultLANConfig()
 	m.Name, m.LogOutput = c.Name, c.Log
 	m.ProbeInterval, m.ProbeTimeout, m.GossipInterval = c.Probe, c.Probe/2, c.Probe/5
@@ -57,8 +61,33 @@ func Open(c Config) (*Group, error) {
 	if m.AdvertiseAddr, m.AdvertisePort, err = split(c.Advertise); err != nil {
 		return nil, err
 	}
-	g.list, err = memberlist.Create(m)
-	return g, err
+	if g.list, err = memberlist.Create(m); err != nil {
+		return nil, err
+	}
+	var ctx context.Context
+	ctx, g.stop = context.WithCancel(context.Background())
+	go g.reconnect(ctx, 10*c.Probe)
+	return g, nil
+}
+
+// reconnect tries every now and then to join one of those who are dead, as
+// github.com/hashicorp/serf does: they may have been cut off, and take this member
+// for dead as well. That they are is told for a short time only, in which the
+// network may not have been whole again, and then nobody talks to them any more.
+func (g *Group) reconnect(ctx context.Context, pause time.Duration) {
+	for {
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return
+		}
+		g.mu.Lock()
+		addrs := slices.Collect(maps.Values(g.dead))
+		g.mu.Unlock()
+		if len(addrs) > 0 {
+			g.Join(addrs[rand.IntN(len(addrs))]) // or another one, the next time
+		}
+	}
 }
 
 func split(addr string) (host string, port int, err error) {
@@ -143,13 +172,19 @@ func (g *Group) Lost() []string {
 }
 
 // Close ends the member without a word: to the others it is dead.
-func (g *Group) Close() error { return g.list.Shutdown() }
+func (g *Group) Close() error {
+	g.stop()
+	return g.list.Shutdown()
+}
 
 // events are what a Group is told of.
 type events struct{ g *Group }
 
 func (e events) NotifyJoin(n *memberlist.Node) {
-	e.g.note(func() { e.g.members[n.Name] = string(n.Meta) })
+	e.g.note(func() {
+		e.g.members[n.Name] = string(n.Meta)
+		delete(e.g.dead, n.Name)
+	})
 }
 
 func (e events) NotifyUpdate(n *memberlist.Node) { e.NotifyJoin(n) }
@@ -157,6 +192,7 @@ func (e events) NotifyUpdate(n *memberlist.Node) { e.NotifyJoin(n) }
 func (e events) NotifyLeave(n *memberlist.Node) {
 	e.g.note(func() {
 		delete(e.g.members, n.Name)
+		e.g.dead[n.Name] = n.Address()
 		e.g.lost = append(e.g.lost, n.Name)
 	})
 }
