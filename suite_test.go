@@ -172,6 +172,7 @@ func TestSuite(t *testing.T) {
 		{"network without ports", "", []string{"-test.run=NetworkNoPorts"}, 1, []string{`isolate node-1: the nodes have no ports: .* ports=`}},
 		{"network fault that nobody saw coming", "", []string{"-test.run=NetworkUnseen"}, 1, []string{`isolate node-1: the cluster was not prepared for network faults: run go generate`, `!no error`}},
 		{"no nodes that are of no use", "DIST_NETWORK_FAULTS=namespaces", []string{"-test.run=NetworkSpares", "-test.v"}, 0, []string{`network faults by namespaces`, `0 processes with no cluster`, `4 processes for 3 nodes`, `4 processes in the end`}},
+		{"networks that are gone", "DIST_NETWORK_FAULTS=namespaces", []string{"-test.run=NetworkGone"}, 1, []string{`isolate node-1: cut: the process that has the nodes' networks has ended`, `!no error`}},
 		{"network fault by name", "", []string{"-test.run=NetworkSeen", "-test.v"}, 0, []string{`network faults by links`}},
 		{"network faults by namespaces, and one address", "DIST_NETWORK_FAULTS=namespaces DIST_NETWORK_ADDRESSES=ports", []string{"-test.run=NetworkSeen"}, 1, []string{`isolate node-1: a fault between nodes is unsupported here: .* "namespaces", .* share an address`}},
 		{"before Parallel", "", []string{"-test.run=BeforeParallel"}, 1, []string{`DIST-USE-PARALLEL`, `suite_test.go:\d+`}},

@@ -619,6 +619,21 @@ func TestNetworkSpares(t *testing.T) {
 	t.Logf("%d processes in the end", len(processes(t)))
 }
 
+// TestNetworkGone isolates a node when the process that has the networks is gone.
+//
+//dist:nodes=2 ports=a
+func TestNetworkGone(t *testing.T) {
+	c := dist.Require(t)
+	for _, pid := range processes(t) {
+		if pid != c.Node(0).PID() && pid != c.Node(1).PID() {
+			syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}
+	if err := c.Isolate(c.Node(0)); err == nil {
+		t.Error("no error")
+	}
+}
+
 // askOf is the answer to a line.
 func askOf(ctx context.Context, addr string) (string, error) {
 	c, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
