@@ -86,8 +86,7 @@ func (s *service) listen(t *testing.T) {
 func openHost(t *testing.T, ports ...int) *Network {
 	t.Helper()
 	open(t, 1) // or it is impossible
-	prefix := fmt.Sprintf("127.%d.%d.", 100+os.Getpid()%100, clusters.Add(1))
-	n, err := Between(2, []string{"a"}, func(i int, _ string) string { return fmt.Sprint(prefix, i+1, ":9000") }, ports...)
+	n, err := Between(2, []string{"a"}, addresses(), ports...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -69,12 +69,17 @@ func TestMain(m *testing.M) {
 
 var clusters atomic.Uint32
 
+// addresses are those of another cluster, by node.
+func addresses() func(node int, port string) string {
+	prefix := fmt.Sprintf("127.%d.%d.", 100+os.Getpid()%100, 1+clusters.Add(1)%250) // the first ones have ended
+	return func(i int, _ string) string { return fmt.Sprint(prefix, i+1, ":9000") }
+}
+
 // open makes networks for some nodes, or skips the test where that is
 // impossible.
 func open(t *testing.T, nodes int) *Network {
 	t.Helper()
-	prefix := fmt.Sprintf("127.%d.%d.", 100+os.Getpid()%100, clusters.Add(1))
-	n, err := Between(nodes, []string{"a"}, func(i int, _ string) string { return fmt.Sprint(prefix, i+1, ":9000") })
+	n, err := Between(nodes, []string{"a"}, addresses())
 	if u := (*network.Unsupported)(nil); errors.As(err, &u) {
 		if os.Getenv("DIST_NETWORK_FAULTS") == Backend {
 			t.Fatal(err)
