@@ -143,7 +143,7 @@ func TestSuite(t *testing.T) {
 		{"count and shuffle", "", []string{"-test.run=" + good, "-test.skip=Plain", "-test.count=5", "-test.shuffle=on", "-test.parallel=4"}, 0, nil},
 		{"one at a time", "", []string{"-test.run=" + good, "-test.skip=Plain", "-test.parallel=1", "-test.cpu=1,2"}, 0, nil},
 		{"distinct ports", "DIST_NETWORK_ADDRESSES=ports", []string{"-test.run=Two|Hostile"}, 0, nil},
-		{"log of a failed test", "", []string{"-test.run=Failing"}, 1, []string{`as intended`, `node-2 \| the reason is in the log`}},
+		{"log of a failed test", "", []string{"-test.run=Failing"}, 1, []string{"(?s)as intended.*node-2's last log lines:\n.*node-2 \\| the reason is in the log"}},
 		{"failfast", "", []string{"-test.run=Failing|NodeLeaves$", "-test.failfast"}, 1, []string{`FAIL: TestFailing`, `!NodeLeaves`}},
 		{"node that leaves", "", []string{"-test.run=NodeLeaves$"}, 1, []string{`DIST-NODE-EXIT-UNNOTICED`, `exit status 5`, `leaving behind the test's back`}},
 		{"node that leaves and is restarted", "", []string{"-test.run=NodeLeavesAndRestarts"}, 1, []string{`DIST-NODE-EXIT-UNNOTICED`, `exit status 5`, `leaving behind the test's back`, `it was restarted by the test afterwards`, `!exit status 6`}},
