@@ -317,7 +317,7 @@ var failures = []failure{
 		code: "DIST-PROGRAM-NOT-READY", says: `it listens on 127\.0\.0\.1:\d+`,
 		remedy: `have it listen where it is asked, 127[\d.]+:\d+: {{\.Listen "PORT"}}`, follow: repaired,
 	}, {
-		name: "program answers 500", test: "TestServer", cause: serves("args", quotes("-status=500", listenArg), "ready", `{ http = "main", path = "/health", timeout = "1s" }`),
+		name: "program answers 500", test: "TestServer", cause: serves("args", quotes("-status=500", listenArg), "ready", `{ http = "main", path = "/health", timeout = "5s" }`),
 		code: "DIST-PROGRAM-NOT-READY", says: `HTTP 500 Internal Server Error: "the database is not migrated"`,
 		remedy: `see in its answer and its log what it lacks`, follow: func(w *world, _ string) { w.server["args"] = quotes(listenArg) }, person: "to repair the program",
 	}, {

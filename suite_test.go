@@ -77,13 +77,13 @@ func (r *run) start(t *testing.T) {
 // clean fails if the run has left files.
 func (r *run) clean(t *testing.T) {
 	t.Helper()
-	for _, dir := range []string{r.tmp, filepath.Join(r.cache, "dist", "runs")} {
+	for _, dir := range []string{r.tmp, filepath.Join(r.cache, "dist", "runs"), filepath.Join(r.cache, "dist", "tests")} {
 		for deadline := time.Now().Add(10 * time.Second); ; {
 			left, _ := filepath.Glob(filepath.Join(dir, "*"))
 			left = slices.DeleteFunc(left, func(s string) bool {
 				name := filepath.Base(s)
 				return strings.HasPrefix(name, "go-build") || // the go command's own
-					strings.HasPrefix(name, "dist-runs-") || strings.HasPrefix(name, "dist-allowance-") // where the next run looks, too
+					strings.HasPrefix(name, "dist-runs-") || strings.HasPrefix(name, "dist-tests-") || strings.HasPrefix(name, "dist-allowance-") // where the next run looks, too
 			})
 			if len(left) == 0 {
 				break

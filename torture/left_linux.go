@@ -35,14 +35,14 @@ func processesLeft(mark string) (left []string) {
 // filesLeft are those that nobody will need any more. A killed go command
 // leaves what is its own, and dist test what dist clean removes.
 func filesLeft(w *world) (left []string) {
-	for _, dir := range []string{w.tmp, filepath.Join(w.cache, "dist", "runs"), filepath.Join(w.cache, "dist", "owners"),
-		filepath.Join(w.tmp, "dist-runs-*"), filepath.Join(w.tmp, "dist-owners-*")} {
+	for _, dir := range []string{w.tmp, filepath.Join(w.cache, "dist", "runs"), filepath.Join(w.cache, "dist", "owners"), filepath.Join(w.cache, "dist", "tests"),
+		filepath.Join(w.tmp, "dist-runs-*"), filepath.Join(w.tmp, "dist-owners-*"), filepath.Join(w.tmp, "dist-tests-*")} {
 		files, _ := filepath.Glob(filepath.Join(dir, "*"))
 		left = append(left, slices.DeleteFunc(files, func(f string) bool {
 			name := filepath.Base(f)
 			return strings.HasPrefix(name, ".") || // being made when its process was killed: removed when it is a minute old
 				strings.HasPrefix(name, "go-build") || strings.HasPrefix(name, "go.work") ||
-				strings.HasPrefix(name, "dist-runs-") || strings.HasPrefix(name, "dist-owners-") || strings.HasPrefix(name, "dist-allowance-") || strings.HasPrefix(name, "dist-builds-")
+				strings.HasPrefix(name, "dist-runs-") || strings.HasPrefix(name, "dist-owners-") || strings.HasPrefix(name, "dist-tests-") || strings.HasPrefix(name, "dist-allowance-") || strings.HasPrefix(name, "dist-builds-")
 		})...)
 	}
 	for i, f := range left {

@@ -102,6 +102,14 @@ func Dead() ([]string, error) {
 	return dead, nil
 }
 
+// Tidy removes what test binaries have left that have ended.
+func Tidy() {
+	dead, _ := Dead() // whoever is asked next finds out what is wrong
+	for _, file := range dead {
+		RemoveDead(file)
+	}
+}
+
 // RemoveDead removes the file and the socket of a test binary, if it is dead, and
 // reports whether it was.
 func RemoveDead(file string) bool {

@@ -16,6 +16,7 @@ import (
 	"github.com/distkit/dist/runtime/diagnostics"
 	"github.com/distkit/dist/runtime/engine"
 	"github.com/distkit/dist/runtime/forkexec"
+	"github.com/distkit/dist/runtime/inspect"
 )
 
 // A reaper is a child that outlives this process by a moment, to remove what it
@@ -163,5 +164,6 @@ func reap() {
 	if t.Entry != "" {
 		os.Remove(t.Entry)
 	}
+	inspect.Tidy()
 	os.Exit(0)
 }
