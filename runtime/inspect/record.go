@@ -36,11 +36,7 @@ type Record struct {
 // have left that have ended. notes are for people: files that cannot be read.
 // Its error is about the directory.
 func Records() (records []Record, notes []string, err error) {
-	dir, err := lockfile.Dir(place)
-	if err != nil {
-		return nil, nil, err
-	}
-	files, err := lockfile.List(dir, recordSuffix)
+	files, err := lockfile.Files(place, recordSuffix)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -83,24 +79,7 @@ func parseRecord(b []byte) (Record, error) {
 
 // Dead returns the files of test binaries that have ended without removing
 // theirs. It removes nothing.
-func Dead() ([]string, error) {
-	dir, err := lockfile.Dir(place)
-	if err != nil {
-		return nil, err
-	}
-	files, err := lockfile.List(dir, recordSuffix)
-	if err != nil {
-		return nil, err
-	}
-	var dead []string
-	for _, file := range files {
-		if release, err := lockfile.Claim(file); err == nil && release != nil {
-			release()
-			dead = append(dead, file)
-		}
-	}
-	return dead, nil
-}
+func Dead() ([]string, error) { return lockfile.Dead(place, recordSuffix) }
 
 // Tidy removes what test binaries have left that have ended.
 func Tidy() {

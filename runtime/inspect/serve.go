@@ -51,10 +51,7 @@ func Listen(pkg string, answer func(context.Context, Request) Answer) (*Server, 
 	if err != nil {
 		return fail(err)
 	}
-	dead, _ := Dead() // of those that were killed
-	for _, file := range dead {
-		RemoveDead(file)
-	}
+	Tidy()
 	id := usersocket.NewID()
 	listen, socket, err := usersocket.Listen(dir, id)
 	if err != nil {

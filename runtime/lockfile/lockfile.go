@@ -150,6 +150,32 @@ func List(dir, suffix string) ([]string, error) {
 	return files, nil
 }
 
+// Files returns those of the directory that [Dir] has by a name, as List does.
+func Files(name, suffix string) ([]string, error) {
+	dir, err := Dir(name)
+	if err != nil {
+		return nil, err
+	}
+	return List(dir, suffix)
+}
+
+// Dead returns those of Files whose processes have ended without removing them.
+// It removes none of them.
+func Dead(name, suffix string) ([]string, error) {
+	files, err := Files(name, suffix)
+	if err != nil {
+		return nil, err
+	}
+	var dead []string
+	for _, file := range files {
+		if release, err := Claim(file); err == nil && release != nil {
+			release()
+			dead = append(dead, file)
+		}
+	}
+	return dead, nil
+}
+
 // Errors of Read.
 var (
 	ErrForeign   = errors.New("not a file") // a link, a pipe, a directory

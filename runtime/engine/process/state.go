@@ -36,13 +36,7 @@ func newEntry(run, dir string) (*lockfile.File, error) {
 }
 
 // entryFiles are the entries of this user's runs, living or dead.
-func entryFiles() ([]string, error) {
-	place, err := lockfile.Dir(entries)
-	if err != nil {
-		return nil, err
-	}
-	return lockfile.List(place, entrySuffix)
-}
+func entryFiles() ([]string, error) { return lockfile.Files(entries, entrySuffix) }
 
 // readEntry believes nothing it has read: dir is "" unless it is there and named
 // as the run's own.

@@ -43,11 +43,7 @@ type Record struct {
 // do not. notes are for people: what was found that is nobody's file, or that
 // cannot be read. Its error is about the directory.
 func Records() (records []Record, notes []string, err error) {
-	dir, err := lockfile.Dir(registry)
-	if err != nil {
-		return nil, nil, err
-	}
-	files, err := lockfile.List(dir, registrySuffix)
+	files, err := lockfile.Files(registry, registrySuffix)
 	if err != nil {
 		return nil, nil, err
 	}
