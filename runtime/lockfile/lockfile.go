@@ -13,34 +13,41 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// Dir returns a directory, made if it is not there, that is this user's alone:
-// in the user's cache directory, so that all processes of a user find each
-// other's files whatever TMPDIR says, or in the temporary directory where the
-// former cannot be had.
+// places are where a directory may be: in the user's cache directory, so that all
+// processes of a user find each other's files whatever TMPDIR says, and in the
+// temporary directory for where the former cannot be had: a read-only home, as
+// in many containers, or somebody else's.
+func places(name string) []string {
+	var all []string
+	if cache, err := os.UserCacheDir(); err == nil {
+		all = append(all, filepath.Join(cache, "dist", name))
+	}
+	return append(all, filepath.Join(os.TempDir(), fmt.Sprintf("dist-%s-%d", name, os.Getuid())))
+}
+
+// Dir returns a directory, made if it is not there, that is this user's alone.
 func Dir(name string) (string, error) {
-	cache, err := os.UserCacheDir()
-	if err == nil {
-		dir := filepath.Join(cache, "dist", name)
-		if err = os.MkdirAll(dir, 0o700); err == nil {
-			// Made by other hands, perhaps, with another idea of its mode.
-			if info, statErr := os.Lstat(dir); statErr == nil && info.IsDir() && ownedByUs(info) && !private(info) {
-				os.Chmod(dir, 0o700)
-			}
-			if err = check(dir); err == nil {
-				return dir, nil
-			}
+	var errs []error
+	for _, dir := range places(name) {
+		err := os.MkdirAll(dir, 0o700)
+		if err == nil {
+			err = usable(dir)
 		}
+		if err == nil {
+			return dir, nil
+		}
+		errs = append(errs, err)
 	}
-	// A read-only home, as in many containers, or somebody else's.
-	dir := filepath.Join(os.TempDir(), fmt.Sprintf("dist-%s-%d", name, os.Getuid()))
-	if mkErr := os.Mkdir(dir, 0o700); mkErr != nil && !os.IsExist(mkErr) {
-		return "", err
+	return "", errors.Join(errs...)
+}
+
+// usable is check, of a place that other hands have made, perhaps, with another
+// idea of its mode. In the temporary directory that could be anybody's idea.
+func usable(dir string) error {
+	if info, err := os.Lstat(dir); err == nil && filepath.Dir(dir) != filepath.Clean(os.TempDir()) && info.IsDir() && ownedByUs(info) && !private(info) {
+		os.Chmod(dir, 0o700)
 	}
-	// Somebody else may have made it, to be told where our files are.
-	if err := check(dir); err != nil {
-		return "", err
-	}
-	return dir, nil
+	return check(dir)
 }
 
 func check(dir string) error {
@@ -150,13 +157,20 @@ func List(dir, suffix string) ([]string, error) {
 	return files, nil
 }
 
-// Files returns those of the directory that [Dir] has by a name, as List does.
+// Files returns those of the directory that [Dir] has by a name, as List does:
+// none where nobody has made it. Whoever only looks makes nothing, as it may be
+// the last to come by.
 func Files(name, suffix string) ([]string, error) {
-	dir, err := Dir(name)
-	if err != nil {
-		return nil, err
+	var err error
+	for _, dir := range places(name) {
+		if err = usable(dir); err == nil {
+			return List(dir, suffix)
+		}
 	}
-	return List(dir, suffix)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return nil, err
 }
 
 // Dead returns those of Files whose processes have ended without removing them.

@@ -160,3 +160,52 @@ func TestDir(t *testing.T) {
 		t.Errorf("Dir() = %q, which is another user's", other)
 	}
 }
+
+// TestLooking: whoever only looks for files makes no directory, and finds them in
+// either place.
+func TestLooking(t *testing.T) {
+	home, tmp := t.TempDir(), t.TempDir()
+	t.Setenv("HOME", home)
+	t.Setenv("XDG_CACHE_HOME", home)
+	t.Setenv("TMPDIR", tmp)
+	look := func(want ...string) {
+		t.Helper()
+		if files, err := Files("things", ".x"); err != nil || !slices.Equal(files, want) {
+			t.Errorf("Files() = %q, %v, want %q", files, err, want)
+		}
+		if dead, err := Dead("things", ".x"); err != nil || len(dead) > 0 {
+			t.Errorf("Dead() = %q, %v", dead, err)
+		}
+	}
+	look()
+	for _, dir := range []string{home, tmp} {
+		if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
+			t.Errorf("looking has made %v, %v", entries, err)
+		}
+	}
+	make := func() (file string) {
+		t.Helper()
+		dir, err := Dir("things")
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := Create(dir, "a.x", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(f.Remove)
+		return f.Path()
+	}
+	cached := make()
+	if err := os.Chmod(filepath.Dir(cached), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	look(cached)
+	blocked := filepath.Join(home, "file") // there can be no cache
+	if err := os.WriteFile(blocked, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("XDG_CACHE_HOME", filepath.Join(blocked, "x"))
+	look()
+	look(make())
+}

@@ -71,12 +71,12 @@ func runProgram(addr, dir string) {
 	if d, err := time.ParseDuration(os.Getenv("DIST_TEST_SLOW")); err == nil {
 		time.Sleep(d)
 	}
+	fmt.Println("listening on", addr) // before it is ready, and may be killed
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		fmt.Println(err)
 		os.Exit(1)
 	}
-	fmt.Println("listening on", addr)
 	data := filepath.Join(dir, "data")
 	for {
 		c, err := l.Accept()
