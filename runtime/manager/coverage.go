@@ -50,17 +50,22 @@ func killed(exit diagnostics.Exit, reason string) diagnostics.Exit {
 }
 
 // counted are the ids of the processes that have written their coverage into a
-// directory.
-func counted(dir string) map[string]bool {
-	pids := make(map[string]bool)
+// directory. none is whether nobody has written even what there is to count.
+func counted(dir string) (pids map[string]bool, none bool) {
+	pids, none = make(map[string]bool), true
 	entries, _ := os.ReadDir(dir)
 	for _, e := range entries {
-		// covcounters.HASH.PID.NANOSECONDS, see internal/coverage of Go.
-		if parts := strings.Split(e.Name(), "."); len(parts) == 4 && parts[0] == "covcounters" {
+		// covmeta.HASH and covcounters.HASH.PID.NANOSECONDS, see internal/coverage of
+		// Go.
+		parts := strings.Split(e.Name(), ".")
+		if parts[0] == "covmeta" {
+			none = false
+		}
+		if len(parts) == 4 && parts[0] == "covcounters" {
 			pids[parts[2]] = true
 		}
 	}
-	return pids
+	return pids, none
 }
 
 // uncounted tells of the processes of a cluster that have ended without writing
@@ -69,12 +74,15 @@ func (c *binaryCluster) uncounted() []string {
 	if c.request.CoverDir == "" {
 		return nil
 	}
-	pids := counted(c.request.CoverDir)
+	pids, none := counted(c.request.CoverDir)
 	var notes []string
 	for _, n := range c.nodes {
 		for _, p := range append(n.lives.Past(), n.process()) {
 			if p != nil && !engine.Alive(p) && !pids[strconv.Itoa(p.PID())] {
 				exit := p.Exit()
+				if none && exit.Code == 0 { // its package has no statements
+					return nil
+				}
 				notes = append(notes, fmt.Sprintf("coverage of %s (pid %d) is lost: a process writes it when it exits by itself, and this one ended by %v", n.name, p.PID(), &exit))
 			}
 		}
@@ -119,7 +127,7 @@ func (c *programCluster) uncounted(all []covering) []string {
 	if len(all) == 0 {
 		return nil
 	}
-	pids := counted(c.request.CoverDir)
+	pids, _ := counted(c.request.CoverDir)
 	var notes []string
 	for _, p := range all {
 		if !pids[strconv.Itoa(p.pid)] {
