@@ -20,6 +20,7 @@ import (
 
 	"github.com/creack/pty"
 
+	"github.com/distkit/dist/cmd/internal/script"
 	"github.com/distkit/dist/generator"
 	"github.com/distkit/dist/runtime"
 )
@@ -96,7 +97,7 @@ func TestTerminal(t *testing.T) {
 		t.Skip("builds and runs test binaries")
 	}
 	dir := t.TempDir()
-	if err := writeModule(dir, repository(t)); err != nil {
+	if err := script.WriteModule(dir, "example.com/m", script.Repository(t)); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "m_test.go"), []byte(holdTest), 0o666); err != nil {
@@ -105,7 +106,7 @@ func TestTerminal(t *testing.T) {
 	start := func(term string) (seen func() string, press func(string), pid int, wait func() error) {
 		cmd := exec.CommandContext(t.Context(), "dist", "test", "-v", "-count=1", ".")
 		cmd.Dir = dir
-		cmd.Env = append(append(os.Environ(), offline...), "CI=", "TERM="+term)
+		cmd.Env = append(append(os.Environ(), script.Offline...), "CI=", "TERM="+term)
 		f, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 20, Cols: 90})
 		if err != nil {
 			t.Skipf("no terminal to be had: %v", err)

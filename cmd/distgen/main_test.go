@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/distkit/dist/cmd/internal/script"
 )
 
 func TestMain(m *testing.M) {
@@ -28,7 +30,7 @@ func TestScript(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	goenv := goEnv(t, "GOMODCACHE", "GOCACHE")
+	goenv := script.GoEnv(t, "GOMODCACHE", "GOCACHE")
 	remembered := make(map[string]os.FileInfo)
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
@@ -156,20 +158,4 @@ func stubModule(dir, root string) error {
 	}
 	return os.WriteFile(gomod, []byte("module example.com/m\n\ngo 1.26.0\n\n"+
 		"require github.com/distkit/dist v0.0.0\n\nreplace github.com/distkit/dist => ./.dist\n"), 0o666)
-}
-
-// goEnv returns variables of the go command's environment, which scripts, with a
-// home directory of their own, would not find.
-func goEnv(t *testing.T, names ...string) []string {
-	t.Helper()
-	out, err := exec.CommandContext(t.Context(), "go", append([]string{"env"}, names...)...).Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	values := strings.Split(strings.TrimRight(string(out), "\r\n"), "\n")
-	vars := make([]string, len(names))
-	for i, name := range names {
-		vars[i] = name + "=" + strings.TrimSpace(values[i])
-	}
-	return vars
 }

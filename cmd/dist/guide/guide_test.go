@@ -1,4 +1,5 @@
-package main
+// Package guide holds the pages of docs/guide to what they say. It has tests only.
+package guide
 
 import (
 	"fmt"
@@ -8,6 +9,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/distkit/dist/cmd/internal/script"
 )
 
 // guide has, for each page, the directory of examples/guide in which its commands
@@ -30,12 +33,16 @@ func TestGuide(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds and runs test binaries")
 	}
-	root := repository(t)
+	root := script.Repository(t)
+	bin := t.TempDir()
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "github.com/distkit/dist/cmd/dist").CombinedOutput(); err != nil {
+		t.Fatalf("build the command: %v\n%s", err, out)
+	}
 	pages, err := filepath.Glob(filepath.Join(root, "docs", "guide", "*.md"))
 	if err != nil || len(pages) == 0 {
 		t.Fatalf("no pages: %v", err)
 	}
-	goenv := append(goEnv(t, "GOMODCACHE", "GOCACHE"), goEnv(t, "GOPROXY")...)
+	goenv := append(script.GoEnv(t, "GOMODCACHE", "GOCACHE"), script.GoEnv(t, "GOPROXY")...)
 	goenv[2] = strings.Replace(goenv[2], "GOPROXY=", "OUTER_GOPROXY=", 1)
 	for _, page := range pages {
 		t.Run(filepath.Base(page), func(t *testing.T) {
@@ -56,8 +63,8 @@ func TestGuide(t *testing.T) {
 			}
 			t.Cleanup(func() { os.RemoveAll(home) })
 			s := &session{t: t, dir: filepath.Join(home, "src")}
-			s.env = append(os.Environ(), "HOME="+home, "XDG_CACHE_HOME=", "TMPDIR="+home, "CI=", "GITHUB_ACTIONS=")
-			s.env = append(append(s.env, offline...), goenv[:2]...)
+			s.env = append(os.Environ(), "PATH="+bin+string(filepath.ListSeparator)+os.Getenv("PATH"), "HOME="+home, "XDG_CACHE_HOME=", "TMPDIR="+home, "CI=", "GITHUB_ACTIONS=")
+			s.env = append(append(s.env, script.Offline...), goenv[:2]...)
 			if dir == "" { // it runs go mod tidy, which may look for tests of dependencies
 				s.env = append(s.env, "GOFLAGS=", "GOPROXY="+strings.TrimPrefix(goenv[2], "OUTER_GOPROXY="))
 			}
@@ -186,16 +193,7 @@ func (s *session) copyExamples(root string) {
 			s.t.Fatal(err)
 		}
 	}
-	if err := writeModule(s.dir, root); err != nil {
-		s.t.Fatal(err)
-	}
-	file := filepath.Join(s.dir, "go.mod")
-	gomod, err := os.ReadFile(file)
-	if err == nil {
-		_, rest, _ := strings.Cut(string(gomod), "\n")
-		err = os.WriteFile(file, []byte("module github.com/distkit/dist/examples\n"+rest), 0o666)
-	}
-	if err != nil {
+	if err := script.WriteModule(s.dir, "github.com/distkit/dist/examples", root); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -203,7 +201,7 @@ func (s *session) copyExamples(root string) {
 // TestGuideShowsTheExamples holds each piece of code in the guide to be a piece
 // of the examples, which are tested: a file, or lines of one as they stand.
 func TestGuideShowsTheExamples(t *testing.T) {
-	root := repository(t)
+	root := script.Repository(t)
 	var sources []string
 	err := filepath.WalkDir(filepath.Join(root, "examples", "guide"), func(path string, e os.DirEntry, err error) error {
 		if err == nil && !e.IsDir() {
