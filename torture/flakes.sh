@@ -4,8 +4,10 @@
 #
 #	torture/flakes.sh [N] [package ...]
 #
-# N times (default 10) with -race and GOMAXPROCS 1, 2 and 8 each, beside a load of
-# its own. The packages are those that start processes, unless named.
+# N times (default 10) with -race and GOMAXPROCS 1, 2 and 8 each, the three beside
+# each other and a load of its own. The packages are those that start processes,
+# unless named. SKIP is a regular expression of tests to leave out. Test binaries
+# are built once; those that tests build, whenever they do.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 n=10
@@ -18,23 +20,50 @@ if [ $# = 0 ]; then
 fi
 logs=$(mktemp -d "${TMPDIR:-/tmp}/flakes-XXXXXX")
 load=
-trap '[ -z "$load" ] || kill "$load" 2>/dev/null' EXIT
-trap 'exit 130' INT TERM
+trap '[ -z "$load" ] || kill "$load" 2>/dev/null; rm -rf "$logs/bin"' EXIT
+trap 'kill $(jobs -p) 2>/dev/null; exit 130' INT TERM
+
+mkdir "$logs/bin"
+packages=()
+while IFS=$'\t' read -r path dir; do
+	go test -c -race -o "$logs/bin/${#packages[@]}" "$path" || exit 1
+	packages+=("$dir")
+done < <(go list -f $'{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}\t{{.Dir}}{{end}}' "$@" | grep .)
+[ ${#packages[@]} != 0 ] || exit 1
+
 sh -c 'while :; do :; done' &
 load=$!
-failed=0
-for ((i = 1; i <= n; i++)); do
-	for procs in 1 2 8; do
-		log=$logs/$i-$procs
-		if GOMAXPROCS=$procs go test -race -count=1 -timeout=20m "$@" >"$log" 2>&1; then
-			rm "$log"
-		else
-			failed=$((failed + 1))
-			echo "run $i, GOMAXPROCS=$procs: $log"
-			grep -E '^ *--- FAIL|^panic:|^FAIL' "$log"
-		fi
+
+# passes runs everything n times with a GOMAXPROCS.
+passes() {
+	export GOMAXPROCS=$1
+	failed=0
+	for ((i = 1; i <= n; i++)); do
+		for p in "${!packages[@]}"; do
+			log=$logs/$i-$1-$p
+			if (cd "${packages[p]}" && exec "$logs/bin/$p" -test.timeout=20m ${SKIP:+-test.skip="$SKIP"}) >"$log" 2>&1; then
+				rm "$log"
+			else
+				failed=$((failed + 1))
+				echo "pass $i, GOMAXPROCS=$1, ${packages[p]}: $log"
+				grep -E '^ *--- FAIL|^panic:' "$log"
+			fi
+		done
+		echo "$(date +%T) pass $i, GOMAXPROCS=$1"
 	done
+	[ $failed = 0 ]
+}
+children=()
+for procs in 1 2 8; do
+	passes $procs &
+	children+=($!)
 done
-echo "$failed of $((3 * n)) runs failed"
-[ $failed = 0 ] && rmdir "$logs"
-[ $failed = 0 ]
+failed=0
+for c in "${children[@]}"; do
+	wait "$c" || failed=1
+done
+if [ $failed = 0 ]; then
+	echo "no failure in $((3 * n)) passes"
+	rm -r "$logs"
+fi
+exit $failed
