@@ -97,6 +97,7 @@ func (n *nodeSide) handle(ctx context.Context, method string, body []byte) ([]by
 		return stacks(), nil
 	case manager.MethodStop:
 		n.stopped.Store(true)
+		n.conn.Finish()
 		return wire.Marshal(n.end())
 	}
 	return nil, fmt.Errorf("a node does not answer %q", method)

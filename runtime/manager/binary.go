@@ -446,7 +446,7 @@ func (n *binaryNode) shutDown(ctx context.Context, p engine.Node, explain func(e
 		if report, err := wire.Unmarshal[EndReport](body); err == nil {
 			n.reportErrors(&report)
 		}
-		p.Conn().Close() // the node exits when it has nobody to answer any more
+		p.Conn().Close() // a node whose calls do not return waits for that
 	}
 	defer n.undebug()
 	select {

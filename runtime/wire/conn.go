@@ -62,6 +62,7 @@ type Conn struct {
 	nextID  atomic.Uint64
 	asking  atomic.Int64 // our requests that are not answered yet
 	asked   atomic.Int64 // the peer's
+	last    atomic.Bool  // see Finish
 	mu      sync.Mutex
 	pending map[uint64]chan reply              // requests we sent
 	serving map[uint64]context.CancelCauseFunc // requests we answer
@@ -108,6 +109,11 @@ func (c *Conn) Close() error {
 	c.shut(net.ErrClosed)
 	return nil
 }
+
+// Finish, called by a handler, has the connection end as soon as that and all
+// other requests of the peer are answered, and not only when the peer has read
+// the answers and closes it.
+func (c *Conn) Finish() { c.last.Store(true) }
 
 // Done is closed when the connection has ended.
 func (c *Conn) Done() <-chan struct{} { return c.closed.Done() }
@@ -352,9 +358,12 @@ func (c *Conn) serve(ctx context.Context, id uint64, method string, body []byte,
 		putHeader(head, kind, id, len(result))
 		// Only the connection's own end keeps an answer back.
 		c.write.frame(c.closed, head, result, func() {
-			c.asked.Add(-1)
+			left := c.asked.Add(-1)
 			// Only now: what waits for the context to end may end the process.
 			release()
+			if left == 0 && c.last.Load() {
+				c.shut(io.EOF)
+			}
 		})
 	}()
 	if c.handler == nil {

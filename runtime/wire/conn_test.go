@@ -227,6 +227,47 @@ func TestEndsAfterItsAnswer(t *testing.T) {
 	}
 }
 
+// TestFinish: the side that says so ends the connection once all is answered that
+// it was asked before, and every answer arrives.
+func TestFinish(t *testing.T) {
+	for range 200 {
+		release := make(chan struct{})
+		serving := make(chan struct{}, 1)
+		var there *Conn
+		handler := func(_ context.Context, method string, body []byte) ([]byte, error) {
+			switch method {
+			case "wait":
+				serving <- struct{}{}
+				<-release
+			case "finish":
+				there.Finish()
+			}
+			return body, nil
+		}
+		var here *Conn
+		here, there = pair(t, nil, handler)
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if got, err := here.Call(t.Context(), "wait", []byte("1")); err != nil || string(got) != "1" {
+				t.Errorf("what was asked before: %q, %v", got, err)
+			}
+		})
+		<-serving
+		if got, err := here.Call(t.Context(), "finish", []byte("2")); err != nil || string(got) != "2" {
+			t.Errorf("the last answer: %q, %v", got, err)
+		}
+		if err := here.Err(); err != nil {
+			t.Errorf("the connection has ended before all was answered: %v", err)
+		}
+		close(release)
+		wg.Wait()
+		<-here.Done()
+		if err := here.Err(); err != io.EOF {
+			t.Errorf("the connection has ended by %v", err)
+		}
+	}
+}
+
 var errTwin1, errTwin2 = errors.New("twin"), errors.New("twin")
 
 // TestErrorsCross: what an error is on one side errors.Is finds on the other, and
