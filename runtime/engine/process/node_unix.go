@@ -206,6 +206,10 @@ func begin(cmd *exec.Cmd, host *namespaces.Host) error {
 	return forkexec.Start(cmd)
 }
 
+// sendBuffer is what a side can write, in bytes, before the other one has to be
+// scheduled: with the usual 208 KiB a call with a MiB takes a third longer.
+const sendBuffer = 1 << 20
+
 // socketpair returns two ends that no child inherits by accident.
 func socketpair() (ours, theirs *os.File, err error) {
 	syscall.ForkLock.RLock()
@@ -213,6 +217,9 @@ func socketpair() (ours, theirs *os.File, err error) {
 	if err == nil {
 		unix.CloseOnExec(fds[0])
 		unix.CloseOnExec(fds[1])
+		// What the system has less of, or more, is as good.
+		unix.SetsockoptInt(fds[0], unix.SOL_SOCKET, unix.SO_SNDBUF, sendBuffer)
+		unix.SetsockoptInt(fds[1], unix.SOL_SOCKET, unix.SO_SNDBUF, sendBuffer)
 	}
 	syscall.ForkLock.RUnlock()
 	if err != nil {
