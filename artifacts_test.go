@@ -153,7 +153,7 @@ func TestKeep(t *testing.T) {
 	})
 	t.Run("often", func(t *testing.T) {
 		t.Parallel()
-		r := newRun(t, "", "-test.run=^TestTwo$", "-test.count=100")
+		r := newRun(t, "", "-test.run=^TestTwo$", "-test.count=30")
 		r.check(t, 0)
 		if runs := r.kept(t); len(runs) > 0 {
 			t.Errorf("kept: %v", runs)
