@@ -33,13 +33,17 @@ func (n *binaryNode) recordStart(c *candidate, err error) {
 		return
 	}
 	e := events.Event{Kind: events.Start, At: r.Since(c.began), Test: n.c.request.Test, Cluster: n.c.ID, Node: n.name, Outcome: events.OK}
-	end := c.answered
-	if end.IsZero() {
-		end = time.Now()
+	end := time.Now()
+	if c.isReady() {
+		end = c.answered
 	}
 	e.Dur = end.Sub(c.began)
-	if c.process != nil {
-		e.PID = c.process.PID()
+	select {
+	case <-c.spawned:
+		if c.process != nil {
+			e.PID = c.process.PID()
+		}
+	default: // ctx has ended first
 	}
 	if err != nil {
 		e.Outcome, e.Error = events.Error, whatIs(err).Line("")
