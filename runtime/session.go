@@ -43,6 +43,8 @@ type session struct {
 	told      told
 	inspected inspected
 
+	directives map[string]map[string]directive // see outdated
+
 	config    *config.Config // as last read
 	configErr error
 	configFor uint64 // fingerprint of the environment it was read with; 0: not read inside m.Run yet
@@ -334,6 +336,10 @@ func (s *session) require(t testing.TB, options requirement.Requirement, at stri
 	if !ok {
 		s.mu.Unlock()
 		return nil, misuse(t, diagnostics.BootstrapStale, diagnostics.Failure{Name: top, Pos: at})
+	}
+	if err := s.outdated(plan, at); err != nil {
+		s.mu.Unlock()
+		return nil, misuse(t, diagnostics.BootstrapStale, diagnostics.Failure{Name: top, Pos: at, Err: err})
 	}
 	c, err := s.configuration()
 	if err != nil {

@@ -509,6 +509,8 @@ func (m *Manager) startOnce(ctx context.Context, r Request, d Decision, size int
 		err := prepare("find free addresses", "", err)
 		if e := (*engine.Error)(nil); errors.Is(err, network.ErrExhausted) && errors.As(err, &e) {
 			e.Code, e.Source = diagnostics.AddrExhausted, r.Config.Network.Range
+		} else if errors.Is(err, network.ErrTooSmall) && errors.As(err, &e) {
+			e.Phase, e.Code = diagnostics.PhaseConfig, diagnostics.ConfigInvalid
 		}
 		return nil, size, err
 	}

@@ -29,6 +29,10 @@ const (
 // ErrExhausted is returned when a range has no free address or port left.
 var ErrExhausted = errors.New("no free address")
 
+// ErrTooSmall is returned when a range has too few addresses or ports for what is
+// asked for, whoever else has some.
+var ErrTooSmall = errors.New("range in [network] is too small")
+
 // An Allocator hands out the addresses of one test binary's nodes.
 // It is safe for concurrent use.
 type Allocator struct {
@@ -94,6 +98,9 @@ type Lease struct {
 // on every node where nodes have addresses of their own. The ports are held for
 // the nodes: others who ask for them, or for any free port, do not get them.
 func (a *Allocator) Lease(n int, names []string) (*Lease, error) {
+	if err := a.fits(n, len(names)); err != nil {
+		return nil, err
+	}
 	l := &Lease{a: a}
 	for range n {
 		host := netip.AddrFrom4([4]byte{127, 0, 0, 1})
@@ -122,6 +129,21 @@ func (a *Allocator) Lease(n int, names []string) (*Lease, error) {
 		}
 	}
 	return l, nil
+}
+
+// fits tells whether the range has what n nodes with so many ports each need.
+func (a *Allocator) fits(n, names int) error {
+	if names == 0 {
+		return nil
+	}
+	if ports := a.ports[1] - a.ports[0] + 1; a.mode != PerNode {
+		if n*names > ports {
+			return fmt.Errorf("%w: %d-%d are %d ports, and %d are needed", ErrTooSmall, a.ports[0], a.ports[1], ports, n*names)
+		}
+	} else if bits := a.prefix.Bits(); bits >= 24 && n > 1<<(32-bits)-2 {
+		return fmt.Errorf("%w: %v has %d addresses for nodes, and %d are needed", ErrTooSmall, a.prefix, max(1<<(32-bits)-2, 0), n)
+	}
+	return nil
 }
 
 // hold finds a port that is free on the nodes from first to before end.

@@ -2,6 +2,7 @@ package network
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"strings"
@@ -172,5 +173,35 @@ func TestBlockIsUsedInTurn(t *testing.T) {
 	b.take()
 	if addr, ok := b.take(); ok {
 		t.Errorf("a fourth address %v of three", addr)
+	}
+}
+
+// TestTooSmall: what a range can never have is not said to be taken.
+func TestTooSmall(t *testing.T) {
+	for _, test := range []struct {
+		addresses, rang string
+		nodes, ports    int
+		want            string
+	}{
+		{"ports", "20000-20001", 3, 1, "range in [network] is too small: 20000-20001 are 2 ports, and 3 are needed"},
+		{"ports", "20000-20002", 2, 2, "range in [network] is too small: 20000-20002 are 3 ports, and 4 are needed"},
+		{"per-node", "127.1.1.0/30", 3, 1, "range in [network] is too small: 127.1.1.0/30 has 2 addresses for nodes, and 3 are needed"},
+		{"per-node", "127.1.1.0/30", 3, 0, ""},
+	} {
+		if test.addresses == "per-node" && !perNodeByDefault {
+			continue
+		}
+		a, err := New(test.addresses, test.rang)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer a.Close()
+		l, err := a.Lease(test.nodes, []string{"a", "b"}[:test.ports])
+		if err == nil {
+			l.Release()
+		}
+		if got := fmt.Sprint(err); test.want != "" && (got != test.want || !errors.Is(err, ErrTooSmall)) || test.want == "" && err != nil {
+			t.Errorf("%d nodes with %d ports of %s: %v, want %q", test.nodes, test.ports, test.rang, err, test.want)
+		}
 	}
 }

@@ -397,6 +397,8 @@ func (c *cluster) start(ctx context.Context, by *Ask) (err error) {
 		err := prepareError("find free addresses", "", err)
 		if e := (*engine.Error)(nil); errors.Is(err, network.ErrExhausted) && errors.As(err, &e) {
 			e.Code, e.Source = diagnostics.AddrExhausted, a.Network.Range
+		} else if errors.Is(err, network.ErrTooSmall) && errors.As(err, &e) {
+			e.Phase, e.Code = diagnostics.PhaseConfig, diagnostics.ConfigInvalid
 		}
 		return err
 	}
