@@ -104,6 +104,10 @@ func docs() []byte {
 
 // response is what fits the row, in words.
 func (r *row) response() string {
+	switch r.code {
+	case ProgramStop, LeftGoroutine, LeftListener, LeftChild:
+		return "says so in the test's log (`-v`, or where the test fails), and goes on"
+	}
 	if r.skip {
 		return "skips the test"
 	}

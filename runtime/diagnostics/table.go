@@ -1010,10 +1010,10 @@ var table = sync.OnceValue(func() []*row {
 			remedies: always("call dist.Require(f) before f.Fuzz, and use that cluster in the function you pass to f.Fuzz"),
 		}, {
 			code:     UseConflict,
-			title:    "a second Require asks for something else",
-			problem:  "a second Require of the same test asks for something else",
-			causes:   []string{"{name} has a cluster already, and its options differ", "the test has a cluster already, and its options differ"},
-			explain:  "A test has one cluster: a second Require by it, by its subtests or by a helper returns the same one. Options that ask for something else could not be honoured.",
+			title:    "Require asks for something else",
+			problem:  "Require asks for something else than it may",
+			causes:   []string{"{err}", "{name} has a cluster already, and its options differ", "the test has a cluster already, and its options differ"},
+			explain:  "A test has one cluster: a second Require by it, by its subtests or by a helper returns the same one. Options that ask for something else could not be honoured; nor can a call that asks for more than the test's directive says, by which sizes and limits are judged.",
 			evidence: "both requirements and where they were made",
 			remedies: always("give all Require calls of the test the same options, or only the first one any", "for clusters of different shape, make them tests of their own, not subtests"),
 		}, {

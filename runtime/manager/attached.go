@@ -108,7 +108,7 @@ func (n *attachedNode) Used() bool { return true }
 
 // Call implements Node.
 func (n *attachedNode) Call(_ context.Context, op, _ string, _ []byte) ([]byte, error) {
-	return nil, noFunctions(op, n.Name(), "belongs to the attached cluster "+n.c.ID)
+	return nil, noFunctions(n.Name(), "belongs to the attached cluster "+n.c.ID)
 }
 
 func (n *attachedNode) refuse(what string) error {

@@ -296,7 +296,7 @@ func (n *binaryNode) Used() bool {
 // Call implements Node.
 func (n *binaryNode) Call(ctx context.Context, op, method string, body []byte) ([]byte, error) {
 	if n.c.Ended() {
-		return nil, fmt.Errorf("%s: %w", op, n.c.endedError())
+		return nil, n.c.endedError()
 	}
 	p, call := n.enter(op, functionOf(method))
 	n.c.watchCalls()

@@ -286,11 +286,11 @@ func (n *programNode) Running() bool { return n.state().Up }
 
 // Call implements Node.
 func (n *programNode) Call(_ context.Context, op, _ string, _ []byte) ([]byte, error) {
-	return nil, noFunctions(op, n.Name(), "runs program "+n.c.info.Program)
+	return nil, noFunctions(n.Name(), "runs program "+n.c.info.Program)
 }
 
-func noFunctions(op, node, why string) error {
-	return fmt.Errorf("%s: %s %s: functions run on nodes of the test binary only", op, node, why)
+func noFunctions(node, why string) error {
+	return fmt.Errorf("%s %s: functions run on nodes of the test binary only", node, why)
 }
 
 // act has the owner do something to the node.

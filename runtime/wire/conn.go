@@ -358,10 +358,13 @@ func (c *Conn) serve(ctx context.Context, id uint64, method string, body []byte,
 		putHeader(head, kind, id, len(result))
 		// Only the connection's own end keeps an answer back.
 		c.write.frame(c.closed, head, result, func() {
+			// Before: another one that was the last to be answered when it came here
+			// must not end the connection over one that has come, and said so, since.
+			last := c.last.Load()
 			left := c.asked.Add(-1)
 			// Only now: what waits for the context to end may end the process.
 			release()
-			if left == 0 && c.last.Load() {
+			if last && left == 0 {
 				c.shut(io.EOF)
 			}
 		})

@@ -227,6 +227,27 @@ func TestEndsAfterItsAnswer(t *testing.T) {
 	}
 }
 
+// TestFinishAfterAnAnswer: one that has just been answered, and is still on its
+// way out, does not end the connection under who comes next.
+func TestFinishAfterAnAnswer(t *testing.T) {
+	for range 1000 {
+		var here, there *Conn
+		here, there = pair(t, nil, func(_ context.Context, method string, body []byte) ([]byte, error) {
+			if method == "finish" {
+				there.Finish()
+				runtime.Gosched()
+			}
+			return body, nil
+		})
+		for _, method := range []string{"ask", "finish"} {
+			if _, err := here.Call(t.Context(), method, nil); err != nil {
+				t.Fatalf("%s: %v", method, err)
+			}
+		}
+		<-here.Done()
+	}
+}
+
 // TestFinish: the side that says so ends the connection once all is answered that
 // it was asked before, and every answer arrives.
 func TestFinish(t *testing.T) {
