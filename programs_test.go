@@ -77,7 +77,9 @@ func TestPrograms(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			newRunOf(t, programs, test.env, test.args...).check(t, test.status, test.want...)
+			// Tests that share wait for each other, also with GOMAXPROCS=1.
+			args := append([]string{"-test.parallel=2"}, test.args...)
+			newRunOf(t, programs, test.env, args...).check(t, test.status, test.want...)
 		})
 	}
 }
