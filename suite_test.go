@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -462,6 +463,9 @@ func TestDetachedBinaryGoesOn(t *testing.T) {
 // ^C at the terminal reaches the foreground process group, of which nodes are
 // no part. They go all the same.
 func TestInterrupt(t *testing.T) {
+	if signal.Ignored(os.Interrupt) {
+		t.Skip("whoever runs this has SIGINT ignored, as shells do in the background: so do all below")
+	}
 	r := newRun(t, "", "-test.run=Hang")
 	r.start(t)
 	pids, fds := r.watched(t)
