@@ -20,8 +20,7 @@ import (
 // Only what the directive names is compared, since calls may add to it, and only
 // one in the file that asks for the cluster is found.
 func (s *session) outdated(test requirement.Test, at string) error {
-	file, _, _ := cutLast(at, ":")
-	file = filepath.Join(s.dir, filepath.Base(file))
+	file := filepath.Join(s.dir, filepath.Base(at[:max(strings.LastIndexByte(at, ':'), 0)]))
 	if s.directives == nil {
 		s.directives = make(map[string]map[string]directive)
 	}
@@ -126,11 +125,4 @@ func differs(words []string, r requirement.Requirement) string {
 		}
 	}
 	return ""
-}
-
-func cutLast(s, sep string) (before, after string, found bool) {
-	if i := strings.LastIndex(s, sep); i >= 0 {
-		return s[:i], s[i+len(sep):], true
-	}
-	return s, "", false
 }

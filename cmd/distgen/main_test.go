@@ -26,10 +26,7 @@ func TestMain(m *testing.M) {
 //	untouched FILE...   fail if a file was written since, even with the same bytes
 //	crlf FILE...        end the files' lines as a checkout on Windows might
 func TestScript(t *testing.T) {
-	root, err := filepath.Abs("../..")
-	if err != nil {
-		t.Fatal(err)
-	}
+	root := script.Repository(t)
 	goenv := script.GoEnv(t, "GOMODCACHE", "GOCACHE")
 	remembered := make(map[string]os.FileInfo)
 	testscript.Run(t, testscript.Params{

@@ -4,10 +4,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/distkit/dist/cmd/internal/script"
 )
 
 func TestMain(m *testing.M) {
@@ -15,18 +16,12 @@ func TestMain(m *testing.M) {
 }
 
 func TestScripts(t *testing.T) {
-	stub, err := filepath.Abs("../../testdata/src/github.com/distkit/dist")
-	if err != nil {
-		t.Fatal(err)
-	}
+	stub := filepath.Join(script.Repository(t), "testdata", "src", "github.com", "distkit", "dist")
 	distvet, err := exec.LookPath("distvet") // testscript.Main put it there
 	if err != nil {
 		t.Fatal(err)
 	}
-	cache, err := exec.Command("go", "env", "GOCACHE").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
+	cache := script.GoEnv(t, "GOCACHE")
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
@@ -34,7 +29,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("GOFLAGS", "-mod=mod -buildvcs=false")
 			env.Setenv("GOPROXY", "off")
 			env.Setenv("GOWORK", "off")
-			env.Setenv("GOCACHE", strings.TrimSpace(string(cache)))
+			env.Vars = append(env.Vars, cache...)
 			env.Setenv("GOPATH", filepath.Join(env.WorkDir, "gopath"))
 			env.Setenv("DISTVET", distvet)
 			for _, name := range []string{"dist.go", "requirement/requirement.go"} {

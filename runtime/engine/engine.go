@@ -3,11 +3,13 @@ package engine
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"os"
 	"strings"
 
 	"github.com/distkit/dist/runtime/diagnostics"
+	"github.com/distkit/dist/runtime/network"
 	"github.com/distkit/dist/runtime/network/namespaces"
 	"github.com/distkit/dist/runtime/wire"
 )
@@ -100,6 +102,20 @@ func (e *Error) Error() string {
 }
 
 func (e *Error) Unwrap() error { return e.Err }
+
+// Unaddressed gives an *Error for want of addresses in a range the code that says
+// why: all are taken, or it never has as many. It returns err.
+func Unaddressed(err error, addresses string) error {
+	e, ok := errors.AsType[*Error](err)
+	switch {
+	case !ok:
+	case errors.Is(err, network.ErrExhausted):
+		e.Code, e.Source = diagnostics.AddrExhausted, addresses
+	case errors.Is(err, network.ErrTooSmall):
+		e.Phase, e.Code = diagnostics.PhaseConfig, diagnostics.ConfigInvalid
+	}
+	return err
+}
 
 // Tail returns the last lines of a log, at most n, long ones cut; nil if it
 // cannot be read.

@@ -506,13 +506,7 @@ func (m *Manager) startOnce(ctx context.Context, r Request, d Decision, size int
 	}
 	addrs, err := alloc.Lease(wanted, r.Requirement.Ports)
 	if err != nil {
-		err := prepare("find free addresses", "", err)
-		if e := (*engine.Error)(nil); errors.Is(err, network.ErrExhausted) && errors.As(err, &e) {
-			e.Code, e.Source = diagnostics.AddrExhausted, r.Config.Network.Range
-		} else if errors.Is(err, network.ErrTooSmall) && errors.As(err, &e) {
-			e.Phase, e.Code = diagnostics.PhaseConfig, diagnostics.ConfigInvalid
-		}
-		return nil, size, err
+		return nil, size, engine.Unaddressed(prepare("find free addresses", "", err), r.Config.Network.Range)
 	}
 	l := &Lease{
 		ID:      fmt.Sprintf("%s-%d", strings.TrimPrefix(filepath.Base(root), "dist-"), m.seq.Add(1)),

@@ -42,8 +42,8 @@ func TestGuide(t *testing.T) {
 	if err != nil || len(pages) == 0 {
 		t.Fatalf("no pages: %v", err)
 	}
-	goenv := append(script.GoEnv(t, "GOMODCACHE", "GOCACHE"), script.GoEnv(t, "GOPROXY")...)
-	goenv[2] = strings.Replace(goenv[2], "GOPROXY=", "OUTER_GOPROXY=", 1)
+	goenv := script.GoEnv(t, "GOMODCACHE", "GOCACHE", "GOPROXY")
+	caches, proxy := goenv[:2], goenv[2]
 	for _, page := range pages {
 		t.Run(filepath.Base(page), func(t *testing.T) {
 			t.Parallel()
@@ -64,9 +64,9 @@ func TestGuide(t *testing.T) {
 			t.Cleanup(func() { os.RemoveAll(home) })
 			s := &session{t: t, dir: filepath.Join(home, "src")}
 			s.env = append(os.Environ(), "PATH="+bin+string(filepath.ListSeparator)+os.Getenv("PATH"), "HOME="+home, "XDG_CACHE_HOME=", "TMPDIR="+home, "CI=", "GITHUB_ACTIONS=")
-			s.env = append(append(s.env, script.Offline...), goenv[:2]...)
+			s.env = append(append(s.env, script.Offline...), caches...)
 			if dir == "" { // it runs go mod tidy, which may look for tests of dependencies
-				s.env = append(s.env, "GOFLAGS=", "GOPROXY="+strings.TrimPrefix(goenv[2], "OUTER_GOPROXY="))
+				s.env = append(s.env, "GOFLAGS=", proxy)
 			}
 			if strings.HasPrefix(filepath.Base(page), "ci") {
 				s.env = append(s.env, "CI=true")

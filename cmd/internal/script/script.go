@@ -32,11 +32,7 @@ func GoEnv(t testing.TB, names ...string) []string {
 // Repository is the directory of this one.
 func Repository(t testing.TB) string {
 	t.Helper()
-	gomod, err := exec.CommandContext(t.Context(), "go", "env", "GOMOD").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return filepath.Dir(strings.TrimSpace(string(gomod)))
+	return filepath.Dir(strings.TrimPrefix(GoEnv(t, "GOMOD")[0], "GOMOD="))
 }
 
 // WriteModule makes dir the root of a module that requires the repository.

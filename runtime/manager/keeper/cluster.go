@@ -394,13 +394,7 @@ func (c *cluster) start(ctx context.Context, by *Ask) (err error) {
 	}
 	addrs, err := alloc.Lease(wanted, a.Program.Ports)
 	if err != nil {
-		err := prepareError("find free addresses", "", err)
-		if e := (*engine.Error)(nil); errors.Is(err, network.ErrExhausted) && errors.As(err, &e) {
-			e.Code, e.Source = diagnostics.AddrExhausted, a.Network.Range
-		} else if errors.Is(err, network.ErrTooSmall) && errors.As(err, &e) {
-			e.Phase, e.Code = diagnostics.PhaseConfig, diagnostics.ConfigInvalid
-		}
-		return err
+		return engine.Unaddressed(prepareError("find free addresses", "", err), a.Network.Range)
 	}
 	between, linked, err := c.connect(a, addrs)
 	if err != nil {
