@@ -19,9 +19,11 @@ if [ $# = 0 ]; then
 	set -- . ./runtime/... ./nemesis ./examples/quickstart ./examples/raft
 fi
 logs=$(mktemp -d "${TMPDIR:-/tmp}/flakes-XXXXXX")
-load=
-trap '[ -z "$load" ] || kill "$load" 2>/dev/null; rm -rf "$logs/bin"' EXIT
-trap 'kill $(jobs -p) 2>/dev/null; exit 130' INT TERM
+# Each job is a process group, which does not ignore SIGINT as those do that a
+# script has in the background, and ends as a whole.
+set -m
+trap 'for j in $(jobs -p); do kill -- -"$j" 2>/dev/null; done; rm -rf "$logs/bin"' EXIT
+trap 'exit 130' INT TERM
 
 mkdir "$logs/bin"
 packages=()
@@ -32,7 +34,6 @@ done < <(go list -f $'{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}\t{{.Di
 [ ${#packages[@]} != 0 ] || exit 1
 
 sh -c 'while :; do :; done' &
-load=$!
 
 # passes runs everything n times with a GOMAXPROCS.
 passes() {
