@@ -77,6 +77,9 @@ func fail(ctx context.Context, how string) (struct{}, error) {
 	case "exit":
 		fmt.Println("my last words")
 		os.Exit(4)
+	case "depth":
+		go deep(100)
+		<-ctx.Done()
 	case "second":
 		if dist.Self(ctx).Index() == 1 {
 			return struct{}{}, errors.New("only the second fails")
@@ -85,6 +88,14 @@ func fail(ctx context.Context, how string) (struct{}, error) {
 		dist.Self(ctx).Addr("other")
 	}
 	return struct{}{}, nil
+}
+
+// deep panics n calls below.
+func deep(n int) int {
+	if n == 0 {
+		panic("in the depth")
+	}
+	return 1 + deep(n-1)
 }
 
 var ended = make(chan error, 1)
@@ -304,6 +315,13 @@ func TestOutcomes(t *testing.T) {
 	}
 	if err := call("none"); !errors.As(err, &lost) {
 		t.Errorf("call on a node that is gone: %v", err)
+	}
+	if err := n.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := call("depth"); !errors.As(err, &lost) || lost.Diagnosis == nil || lost.Diagnosis.Code != "DIST-NODE-PANIC" ||
+		!strings.Contains(err.Error(), "in the depth") || strings.Contains(err.Error(), "my last words") {
+		t.Errorf("panic that is farther from the end of the log than is shown of it: %v", err)
 	}
 }
 

@@ -108,6 +108,7 @@ func TestDiagnose(t *testing.T) {
 		{NodeHung, Failure{Phase: PhaseCall, Node: "node-3", Elapsed: 2 * time.Second, Limit: time.Second}, "node-3 runs, but nothing on it answers"},
 		{NodeHung, Failure{Phase: PhaseStop, Code: NodeHung, Node: "node-3", Doing: "a cleanup is at p.go:7 [select]"}, "node-3 does not come to an end: a cleanup is at p.go:7"},
 		{NodeExitUnnoticed, Failure{Phase: PhaseStop, Exit: &Exit{}}, "between calls"},
+		{NodeExitUnnoticed, Failure{Phase: PhaseStop, Code: NodeExitUnnoticed, Exit: &Exit{Code: 2}, Log: []string{"panic: no quorum", "", "goroutine 7 [running]:", "main.f()"}}, "it ended between calls: no quorum"},
 
 		{AddrInUse, Failure{Phase: PhasePrepare, Address: "127.0.0.1:80", Err: syscall.EADDRINUSE, Facts: Facts{Holders: []Holder{{UID: 7, Local: "0.0.0.0:80", State: "LISTEN"}}}}, "a process of another user (uid 7) has 0.0.0.0:80"},
 		{AddrInUse, Failure{Phase: PhaseCall, Address: "127.0.0.1:80", Err: syscall.EADDRINUSE, Facts: Facts{Holders: []Holder{{PID: 7, Command: "p.test", Local: "0.0.0.0:80", State: "LISTEN", Run: "abc", Ended: true}}}}, "pid 7 (p.test), which is left over from a run of distributed tests that was killed, has 0.0.0.0:80"},

@@ -450,7 +450,7 @@ var table = sync.OnceValue(func() []*row {
 			code:     NodeExitUnnoticed,
 			title:    "a node had exited, and the test did not notice",
 			problem:  "{node} had exited ({exit}) before the test ended",
-			causes:   []string{"it ended between calls; its last words: {lastlog}", "it ended between calls, and nothing asked for it afterwards"},
+			causes:   []string{"it ended between calls: {panic}", "it ended between calls; its last words: {lastlog}", "it ended between calls, and nothing asked for it afterwards"},
 			explain:  "A node ended by itself during the test, and the test went on and ended without using it again. What it proved, it proved with fewer nodes than it asked for; that is reported rather than passed over. Node.Restart starts such a node again, and the end is reported all the same.",
 			evidence: "exit status or signal, the last lines of the node's log, whether the node was started again",
 			remedies: always(

@@ -76,6 +76,7 @@ type Node interface {
 	PID() int
 	Conn() *wire.Conn       // nil if it runs a command
 	LogFile() string        // where its output goes
+	LogTail(n int) []string // its last lines, at most n: of this process alone, where others had the file before it; see Tail
 	Done() <-chan struct{}  // closed when the process is gone and so is its process group
 	Exit() diagnostics.Exit // how it ended; valid after Done
 	Kill() error            // SIGKILL to all of it; returns when it is gone
@@ -116,6 +117,10 @@ func Unaddressed(err error, addresses string) error {
 	}
 	return err
 }
+
+// LogLines is how many lines of a log are looked at to find out what went wrong: a
+// panic begins with what matters, and ends with all other goroutines.
+const LogLines = 1000
 
 // Tail returns the last lines of a log, at most n, long ones cut; nil if it
 // cannot be read.

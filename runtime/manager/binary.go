@@ -17,8 +17,9 @@ import (
 	"github.com/distkit/dist/runtime/wire"
 )
 
-// tailLines is how much of a node's log goes into a diagnosis, shownLines into the
-// output of a test that failed: a panic's first line is far from its last.
+// tailLines is how much of a node's log an error has, shownLines the output of a
+// test that failed: a panic's first line is far from its last. What is diagnosed
+// is more of it (engine.LogLines).
 const (
 	tailLines  = 40
 	shownLines = 20
@@ -194,7 +195,7 @@ func (n *binaryNode) become(ctx context.Context, c *candidate) error {
 			case <-time.After(2 * time.Second):
 			}
 		}
-		return &engine.Error{Failure: diagnostics.Failure{Phase: diagnostics.PhaseHandshake, Op: "start a node", Err: ctx.Err(), Log: engine.Tail(n.Log(), tailLines)}}
+		return &engine.Error{Failure: diagnostics.Failure{Phase: diagnostics.PhaseHandshake, Op: "start a node", Err: ctx.Err(), Log: engine.Tail(n.Log(), engine.LogLines)}}
 	}
 	select {
 	case <-c.spawned:
@@ -220,7 +221,7 @@ func (n *binaryNode) become(ctx context.Context, c *candidate) error {
 		return c.err
 	}
 	if err != nil {
-		f := diagnostics.Failure{Phase: diagnostics.PhaseHandshake, Op: "start a node", Err: err, Log: engine.Tail(n.Log(), tailLines)}
+		f := diagnostics.Failure{Phase: diagnostics.PhaseHandshake, Op: "start a node", Err: err, Log: c.process.LogTail(engine.LogLines)}
 		if errors.Is(err, wire.ErrClosed) {
 			<-c.node.Done()
 			exit := c.node.Exit()
@@ -327,9 +328,9 @@ func (n *binaryNode) lost(ctx context.Context, p engine.Node, op string, cause e
 	if n.process() != p {
 		reason = "restarted by the test"
 	}
-	e := &LostError{Node: n.name, Op: op, Reason: reason, Exit: killed(p.Exit(), reason), At: time.Now(), Log: engine.Tail(n.Log(), tailLines)}
+	e := &LostError{Node: n.name, Op: op, Reason: reason, Exit: killed(p.Exit(), reason), At: time.Now(), Log: p.LogTail(tailLines)}
 	if reason == "" {
-		f := diagnostics.Failure{Phase: diagnostics.PhaseCall, Op: op, Node: n.name, Err: cause, Exit: &e.Exit, Log: e.Log, PID: p.PID(), Path: n.Log()}
+		f := diagnostics.Failure{Phase: diagnostics.PhaseCall, Op: op, Node: n.name, Err: cause, Exit: &e.Exit, Log: p.LogTail(engine.LogLines), PID: p.PID(), Path: n.Log()}
 		if errors.Is(cause, wire.ErrProtocol) {
 			f.Code = diagnostics.NodeChannel
 		}
@@ -483,8 +484,8 @@ func (n *binaryNode) problem(f diagnostics.Failure, fails bool) {
 			f.Op += " after " + n.c.request.Test
 		}
 	}
-	if f.Log == nil {
-		f.Log = engine.Tail(n.Log(), tailLines)
+	if p := n.process(); f.Log == nil && p != nil {
+		f.Log = p.LogTail(engine.LogLines)
 	}
 	diagnostics.Gather(context.Background(), &f)
 	d := diagnostics.Diagnose(f)

@@ -335,7 +335,7 @@ func (n *binaryNode) explain(p engine.Node, err error) error {
 	if running := runningCalls(d.Stacks); len(running) > 0 {
 		f.Doing = running[0]
 	}
-	f.Log = engine.Tail(n.Log(), tailLines)
+	f.Log = p.LogTail(engine.LogLines)
 	return &hungError{err, f, d.Stacks}
 }
 

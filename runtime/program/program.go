@@ -37,10 +37,6 @@ type Spec struct {
 
 func (s *Spec) node() *config.NodeView { return &s.View.Nodes[s.View.Index] }
 
-// tailLines is how much of a log goes into an error: a panic begins with what
-// matters, and ends with all other goroutines.
-const tailLines = 1000
-
 // expand fills in the node's templates.
 func (s *Spec) expand() (*config.Expanded, error) {
 	x, err := s.Program.Expand(s.View)
@@ -197,7 +193,7 @@ func (st *start) failure(n engine.Node, err error) diagnostics.Failure {
 	return diagnostics.Failure{
 		Phase: diagnostics.PhaseHandshake, Op: fmt.Sprintf("start program %s as %s", st.Program.Name, st.node().Name),
 		Node: st.node().Name, Name: st.Program.Name, Err: err, Path: st.Executable.Path, Elapsed: time.Since(st.begin),
-		Log: engine.TailFrom(n.LogFile(), st.mark, tailLines), Details: []string{"command: " + shell(st.Executable.Path, st.args)},
+		Log: n.LogTail(engine.LogLines), Details: []string{"command: " + shell(st.Executable.Path, st.args)},
 	}
 }
 
@@ -258,7 +254,7 @@ func Healthy(ctx context.Context, e engine.Engine, s Spec, n engine.Node) error 
 	err = c.once(ctx)
 	failure := diagnostics.Failure{
 		Phase: diagnostics.PhaseCall, Code: diagnostics.ProgramUnhealthy, Op: "look after " + s.node().Name, Node: s.node().Name,
-		Name: s.Program.Name, PID: n.PID(), Err: err, Details: []string{"asked: " + c.what}, Log: engine.Tail(n.LogFile(), tailLines),
+		Name: s.Program.Name, PID: n.PID(), Err: err, Details: []string{"asked: " + c.what}, Log: n.LogTail(engine.LogLines),
 	}
 	select {
 	case <-n.Done():
@@ -400,5 +396,5 @@ func command(ctx context.Context, e engine.Engine, host *namespaces.Host, argv [
 		n.Kill()
 	}
 	e.Sweep([]engine.Node{n})
-	return result{n.Exit(), engine.Tail(log.Name(), tailLines)}, ctx.Err()
+	return result{n.Exit(), engine.Tail(log.Name(), engine.LogLines)}, ctx.Err()
 }

@@ -19,8 +19,7 @@ import (
 	"github.com/distkit/dist/runtime/program"
 )
 
-// tailLines is how much of a node's log goes into a diagnosis, or is shown with
-// a test that failed.
+// tailLines is how much of a node's log is shown with a test that failed.
 const tailLines = 40
 
 // A member is one node of a cluster. It keeps its name, addresses, directory
@@ -165,7 +164,7 @@ func (n *member) stopLocked(ctx context.Context, reason string) error {
 	case killed && ctx.Err() == nil:
 		n.problem(diagnostics.Failure{
 			Phase: diagnostics.PhaseStop, Code: diagnostics.ProgramStop, Op: "stop " + n.name, Name: n.spec().Program.Name,
-			Limit: n.spec().Grace, PID: p.PID(),
+			Limit: n.spec().Grace, PID: p.PID(), Log: p.LogTail(engine.LogLines),
 		}, false)
 	}
 	return err
@@ -306,7 +305,7 @@ func (n *member) lost(op string) error {
 	exit := p.Exit()
 	return &engine.Error{Failure: diagnostics.Failure{
 		Phase: diagnostics.PhaseCall, Op: op, Node: n.name, Name: n.spec().Program.Name, Exit: &exit, PID: p.PID(),
-		Path: n.own.Log, Log: engine.Tail(n.own.Log, tailLines),
+		Path: n.own.Log, Log: p.LogTail(engine.LogLines),
 	}}
 }
 
@@ -459,6 +458,7 @@ func unnoticed(op string, p engine.Node, since ...string) (f diagnostics.Failure
 	exit := p.Exit()
 	return diagnostics.Failure{
 		Phase: diagnostics.PhaseStop, Code: diagnostics.NodeExitUnnoticed, Op: op, Exit: &exit, PID: p.PID(), Details: since,
+		Log: p.LogTail(engine.LogLines),
 	}, exit.Code != 0
 }
 
@@ -494,9 +494,6 @@ func (n *member) problem(f diagnostics.Failure, fails bool) {
 
 func (n *member) diagnose(f diagnostics.Failure, fails bool) Problem {
 	f.Node = n.name
-	if f.Log == nil {
-		f.Log = engine.Tail(n.own.Log, tailLines)
-	}
 	diagnostics.Gather(context.Background(), &f)
 	return Problem{Node: n.name, Diagnosis: diagnostics.Diagnose(f), Fails: fails}
 }
