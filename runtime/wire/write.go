@@ -57,6 +57,12 @@ func (w *writer) init(c *Conn) {
 // is read any more when frame has returned. written, if not nil, is called when
 // the peer will have them, whatever becomes of this process, or never will.
 func (w *writer) frame(ctx context.Context, head, body []byte, written func()) error {
+	if w.conn.closed.Err() != nil { // the stream itself may take it for another moment
+		if written != nil {
+			written()
+		}
+		return w.conn.closedError()
+	}
 	if len(body) <= cap(head)-len(head) {
 		head, body = append(head, body...), nil
 		if w.enqueue(head, written) {
