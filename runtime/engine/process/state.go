@@ -85,9 +85,13 @@ func sweepDeadRun(file string) bool {
 // before they had an entry. They are known by their names, by whose they are,
 // and by nobody's holding their lock.
 func deadDirs(tmp string) (dirs []string) {
-	place, err := lockfile.Dir(entries)
+	files, err := entryFiles()
 	if err != nil {
 		return nil
+	}
+	known := make(map[string]bool, len(files))
+	for _, file := range files {
+		known[filepath.Base(file)] = true
 	}
 	f, err := os.Open(tmp)
 	if err != nil {
@@ -100,7 +104,7 @@ func deadDirs(tmp string) (dirs []string) {
 		if !ok || len(run) != idLen || strings.Trim(run, "abcdefghijklmnopqrstuvwxyz234567") != "" {
 			continue
 		}
-		if _, err := os.Lstat(filepath.Join(place, run+entrySuffix)); err == nil {
+		if known[run+entrySuffix] {
 			continue // its entry says more
 		}
 		dir := filepath.Join(tmp, name)
