@@ -3,6 +3,8 @@ package directive
 import (
 	"fmt"
 	"go/token"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -251,4 +253,36 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestDocs holds docs/directive.md to the grammar: a row for each word, as it is
+// written, and directives that are right.
+func TestDocs(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "directive.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rows []string
+	directives := 0
+	for line := range strings.Lines(string(page)) {
+		if row, ok := strings.CutPrefix(line, "| `"); ok {
+			word, _, _ := strings.Cut(row, "`")
+			rows = append(rows, word)
+		}
+		if strings.HasPrefix(line, "//dist:") {
+			directives++
+			if _, errs := Parse(1, strings.TrimSpace(line)); errs != nil {
+				t.Errorf("%s%v", line, errs)
+			}
+		}
+	}
+	if got := strings.Join(rows, ", "); got != wordList {
+		t.Errorf("the page has %s; the words are %s", got, wordList)
+	}
+	if directives < 2 {
+		t.Errorf("%d directives on the page", directives)
+	}
+	if !strings.Contains(string(page), fmt.Sprintf("1 to %d", requirement.MaxNodes)) {
+		t.Errorf("the page does not say that there are at most %d nodes", requirement.MaxNodes)
+	}
 }
