@@ -976,7 +976,7 @@ var table = sync.OnceValue(func() []*row {
 			code:     TimeDeadline,
 			title:    "too little is left of the test's time",
 			problem:  "too little is left of -timeout",
-			causes:   []string{"{elapsed} of {limit} are gone, and a cluster has to be stopped before the end", "{limit} is left until -timeout, less than starting and stopping a cluster takes", "the deadline of the test binary is too near to start and stop a cluster"},
+			causes:   []string{"after {elapsed} of waiting for the cluster too little is left to stop it again before -timeout", "{limit} is left until -timeout, less than starting and stopping a cluster takes", "the deadline of the test binary is too near to start and stop a cluster"},
 			explain:  "`go test` kills a test binary whose -timeout has passed, 10 minutes by default for all its tests together. A cluster that cannot be stopped in order before that is not started.",
 			evidence: "the test binary's deadline, and the time that starting and stopping may take",
 			remedies: always("give the tests longer: go test -timeout 30m ./...", "find what takes long: go test -v, or -json; split slow packages"),

@@ -239,6 +239,9 @@ func (m *Manager) Acquire(ctx context.Context, r Request) (*Lease, error) {
 	if d.Action == Skip || d.Action == Fail {
 		return nil, r.refused(d)
 	}
+	if err == nil {
+		err = ctx.Err() // what little time there is, is for saying so
+	}
 	if err != nil {
 		return nil, r.failed(ctx, d, err, nil, begin)
 	}
