@@ -34,10 +34,7 @@ func TestGuide(t *testing.T) {
 		t.Skip("builds and runs test binaries")
 	}
 	root := script.Repository(t)
-	bin := t.TempDir()
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "github.com/distkit/dist/cmd/dist").CombinedOutput(); err != nil {
-		t.Fatalf("build the command: %v\n%s", err, out)
-	}
+	bin := filepath.Dir(script.Build(t, "github.com/distkit/dist/cmd/dist"))
 	pages, err := filepath.Glob(filepath.Join(root, "docs", "guide", "*.md"))
 	if err != nil || len(pages) == 0 {
 		t.Fatalf("no pages: %v", err)
