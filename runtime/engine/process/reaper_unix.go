@@ -38,7 +38,7 @@ const fdTask = 3
 
 // reaperNice gives the reaper about a tenth of the time that others get: even
 // on a machine that is overloaded enough to clean up within a second.
-const reaperNice = 10
+const reaperNice = 4
 
 func startReaper(r *run) (*reaper, error) {
 	failed := func(err error) error {
