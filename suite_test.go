@@ -150,6 +150,7 @@ func TestSuite(t *testing.T) {
 		{"node that leaves and is restarted", "", []string{"-test.run=NodeLeavesAndRestarts"}, 1, []string{`DIST-NODE-EXIT-UNNOTICED`, `exit status 5`, `leaving behind the test's back`, `it was restarted by the test afterwards`, `!exit status 6`}},
 		{"node that leaves and is missed", "", []string{"-test.run=NodeLeavesAndIsMissed"}, 0, nil},
 		{"cleanup that panics", "", []string{"-test.run=CleanupPanics"}, 1, []string{`no way to clean up`}},
+		{"cleanup that exits", "", []string{"-test.run=CleanupExits"}, 1, []string{`DIST-NODE-EXIT-UNNOTICED`, `exit status 0`, `before all of its cleanups had run`, `leaving with nothing cleaned up`}},
 		{"second Require", "", []string{"-test.run=Again"}, 1, []string{`!FAIL: TestAgain/sub`, `FAIL: TestAgain/conflict`, `DIST-USE-CONFLICT`, `suite_test.go:\d+`}},
 		{"too large", "DIST_CLUSTER_MAX_NODES=2", []string{"-test.run=TooLarge"}, 1, []string{`DIST-SIZE-MAX-NODES`, `DIST_CLUSTER_MAX_NODES=2`}},
 		{"too large, by CI", "CI=true DIST_CI_MAX_NODES=2", []string{"-test.run=TooLarge"}, 1, []string{`DIST-SIZE-CI`}},

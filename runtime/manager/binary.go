@@ -442,8 +442,8 @@ func (n *binaryNode) stop(ctx context.Context, reason string) error {
 // whatever used the node. explain, if not nil, is asked why a process did not
 // end, while it still is there.
 func (n *binaryNode) shutDown(ctx context.Context, p engine.Node, explain func(engine.Node, error) error) error {
-	body, err := p.Conn().Call(ctx, MethodStop, nil)
-	if err == nil {
+	body, unanswered := p.Conn().Call(ctx, MethodStop, nil)
+	if unanswered == nil {
 		if report, err := wire.Unmarshal[EndReport](body); err == nil {
 			n.reportErrors(&report)
 		}
@@ -462,9 +462,14 @@ func (n *binaryNode) shutDown(ctx context.Context, p engine.Node, explain func(e
 		return err
 	}
 	n.examine(p, true)
-	// Nobody here has killed it: it had just gone when it was asked to.
-	if exit := p.Exit(); exit.Signal != "" && !n.lives.Told() && !(RaceEnabled && engine.RaceReport(n.Log(), 0) != nil) {
+	// Nobody here has killed it: it had just gone when it was asked to, or an os.Exit
+	// in a cleanup has ended it.
+	switch exit := p.Exit(); {
+	case n.lives.Told(), RaceEnabled && engine.RaceReport(n.Log(), 0) != nil:
+	case exit.Signal != "":
 		n.unnoticed(p)
+	case exit.Code == 0 && unanswered != nil:
+		n.unnoticed(p, "it was asked to end, and did so before all of its cleanups had run")
 	}
 	return nil
 }

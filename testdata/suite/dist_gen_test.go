@@ -29,6 +29,7 @@ func init() {
 			{Name: "TestKilledBeforeRestart", Requirement: requirement.Requirement{Nodes: 1}},
 			{Name: "TestKilledAtTheEnd", Requirement: requirement.Requirement{Nodes: 1}},
 			{Name: "TestCleanupPanics", Requirement: requirement.Requirement{Nodes: 1}},
+			{Name: "TestCleanupExits", Requirement: requirement.Requirement{Nodes: 1}},
 			{Name: "TestRace", Requirement: requirement.Requirement{Nodes: 1}},
 			{Name: "TestRaceThenKill", Requirement: requirement.Requirement{Nodes: 1}},
 			{Name: "TestHang", Requirement: requirement.Requirement{Nodes: 3}},
@@ -56,11 +57,12 @@ func init() {
 			{Name: "TestNetworkUnseen", Requirement: requirement.Requirement{Nodes: 2, Ports: []string{"a"}}},
 			{Name: "TestNetworkSeen", Requirement: requirement.Requirement{Nodes: 2, Ports: []string{"a"}}, Faults: true},
 		},
-		Digest: "903252fa0a58c7d1",
+		Digest: "948a5add09e8eb10",
 	})
 	runtime.Func("github.com/distkit/dist/testdata/suite.askOf", askOf)                 // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist/testdata/suite.block", block)                 // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist/testdata/suite.cleanupBlocks", cleanupBlocks) // undefined? run: go generate
+	runtime.Func("github.com/distkit/dist/testdata/suite.cleanupExits", cleanupExits)   // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist/testdata/suite.cleanupPanics", cleanupPanics) // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist/testdata/suite.collatz", collatz)             // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist/testdata/suite.deafen", deafen)               // undefined? run: go generate

@@ -54,6 +54,14 @@ func cleanupPanics(ctx context.Context, _ struct{}) (struct{}, error) {
 	return struct{}{}, nil
 }
 
+func cleanupExits(ctx context.Context, _ struct{}) (struct{}, error) {
+	dist.Self(ctx).Cleanup(func() {
+		fmt.Println("leaving with nothing cleaned up")
+		os.Exit(0)
+	})
+	return struct{}{}, nil
+}
+
 var shared int
 
 func race(ctx context.Context, _ struct{}) (struct{}, error) {
@@ -225,6 +233,14 @@ func TestKilledAtTheEnd(t *testing.T) {
 func TestCleanupPanics(t *testing.T) {
 	c := dist.Require(t)
 	if _, err := dist.Call(t.Context(), c.Node(0), cleanupPanics, struct{}{}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+//dist:nodes=1
+func TestCleanupExits(t *testing.T) {
+	c := dist.Require(t)
+	if _, err := dist.Call(t.Context(), c.Node(0), cleanupExits, struct{}{}); err != nil {
 		t.Fatal(err)
 	}
 }
