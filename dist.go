@@ -103,7 +103,7 @@ func (c *Cluster) Addrs(port string) []string {
 	addrs := c.held.Addrs(port)
 	for _, a := range addrs {
 		if a == "" {
-			c.held.Errorf("dist: Cluster.Addrs(%q): the test did not ask for this port: add it to ports= in the directive, or to dist.Ports", port)
+			c.held.NoPort("Cluster.Addrs", port)
 			return nil
 		}
 	}
@@ -173,7 +173,7 @@ func (n *Node) Addr(port string) string {
 	n.held.T().Helper()
 	addr := n.node.Addr(port)
 	if addr == "" {
-		n.held.Errorf("dist: Node.Addr(%q): the test did not ask for this port: add it to ports= in the directive, or to dist.Ports", port)
+		n.held.NoPort("Node.Addr", port)
 	}
 	return addr
 }

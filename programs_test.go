@@ -64,6 +64,8 @@ func TestPrograms(t *testing.T) {
 			want: []string{`restart node-1 as kv: it runs the test binary`}},
 		{name: "unknown port", args: []string{"-test.run=UnknownPort"}, status: 1,
 			want: []string{`DIST-CONFIG-PORT`, `port "raft", and kv has kv`}},
+		{name: "no such port", args: []string{"-test.run=^TestNoPort$"}, status: 1,
+			want: []string{`Node.Addr\("raft"\): program kv has no such port: add it to ports of \[program\.kv\] in distributed\.toml`}},
 		{name: "unreachable", args: []string{"-test.run=Attached$"}, env: "DIST_CLUSTER_START_TIMEOUT=100ms", status: 1,
 			want: []string{`DIST-CLUSTER-UNREACHABLE`, `127\.0\.0\.1:1`}},
 		{name: "attached, too small", args: []string{"-test.run=AttachedSmall"}, status: 1,
@@ -160,6 +162,7 @@ func TestAttach(t *testing.T) {
 	newRunOf(t, programs, env, "-test.run=Attached$", "-test.v").check(t, 0, `cluster outside: .*runs already`)
 	newRunOf(t, programs, env+" DIST_CLUSTER_MODE=manual", "-test.run=Attached$").check(t, 0)
 	newRunOf(t, programs, env, "-test.run=AttachedFault").check(t, 1, `kill node-1: it belongs to the attached cluster outside`)
+	newRunOf(t, programs, env, "-test.run=AttachedNoPort").check(t, 1, `Cluster.Addrs\("raft"\): \[attach\.outside\] of distributed\.toml has no address for this port`)
 }
 
 // TestEditProgram shows that a program is an input of the tests that use it.

@@ -231,6 +231,20 @@ type Held struct {
 	alarm  *time.Timer // goes off shortly before the deadline; nil if there is none
 }
 
+// NoPort fails the test that has asked a method for a port its nodes do not have.
+func (h *Held) NoPort(method, port string) {
+	h.t.Helper()
+	why := "the test did not ask for this port: add it to ports= in the directive, or to dist.Ports"
+	switch name := h.options.Program; {
+	case name == "":
+	case h.Decision.Row == "attached":
+		why = fmt.Sprintf("[attach.%s] of distributed.toml has no address for this port", name)
+	default:
+		why = fmt.Sprintf("program %s has no such port: add it to ports of [program.%s] in distributed.toml, and have the program listen there", name, name)
+	}
+	h.Errorf("dist: %s(%q): %s", method, port, why)
+}
+
 // Errorf fails the test, if it is still there to fail. Unlike testing.T's it
 // may be called from a goroutine that outlives the test.
 func (h *Held) Errorf(format string, args ...any) {

@@ -48,8 +48,10 @@ func init() {
 			{Name: "TestKilled", Requirement: requirement.Requirement{Nodes: 2, Program: "kv"}},
 			{Name: "TestDiesAndRestarts", Requirement: requirement.Requirement{Nodes: 2, Program: "kv"}},
 			{Name: "TestUnknownPort", Requirement: requirement.Requirement{Nodes: 1, Program: "kv", Ports: []string{"raft"}}},
+			{Name: "TestNoPort", Requirement: requirement.Requirement{Nodes: 1, Program: "kv"}},
 			{Name: "TestAttached", Requirement: requirement.Requirement{Nodes: 2, Program: "outside"}},
 			{Name: "TestAttachedFault", Requirement: requirement.Requirement{Nodes: 1, Program: "outside"}},
+			{Name: "TestAttachedNoPort", Requirement: requirement.Requirement{Nodes: 1, Program: "outside"}},
 			{Name: "TestAttachedSmall", Requirement: requirement.Requirement{Nodes: 3, Program: "outside"}},
 			{Name: "TestDir", Requirement: requirement.Requirement{Nodes: 1, Program: "kv"}},
 			{Name: "TestHang", Requirement: requirement.Requirement{Nodes: 3, Program: "kv"}},
@@ -57,7 +59,7 @@ func init() {
 			{Name: "TestFlakyOptional", Requirement: requirement.Requirement{Nodes: 1, Program: "flaky", Optional: true}},
 			{Name: "TestReducible", Requirement: requirement.Requirement{Nodes: 3, Min: 2, Program: "kv"}},
 		},
-		Digest: "f116cb78bad8c7ab",
+		Digest: "40e4e2dcef23cd00",
 	})
 	runtime.Func("github.com/distkit/dist/testdata/programs.hello", hello) // undefined? run: go generate
 }

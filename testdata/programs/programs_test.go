@@ -440,6 +440,9 @@ func TestDiesAndRestarts(t *testing.T) {
 //dist:nodes=1 program=kv ports=raft
 func TestUnknownPort(t *testing.T) { dist.Require(t) }
 
+//dist:nodes=1 program=kv
+func TestNoPort(t *testing.T) { dist.Require(t).Node(0).Addr("raft") }
+
 //dist:nodes=2 program=outside
 func TestAttached(t *testing.T) {
 	c := dist.Require(t)
@@ -456,6 +459,9 @@ func TestAttached(t *testing.T) {
 
 //dist:nodes=1 program=outside
 func TestAttachedFault(t *testing.T) { dist.Require(t).Node(0).Kill() }
+
+//dist:nodes=1 program=outside
+func TestAttachedNoPort(t *testing.T) { dist.Require(t).Addrs("raft") }
 
 //dist:nodes=3 program=outside
 func TestAttachedSmall(t *testing.T) { dist.Require(t) }
