@@ -60,7 +60,7 @@ func open(t *testing.T, leaves func(start int) bool) (*manager.Manager, *flaky) 
 	e := &flaky{Engine: process.New(), leaves: leaves}
 	m := manager.New(e, os.Environ)
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		for _, p := range m.Close(ctx) {
 			t.Error(p.Diagnosis)

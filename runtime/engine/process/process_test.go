@@ -505,7 +505,7 @@ func TestNothingOutlivesTheTestProcess(t *testing.T) {
 func empty(t *testing.T, dirs ...string) {
 	t.Helper()
 	for _, dir := range dirs {
-		for deadline := time.Now().Add(10 * time.Second); ; {
+		for deadline := time.Now().Add(time.Minute); ; {
 			left, err := os.ReadDir(dir)
 			if err != nil && !os.IsNotExist(err) {
 				t.Fatal(err)
