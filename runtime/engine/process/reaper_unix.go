@@ -36,8 +36,9 @@ type task struct {
 
 const fdTask = 3
 
-// reaperNice gives the reaper about a tenth of the time that others get: even
-// on a machine that is overloaded enough to clean up within a second.
+// reaperNice gives the reaper less than half of the time that others get, while
+// nodes start. It cannot have more later, when a machine may be overloaded and it
+// is to clean up in a moment.
 const reaperNice = 4
 
 func startReaper(r *run) (*reaper, error) {
