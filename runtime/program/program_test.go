@@ -382,7 +382,7 @@ func TestCancelled(t *testing.T) {
 	if _, err := Start(ctx, newEngine(t), s); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v; want context.Canceled", err)
 	}
-	ctx, cancel = context.WithTimeout(t.Context(), 100*time.Millisecond)
+	ctx, cancel = context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	_, err := Start(ctx, newEngine(t), s)
 	wantError(t, err, diagnostics.ProgramNotReady, "connection refused") // what was waited for is worth knowing
