@@ -190,10 +190,13 @@ func (s *summary) String() string {
 		return "no test here needs a cluster"
 	}
 	var b strings.Builder
-	if s.Tests > 0 {
+	switch {
+	case s.Tests > 0:
 		fmt.Fprintf(&b, "%s on clusters: %s started, %d reused, %d replaced, ready in %gms (p50), %gms (p95)",
 			plural(s.Tests, "test"), plural(s.Started, "node"), s.Reused, s.Replaced, s.P50, s.P95)
-	} else {
+	case len(s.Unfinished) > 0: // they tell of themselves at their end
+		b.WriteString("no test on a cluster came to its end")
+	default:
 		b.WriteString("no test ran on a cluster")
 	}
 	if s.Retried > 0 {
