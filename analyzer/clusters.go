@@ -27,6 +27,7 @@ func (s *scan) checkClusters() {
 		s.checkGoroutines(fn)
 		if t := s.testOf(fn); t != nil {
 			s.checkIndexes(fn, t)
+			s.checkPorts(fn, t)
 			s.checkFaults(fn, t)
 		}
 	}
@@ -141,6 +142,38 @@ func (s *scan) checkIndexes(fn *function, t *Test) {
 					fixes = replace("count to "+id.Name+".Size()", end, id.Name+".Size()")
 				}
 				s.reportRelated(NoSuchNode, end, related, fixes, "the loop gets to node %d in a cluster of %d: indexes are 0 to %d", size, size, size-1)
+			}
+		}
+		return true
+	})
+}
+
+// checkPorts reports ports that the test has not asked for. Those of programs are
+// in distributed.toml.
+func (s *scan) checkPorts(fn *function, t *Test) {
+	if t.Requirement.Program != "" || s.opaque(fn) {
+		return
+	}
+	for _, r := range s.reach(fn) {
+		if r.Open {
+			return
+		}
+	}
+	has := "asks for none"
+	if len(t.Requirement.Ports) > 0 {
+		has = "has " + strings.Join(t.Requirement.Ports, ", ")
+	}
+	related := []analysis.RelatedInformation{{Pos: t.Pos, Message: "what it asks for is said here"}}
+	ast.Inspect(fn.decl.Body, func(n ast.Node) bool {
+		call, ok := n.(*ast.CallExpr)
+		if !ok || len(call.Args) != 1 {
+			return true
+		}
+		switch recv, method := s.distMethod(call); {
+		case recv == "Node" && method == "Addr", recv == "Cluster" && method == "Addrs":
+			port, ok := stringOf(s.pass.TypesInfo.Types[call.Args[0]].Value)
+			if ok && !slices.Contains(t.Requirement.Ports, port) {
+				s.reportRelated(NoSuchPort, call.Args[0], related, nil, "no port %q: the test %s", port, has)
 			}
 		}
 		return true

@@ -35,6 +35,7 @@ const (
 	OutsideTest    = Code("outsidetest")
 
 	NoSuchNode  = Code("nosuchnode")
+	NoSuchPort  = Code("nosuchport")
 	EndedTest   = Code("endedtest")
 	SharedFault = Code("sharedfault")
 

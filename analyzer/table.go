@@ -168,6 +168,14 @@ var Findings = []Finding{
 		Good: "c := dist.Require(t, dist.Nodes(3))\nc.Node(c.Size() - 1).Kill()",
 	},
 	{
+		Code:  NoSuchPort,
+		Title: "port that the test has not asked for",
+		Text: "`Node.Addr` and `Cluster.Addrs` take the names of `ports=` or `dist.Ports`; any other fails the test. " +
+			"Reported are constant names in the test itself. What nodes ask for, and the ports of programs, which distributed.toml has, are for the run to find.",
+		Bad:  "//dist:nodes=3 ports=raft\nfunc TestLeader(t *testing.T) {\n\tc := dist.Require(t)\n\tdial(t, c.Node(0).Addr(\"rpc\"))",
+		Good: "//dist:nodes=3 ports=raft,rpc\nfunc TestLeader(t *testing.T) {\n\tc := dist.Require(t)\n\tdial(t, c.Node(0).Addr(\"rpc\"))",
+	},
+	{
 		Code:  EndedTest,
 		Title: "cluster used after its test",
 		Text: "A cluster ends with the test, or the subtest, whose `t` it was asked with. Another test that finds it in a package variable, the test around the subtest, and a goroutine that runs on have nodes that are gone, or that belong to somebody else by now. " +

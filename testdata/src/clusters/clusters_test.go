@@ -16,7 +16,7 @@ func TestIndex(t *testing.T) {
 	c.Node(2).Kill()
 	c.Node(3).Kill()                                                 // want `no node 3 in a cluster of 3: indexes are 0 to 2`
 	_ = c.Nodes()[3]                                                 // want `no node 3 in a cluster of 3`
-	_ = c.Addrs("raft")[last]                                        // want `no node 4 in a cluster of 3`
+	_ = c.Addrs("raft")[last]                                        // want `no node 4 in a cluster of 3` `no port "raft": the test asks for none`
 	_ = c.Node(-1)                                                   // want `no cluster has a node -1: indexes begin at 0`
 	t.Run("", func(t *testing.T) { dist.Require(t).Node(5).Kill() }) // want `no node 5 in a cluster of 3`
 }
@@ -56,6 +56,48 @@ func TestIndexDirective(t *testing.T) {
 		c.Node(i).Kill()
 	}
 }
+
+// The directive says some, the call says them again.
+//
+//dist:nodes=3 ports=raft,http
+func TestPorts(t *testing.T) {
+	c := dist.Require(t, dist.Ports("http", "raft"))
+	_ = c.Addrs("raft")
+	_ = c.Node(0).Addr("http")
+	_ = c.Node(0).Addr(rpc) // want `no port "rpc": the test has raft, http`
+	t.Run("sub", func(t *testing.T) {
+		_ = dist.Require(t).Addrs("htp") // want `no port "htp": the test has raft, http`
+		_ = c.Addrs(t.Name())
+	})
+	addrOf(c.Node(0), "rpc") // which others may call, too
+}
+
+const rpc = "rpc"
+
+func addrOf(n *dist.Node, port string) string { return n.Addr(port) }
+
+func TestPortsOfACall(t *testing.T) {
+	c := withPorts(t, "raft", "kv")
+	_ = c.Addrs("kv")
+	_ = c.Addrs("http")
+}
+
+func withPorts(t *testing.T, ports ...string) *dist.Cluster { // want withPorts:`requires.dist.Require.t, dist.Nodes.3., dist.Ports.ports...`
+	return dist.Require(t, dist.Nodes(3), dist.Ports(ports...))
+}
+
+func TestPortsInAHelper(t *testing.T) {
+	c := withRaft(t)
+	_ = c.Addrs("raft")
+	_ = c.Addrs("http") // want `no port "http": the test has raft`
+}
+
+func withRaft(t *testing.T) *dist.Cluster { // want withRaft:`requires.dist.Require.t, dist.Nodes.3., dist.Ports."raft"...`
+	return dist.Require(t, dist.Nodes(3), dist.Ports("raft"))
+}
+
+//dist:nodes=3 program=etcd
+func TestPortsOfAProgram(t *testing.T) { _ = dist.Require(t).Addrs("client") }
 
 func TestIndexHelper(t *testing.T) {
 	clustertest.New(t).Node(5).Kill() // want `no node 5 in a cluster of 5`

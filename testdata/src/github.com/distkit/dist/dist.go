@@ -41,6 +41,7 @@ func (*Link) Cut() error                              { return nil }
 func (*Link) Delay(delay, jitter time.Duration) error { return nil }
 func (*Link) Loss(fraction float64) error             { return nil }
 
+func (*Node) Addr(port string) string        { return "" }
 func (*Node) Kill() error                    { return nil }
 func (*Node) Stop(ctx context.Context) error { return nil }
 func (*Node) Running() bool                  { return false }
