@@ -152,7 +152,7 @@ func TestSuite(t *testing.T) {
 		{"cleanup that panics", "", []string{"-test.run=CleanupPanics"}, 1, []string{`no way to clean up`}},
 		{"cleanup that exits", "", []string{"-test.run=CleanupExits"}, 1, []string{`DIST-NODE-EXIT-UNNOTICED`, `exit status 0`, `before all of its cleanups had run`, `leaving with nothing cleaned up`}},
 		{"second Require", "", []string{"-test.run=Again"}, 1, []string{`!FAIL: TestAgain/sub`, `FAIL: TestAgain/conflict`, `DIST-USE-CONFLICT`, `suite_test.go:\d+`}},
-		{"too large", "DIST_CLUSTER_MAX_NODES=2", []string{"-test.run=TooLarge"}, 1, []string{`DIST-SIZE-MAX-NODES`, `DIST_CLUSTER_MAX_NODES=2`, `remedy: +raise DIST_CLUSTER_MAX_NODES, or unset it`, `!raise max_nodes in`}},
+		{"too large", "DIST_CLUSTER_MAX_NODES=2", []string{"-test.run=TooLarge"}, 1, []string{`DIST-SIZE-MAX-NODES`, `DIST_CLUSTER_MAX_NODES=2`, `remedy: +set DIST_CLUSTER_MAX_NODES=\d+, or unset it`, `!raise max_nodes in`}},
 		{"too large, by CI", "CI=true DIST_CI_MAX_NODES=2", []string{"-test.run=TooLarge"}, 1, []string{`DIST-SIZE-CI`}},
 		{"too large for this machine", "DIST_RESOURCES_MAX_NODES_ON_MACHINE=2", []string{"-test.run=TooLarge"}, 1, []string{`DIST-SIZE-MACHINE`}},
 		{"reduced", "DIST_CLUSTER_MAX_NODES=2", []string{"-test.run=Reduced", "-test.v"}, 0, []string{`2 of 6 nodes`}},

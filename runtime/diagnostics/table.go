@@ -776,7 +776,7 @@ var table = sync.OnceValue(func() []*row {
 			causes:   []string{"{source} allows {allowed}, the test asks for {asked}", "{source} allows fewer nodes than the test asks for", "max_nodes allows fewer nodes than the test asks for"},
 			explain:  "A test gets exactly the nodes it asks for, unless it says with min= that it still means something with fewer. It is never quietly run with less.",
 			evidence: "nodes asked for, nodes allowed, and what set the limit",
-			remedies: always("raise DIST_CLUSTER_MAX_NODES, or unset it: it counts more than distributed.toml{if-variable}", "raise max_nodes in [cluster] of distributed.toml, or for one run: DIST_CLUSTER_MAX_NODES={asked}{if-file}", "if the test means something with fewer nodes, say so: min=N in its directive"),
+			remedies: always("set DIST_CLUSTER_MAX_NODES={asked}, or unset it: it counts more than distributed.toml{if-variable}", "raise max_nodes in [cluster] of distributed.toml, or for one run: DIST_CLUSTER_MAX_NODES={asked}{if-file}", "if the test means something with fewer nodes, say so: min=N in its directive"),
 			reduce:   true,
 		}, {
 			code:     SizeCI,
@@ -785,7 +785,7 @@ var table = sync.OnceValue(func() []*row {
 			causes:   []string{"{source} allows {allowed}, the test asks for {asked}", "{source} allows fewer nodes than the test asks for", "max_nodes in [ci] allows fewer nodes than the test asks for"},
 			explain:  "A continuous-integration service was detected, and [ci] of distributed.toml bounds clusters there, because such machines are small.",
 			evidence: "nodes asked for, nodes allowed, the CI service detected",
-			remedies: always("raise DIST_CI_MAX_NODES, or unset it: it counts more than distributed.toml{if-variable}", "raise max_nodes in [ci] of distributed.toml, or for one run: DIST_CI_MAX_NODES={asked}{if-file}", "if the test means something with fewer nodes, say so: min=N in its directive"),
+			remedies: always("set DIST_CI_MAX_NODES={asked}, or unset it: it counts more than distributed.toml{if-variable}", "raise max_nodes in [ci] of distributed.toml, or for one run: DIST_CI_MAX_NODES={asked}{if-file}", "if the test means something with fewer nodes, say so: min=N in its directive"),
 			reduce:   true,
 		}, {
 			code:     SizeMachine,
