@@ -21,6 +21,7 @@ type Allowance struct {
 	broken  error // why there is none to be had
 	told    bool  // somebody has heard that
 	closed  bool
+	late    bool      // see later
 	idle    int       // nodes that the process has ahead of time
 	grants  []*Grant  // oldest first
 	waiters []*waiter // in the order in which they asked

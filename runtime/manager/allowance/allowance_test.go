@@ -157,6 +157,30 @@ func TestStoppedProcessesAreNotWaitedFor(t *testing.T) {
 	q.hears("granted")
 }
 
+// TestStoppedWithTheTable: what is given back while nobody can write it down, as a
+// process has been stopped that had just locked the table, is not lost to others.
+func TestStoppedWithTheTable(t *testing.T) {
+	dir := t.TempDir()
+	p, q := newPlayer(t, dir, "p", 10), newPlayer(t, dir, "q", 10)
+	p.say("acquire P 10")
+	p.hears("granted")
+	table, err := os.Open(filepath.Join(dir, tableFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer table.Close()
+	if err := syscall.Flock(int(table.Fd()), syscall.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	p.say("release P")
+	p.hears("released") // after lockPatience
+	if err := syscall.Flock(int(table.Fd()), syscall.LOCK_UN); err != nil {
+		t.Fatal(err)
+	}
+	q.say("acquire Q 5")
+	q.hears("granted Q 0")
+}
+
 func TestWaitingIsAnnounced(t *testing.T) {
 	dir := t.TempDir()
 	p, q := newPlayer(t, dir, "p", 10), newPlayer(t, dir, "q", 10)

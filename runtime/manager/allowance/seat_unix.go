@@ -32,6 +32,9 @@ type seat struct {
 // unless whoever has it was stopped just then.
 const lockPatience = 5 * time.Second
 
+// lateTick is how often it is tried to lock one that was locked for longer.
+const lateTick = 100 * time.Millisecond
+
 // update locks the table, has f look at it and change what this process has and
 // wants, and writes down what is different. a.mu is held.
 func (a *Allowance) update(f func(*table)) error {
@@ -43,6 +46,7 @@ func (a *Allowance) update(f func(*table)) error {
 	}
 	t, err := a.lock()
 	if err != nil {
+		a.later()
 		return err
 	}
 	s := a.seat
@@ -72,6 +76,32 @@ func (a *Allowance) update(f func(*table)) error {
 		}
 	}
 	return nil
+}
+
+// later has what the table is to say of this process written down when it can be
+// again: whoever had it locked was stopped, and is believed to go on some day.
+// Without it, others would wait for room that was given back meanwhile.
+func (a *Allowance) later() {
+	if a.late || a.broken != nil {
+		return
+	}
+	a.late = true
+	go func() {
+		for {
+			time.Sleep(lateTick)
+			a.mu.Lock()
+			if a.closed || a.broken != nil || a.seat == nil || a.seat.tryLock() {
+				break
+			}
+			a.mu.Unlock()
+		}
+		defer a.mu.Unlock()
+		a.late = false
+		if !a.closed && a.seat != nil {
+			a.seat.unlock()
+			a.update(func(*table) {})
+		}
+	}()
 }
 
 // lock locks and reads the table, and opens or mends it before where that is
@@ -257,6 +287,9 @@ func (s *seat) lock() error {
 		pause = min(2*pause, 2*time.Millisecond)
 	}
 }
+
+// tryLock locks the table if nobody has it.
+func (s *seat) tryLock() bool { return unix.Flock(s.table, unix.LOCK_EX|unix.LOCK_NB) == nil }
 
 func (s *seat) unlock() { unix.Flock(s.table, unix.LOCK_UN) }
 
