@@ -300,6 +300,18 @@ func TestCutHoldsNewConnections(t *testing.T) {
 	for _, conditions := range []map[network.Pair]network.Condition{both, {there: cut}, {back: cut}} {
 		w.set(conditions)
 		client, impatient := w.dial(1), w.dial(1)
+		// What is accepted only after a cut is healed has not met it.
+		w.until("both are held", func() bool {
+			n := 0
+			for l := range w.links {
+				l.mu.Lock()
+				if l.holding {
+					n++
+				}
+				l.mu.Unlock()
+			}
+			return n == 2
+		})
 		say(t, client, "a")
 		say(t, impatient, "given up")
 		impatient.Close()
