@@ -76,7 +76,7 @@ type Node interface {
 	PID() int
 	Conn() *wire.Conn       // nil if it runs a command
 	LogFile() string        // where its output goes
-	LogTail(n int) []string // its last lines, at most n: of this process alone, where others had the file before it; see Tail
+	LogFrom() int64         // where in that it begins, in bytes: others may have had the file before it
 	Done() <-chan struct{}  // closed when the process is gone and so is its process group
 	Exit() diagnostics.Exit // how it ended; valid after Done
 	Kill() error            // SIGKILL to all of it; returns when it is gone
@@ -121,6 +121,18 @@ func Unaddressed(err error, addresses string) error {
 // LogLines is how many lines of a log are looked at to find out what went wrong: a
 // panic begins with what matters, and ends with all other goroutines.
 const LogLines = 1000
+
+// LogTail returns the last LogLines of what a node has printed.
+func LogTail(n Node) []string { return TailFrom(n.LogFile(), n.LogFrom(), LogLines) }
+
+// LogSize is how long a log is, in bytes; 0 if it cannot be read.
+func LogSize(file string) int64 {
+	info, err := os.Stat(file)
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
 
 // Tail returns the last lines of a log, at most n, long ones cut; nil if it
 // cannot be read.

@@ -221,7 +221,7 @@ func (n *binaryNode) become(ctx context.Context, c *candidate) error {
 		return c.err
 	}
 	if err != nil {
-		f := diagnostics.Failure{Phase: diagnostics.PhaseHandshake, Op: "start a node", Err: err, Log: c.process.LogTail(engine.LogLines)}
+		f := diagnostics.Failure{Phase: diagnostics.PhaseHandshake, Op: "start a node", Err: err, Log: engine.LogTail(c.process)}
 		if errors.Is(err, wire.ErrClosed) {
 			<-c.node.Done()
 			exit := c.node.Exit()
@@ -328,9 +328,10 @@ func (n *binaryNode) lost(ctx context.Context, p engine.Node, op string, cause e
 	if n.process() != p {
 		reason = "restarted by the test"
 	}
-	e := &LostError{Node: n.name, Op: op, Reason: reason, Exit: killed(p.Exit(), reason), At: time.Now(), Log: p.LogTail(tailLines)}
+	log := engine.LogTail(p)
+	e := &LostError{Node: n.name, Op: op, Reason: reason, Exit: killed(p.Exit(), reason), At: time.Now(), Log: log[max(0, len(log)-tailLines):]}
 	if reason == "" {
-		f := diagnostics.Failure{Phase: diagnostics.PhaseCall, Op: op, Node: n.name, Err: cause, Exit: &e.Exit, Log: p.LogTail(engine.LogLines), PID: p.PID(), Path: n.Log()}
+		f := diagnostics.Failure{Phase: diagnostics.PhaseCall, Op: op, Node: n.name, Err: cause, Exit: &e.Exit, Log: log, PID: p.PID(), Path: n.Log()}
 		if errors.Is(cause, wire.ErrProtocol) {
 			f.Code = diagnostics.NodeChannel
 		}
@@ -490,7 +491,7 @@ func (n *binaryNode) problem(f diagnostics.Failure, fails bool) {
 		}
 	}
 	if p := n.process(); f.Log == nil && p != nil {
-		f.Log = p.LogTail(engine.LogLines)
+		f.Log = engine.LogTail(p)
 	}
 	diagnostics.Gather(context.Background(), &f)
 	d := diagnostics.Diagnose(f)

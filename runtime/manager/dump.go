@@ -270,7 +270,7 @@ func (n *binaryNode) ask(ctx context.Context, p engine.Node, quit time.Duration,
 		return
 	}
 	n.expect("ended by SIGQUIT, because it did not answer")
-	before := size(n.Log())
+	before := engine.LogSize(n.Log())
 	if err := p.Interrupt("SIGQUIT"); err != nil {
 		return
 	}
@@ -286,14 +286,6 @@ func (n *binaryNode) ask(ctx context.Context, p engine.Node, quit time.Duration,
 
 // QuitTime is what a node that does not answer has to print its goroutines.
 const QuitTime = 500 * time.Millisecond
-
-func size(file string) int64 {
-	info, err := os.Stat(file)
-	if err != nil {
-		return 0
-	}
-	return info.Size()
-}
 
 // readFrom returns what a node has printed since its log had a size.
 func readFrom(file string, from int64) string {
@@ -335,7 +327,7 @@ func (n *binaryNode) explain(p engine.Node, err error) error {
 	if running := runningCalls(d.Stacks); len(running) > 0 {
 		f.Doing = running[0]
 	}
-	f.Log = p.LogTail(engine.LogLines)
+	f.Log = engine.LogTail(p)
 	return &hungError{err, f, d.Stacks}
 }
 

@@ -79,7 +79,7 @@ func Start(ctx context.Context, e engine.Engine, s Spec) (engine.Node, error) {
 		args = slices.Concat(x.Command[1:], x.Args)
 	}
 	used(s.Executable.Path)
-	st := &start{Spec: s, expanded: x, engine: e, args: args, begin: time.Now(), mark: size(s.Log), oom: diagnostics.OOMKills()}
+	st := &start{Spec: s, expanded: x, engine: e, args: args, begin: time.Now(), oom: diagnostics.OOMKills()}
 	node, err := run(ctx, e, engine.Command{Path: s.Executable.Path, Args: args, Env: s.env(x), Dir: dir, Log: s.Log, Host: s.Host})
 	if err != nil {
 		if ee, ok := errors.AsType[*engine.Error](err); ok {
@@ -111,14 +111,6 @@ func run(ctx context.Context, e engine.Engine, c engine.Command) (engine.Node, e
 	}
 }
 
-func size(file string) int64 {
-	info, err := os.Stat(file)
-	if err != nil {
-		return 0
-	}
-	return info.Size()
-}
-
 // A start is one process on its way to being ready.
 type start struct {
 	Spec
@@ -127,7 +119,6 @@ type start struct {
 	args     []string
 	begin    time.Time
 	oom      *uint64
-	mark     int64 // where its log begins in the file, which has those of earlier ones before
 }
 
 // await returns when the process is ready, or cannot be any more.
@@ -144,7 +135,7 @@ func (st *start) await(ctx context.Context, n engine.Node) error {
 		case <-waiting.Done():
 		}
 	}()
-	c := st.check(n.LogFile(), st.mark, st.expanded)
+	c := st.check(n.LogFile(), n.LogFrom(), st.expanded)
 	last, final := c.poll(waiting)
 	if last == nil {
 		last = st.ours(waiting, n, c)
@@ -193,7 +184,7 @@ func (st *start) failure(n engine.Node, err error) diagnostics.Failure {
 	return diagnostics.Failure{
 		Phase: diagnostics.PhaseHandshake, Op: fmt.Sprintf("start program %s as %s", st.Program.Name, st.node().Name),
 		Node: st.node().Name, Name: st.Program.Name, Err: err, Path: st.Executable.Path, Elapsed: time.Since(st.begin),
-		Log: n.LogTail(engine.LogLines), Details: []string{"command: " + shell(st.Executable.Path, st.args)},
+		Log: engine.LogTail(n), Details: []string{"command: " + shell(st.Executable.Path, st.args)},
 	}
 }
 
@@ -254,7 +245,7 @@ func Healthy(ctx context.Context, e engine.Engine, s Spec, n engine.Node) error 
 	err = c.once(ctx)
 	failure := diagnostics.Failure{
 		Phase: diagnostics.PhaseCall, Code: diagnostics.ProgramUnhealthy, Op: "look after " + s.node().Name, Node: s.node().Name,
-		Name: s.Program.Name, PID: n.PID(), Err: err, Details: []string{"asked: " + c.what}, Log: n.LogTail(engine.LogLines),
+		Name: s.Program.Name, PID: n.PID(), Err: err, Details: []string{"asked: " + c.what}, Log: engine.LogTail(n),
 	}
 	select {
 	case <-n.Done():

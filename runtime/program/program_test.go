@@ -374,7 +374,7 @@ func TestCancelled(t *testing.T) {
 	s := spec(t, "silent", func(p *config.Program) { p.Ready.TCP = "client" })
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
-		for size(s.Log) == 0 {
+		for engine.LogSize(s.Log) == 0 {
 			time.Sleep(time.Millisecond)
 		}
 		cancel()

@@ -52,7 +52,7 @@ func (e *Engine) command(r *run, seq int64, c engine.Command) (_ *node, err erro
 		return nil, failed(diagnostics.PhasePrepare, "create a log file", logName, err)
 	}
 	defer log.Close()
-	n := &node{id: r.nodeID(seq), log: logName, logFrom: size(log), lifeline: write, done: make(chan struct{})}
+	n := &node{id: r.nodeID(seq), log: logName, logFrom: engine.LogSize(logName), lifeline: write, done: make(chan struct{})}
 	n.cmd = &exec.Cmd{
 		Path:       c.Path,
 		Args:       append([]string{c.Path}, c.Args...),

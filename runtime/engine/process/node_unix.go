@@ -39,7 +39,7 @@ type node struct {
 	conn     *wire.Conn
 	lifeline *os.File // its write end: closed when the node has ended
 	log      string
-	logFrom  int64 // where its own begins: a file may have those of earlier processes before
+	logFrom  int64
 	done     chan struct{}
 	ended    func(engine.Node) // told before done is closed; may be nil
 
@@ -104,7 +104,7 @@ func (e *Engine) Start(ctx context.Context, s engine.Spec) (engine.Node, error) 
 	if err := n.conn.Err(); errors.Is(err, wire.ErrProtocol) {
 		f.Code, f.Err = diagnostics.NodeChannel, err
 	}
-	f.Log, f.Elapsed = n.LogTail(engine.LogLines), time.Since(begin)
+	f.Log, f.Elapsed = engine.LogTail(n), time.Since(begin)
 	return nil, &engine.Error{Failure: f}
 }
 
@@ -163,12 +163,11 @@ func (e *Engine) spawn(r *run, seq int64, s engine.Spec, h wire.Handler) (_ *nod
 		return nil, failed(diagnostics.PhasePrepare, "create a log file", logName, err)
 	}
 	closers = append(closers, log)
-	from := size(log)
 	path, key, err := executable()
 	if err != nil {
 		return nil, failed(diagnostics.PhaseExec, "find the test binary", path, err)
 	}
-	n := &node{id: r.nodeID(seq), log: logName, logFrom: from, lifeline: write, done: make(chan struct{}), ended: s.Ended}
+	n := &node{id: r.nodeID(seq), log: logName, logFrom: engine.LogSize(logName), lifeline: write, done: make(chan struct{}), ended: s.Ended}
 	n.cmd = &exec.Cmd{
 		Path: path,
 		// The flags too: what the package's own flags say holds on nodes as well.
@@ -292,17 +291,7 @@ func (n *node) Exit() diagnostics.Exit {
 }
 
 func (n *node) LogFile() string { return n.log }
-
-func (n *node) LogTail(lines int) []string { return engine.TailFrom(n.log, n.logFrom, lines) }
-
-// size is how long a file is.
-func size(f *os.File) int64 {
-	info, err := f.Stat()
-	if err != nil {
-		return 0
-	}
-	return info.Size()
-}
+func (n *node) LogFrom() int64  { return n.logFrom }
 
 func (n *node) Kill() error {
 	if err := n.signal(unix.SIGKILL); err != nil && !errors.Is(err, os.ErrProcessDone) {

@@ -40,7 +40,7 @@ func (l *lease) begin() {
 		if !l.idle { // which is no lease, and never released
 			n.begin(l)
 		}
-		l.marks = append(l.marks, n.size())
+		l.marks = append(l.marks, engine.LogSize(n.own.Log))
 	}
 }
 

@@ -164,7 +164,7 @@ func (n *member) stopLocked(ctx context.Context, reason string) error {
 	case killed && ctx.Err() == nil:
 		n.problem(diagnostics.Failure{
 			Phase: diagnostics.PhaseStop, Code: diagnostics.ProgramStop, Op: "stop " + n.name, Name: n.spec().Program.Name,
-			Limit: n.spec().Grace, PID: p.PID(), Log: p.LogTail(engine.LogLines),
+			Limit: n.spec().Grace, PID: p.PID(), Log: engine.LogTail(p),
 		}, false)
 	}
 	return err
@@ -305,7 +305,7 @@ func (n *member) lost(op string) error {
 	exit := p.Exit()
 	return &engine.Error{Failure: diagnostics.Failure{
 		Phase: diagnostics.PhaseCall, Op: op, Node: n.name, Name: n.spec().Program.Name, Exit: &exit, PID: p.PID(),
-		Path: n.own.Log, Log: p.LogTail(engine.LogLines),
+		Path: n.own.Log, Log: engine.LogTail(p),
 	}}
 }
 
@@ -458,7 +458,7 @@ func unnoticed(op string, p engine.Node, since ...string) (f diagnostics.Failure
 	exit := p.Exit()
 	return diagnostics.Failure{
 		Phase: diagnostics.PhaseStop, Code: diagnostics.NodeExitUnnoticed, Op: op, Exit: &exit, PID: p.PID(), Details: since,
-		Log: p.LogTail(engine.LogLines),
+		Log: engine.LogTail(p),
 	}, exit.Code != 0
 }
 
@@ -496,13 +496,4 @@ func (n *member) diagnose(f diagnostics.Failure, fails bool) Problem {
 	f.Node = n.name
 	diagnostics.Gather(context.Background(), &f)
 	return Problem{Node: n.name, Diagnosis: diagnostics.Diagnose(f), Fails: fails}
-}
-
-// size is how long the log is.
-func (n *member) size() int64 {
-	info, err := os.Stat(n.own.Log)
-	if err != nil {
-		return 0
-	}
-	return info.Size()
 }
