@@ -157,20 +157,29 @@ func List(dir, suffix string) ([]string, error) {
 	return files, nil
 }
 
-// Files returns those of the directory that [Dir] has by a name, as List does:
-// none where nobody has made it. Whoever only looks makes nothing, as it may be
-// the last to come by.
-func Files(name, suffix string) ([]string, error) {
+// Find is Dir for whoever only looks, and makes nothing, as it may be the last to
+// come by: fs.ErrNotExist where nobody has made the directory.
+func Find(name string) (string, error) {
 	var err error
 	for _, dir := range places(name) {
 		if err = usable(dir); err == nil {
-			return List(dir, suffix)
+			return dir, nil
 		}
 	}
+	return "", err
+}
+
+// Files returns those of the directory that [Find] finds, as List does: none where
+// nobody has made it.
+func Files(name, suffix string) ([]string, error) {
+	dir, err := Find(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	return nil, err
+	if err != nil {
+		return nil, err
+	}
+	return List(dir, suffix)
 }
 
 // Dead returns those of Files whose processes have ended without removing them.

@@ -5,7 +5,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/distkit/dist/runtime/diagnostics"
@@ -17,13 +16,12 @@ func init() { diagnostics.RunState = runState }
 // runState reports whether a run has an entry, and whether there is nobody who
 // holds it: then it was killed together with its reaper.
 func runState(id string) (known, ended bool) {
-	files, err := entryFiles()
-	i := slices.IndexFunc(files, func(file string) bool { return filepath.Base(file) == id+entrySuffix })
-	if err != nil || i < 0 {
+	place, err := lockfile.Find(entries)
+	if err != nil || id == "" || strings.ContainsAny(id, "/\\.= ") {
 		return false, false
 	}
-	release, err := lockfile.Claim(files[i])
-	if errors.Is(err, fs.ErrNotExist) { // just now
+	release, err := lockfile.Claim(filepath.Join(place, id+entrySuffix))
+	if errors.Is(err, fs.ErrNotExist) {
 		return false, false
 	}
 	if err != nil || release == nil {

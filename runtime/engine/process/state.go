@@ -2,6 +2,8 @@ package process
 
 import (
 	"encoding/json"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -85,13 +87,9 @@ func sweepDeadRun(file string) bool {
 // before they had an entry. They are known by their names, by whose they are,
 // and by nobody's holding their lock.
 func deadDirs(tmp string) (dirs []string) {
-	files, err := entryFiles()
-	if err != nil {
+	place, err := lockfile.Find(entries)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil
-	}
-	known := make(map[string]bool, len(files))
-	for _, file := range files {
-		known[filepath.Base(file)] = true
 	}
 	f, err := os.Open(tmp)
 	if err != nil {
@@ -104,8 +102,10 @@ func deadDirs(tmp string) (dirs []string) {
 		if !ok || len(run) != idLen || strings.Trim(run, "abcdefghijklmnopqrstuvwxyz234567") != "" {
 			continue
 		}
-		if known[run+entrySuffix] {
-			continue // its entry says more
+		if place != "" {
+			if _, err := os.Lstat(filepath.Join(place, run+entrySuffix)); err == nil {
+				continue // its entry says more
+			}
 		}
 		dir := filepath.Join(tmp, name)
 		if !lockfile.IsOurs(dir) || name[0] == '.' && !lockfile.Unmade(dir) {
