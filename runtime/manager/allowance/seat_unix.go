@@ -32,8 +32,10 @@ type seat struct {
 // unless whoever has it was stopped just then.
 const lockPatience = 5 * time.Second
 
-// lateTick is how often it is tried to lock one that was locked for longer.
+// lateTick is how often one that was locked for longer is looked at.
 const lateTick = 100 * time.Millisecond
+
+var errHeld = fmt.Errorf("another process has had it for %v, and does not go on", lockPatience)
 
 // update locks the table, has f look at it and change what this process has and
 // wants, and writes down what is different. a.mu is held.
@@ -45,8 +47,10 @@ func (a *Allowance) update(f func(*table)) error {
 		return a.broken
 	}
 	t, err := a.lock()
-	if err != nil {
+	if errors.Is(err, errHeld) {
 		a.later()
+	}
+	if err != nil {
 		return err
 	}
 	s := a.seat
@@ -82,24 +86,20 @@ func (a *Allowance) update(f func(*table)) error {
 // again: whoever had it locked was stopped, and is believed to go on some day.
 // Without it, others would wait for room that was given back meanwhile.
 func (a *Allowance) later() {
-	if a.late || a.broken != nil {
+	if a.late {
 		return
 	}
 	a.late = true
 	go func() {
-		for {
+		for held := true; held; {
 			time.Sleep(lateTick)
 			a.mu.Lock()
-			if a.closed || a.broken != nil || a.seat == nil || a.seat.tryLock() {
-				break
+			// Whoever waited for it here would have tests wait for a.mu.
+			if held = a.seat != nil && a.seat.held(); !held {
+				a.late = false
+				a.update(func(*table) {})
 			}
 			a.mu.Unlock()
-		}
-		defer a.mu.Unlock()
-		a.late = false
-		if !a.closed && a.seat != nil {
-			a.seat.unlock()
-			a.update(func(*table) {})
 		}
 	}()
 }
@@ -281,15 +281,21 @@ func (s *seat) lock() error {
 		case err != unix.EWOULDBLOCK:
 			return fmt.Errorf("lock %s: %w", filepath.Join(s.dir, tableFile), err)
 		case time.Since(begin) > lockPatience:
-			return fmt.Errorf("lock %s: another process has had it for %v, and does not go on", filepath.Join(s.dir, tableFile), lockPatience)
+			return fmt.Errorf("lock %s: %w", filepath.Join(s.dir, tableFile), errHeld)
 		}
 		time.Sleep(pause)
 		pause = min(2*pause, 2*time.Millisecond)
 	}
 }
 
-// tryLock locks the table if nobody has it.
-func (s *seat) tryLock() bool { return unix.Flock(s.table, unix.LOCK_EX|unix.LOCK_NB) == nil }
+// held reports whether somebody has the table locked.
+func (s *seat) held() bool {
+	err := unix.Flock(s.table, unix.LOCK_EX|unix.LOCK_NB)
+	if err == nil {
+		s.unlock()
+	}
+	return err == unix.EWOULDBLOCK
+}
 
 func (s *seat) unlock() { unix.Flock(s.table, unix.LOCK_UN) }
 
