@@ -26,8 +26,10 @@ func (s *scan) checkClusters() {
 		s.checkSubtests(fn)
 		s.checkGoroutines(fn)
 		if t := s.testOf(fn); t != nil {
-			s.checkIndexes(fn, t)
-			s.checkPorts(fn, t)
+			if !s.opaque(fn) {
+				s.checkIndexes(fn, t)
+				s.checkPorts(fn, t)
+			}
 			s.checkFaults(fn, t)
 		}
 	}
@@ -119,7 +121,7 @@ func (s *scan) checkNegative(fn *function) {
 // have. All clusters in its body are its own.
 func (s *scan) checkIndexes(fn *function, t *Test) {
 	size := t.Requirement.Nodes
-	if size == 0 || s.opaque(fn) {
+	if size == 0 {
 		return
 	}
 	for _, r := range s.reach(fn) {
@@ -151,7 +153,7 @@ func (s *scan) checkIndexes(fn *function, t *Test) {
 // checkPorts reports ports that the test has not asked for. Those of programs are
 // in distributed.toml.
 func (s *scan) checkPorts(fn *function, t *Test) {
-	if t.Requirement.Program != "" || s.opaque(fn) {
+	if t.Requirement.Program != "" {
 		return
 	}
 	for _, r := range s.reach(fn) {

@@ -107,6 +107,9 @@ func (l *Local) addrs(method, port string) []string {
 	return addrs
 }
 
+// askForPort is what to do about a port of the test binary's nodes.
+const askForPort = "add it to ports= in the directive, or to dist.Ports"
+
 func (l *Local) unknownPort(method, port string) {
 	var known []string
 	for name := range l.id.Addrs {
@@ -117,7 +120,7 @@ func (l *Local) unknownPort(method, port string) {
 	if len(known) > 0 {
 		has = "it asked for " + strings.Join(known, ", ")
 	}
-	panic(fmt.Sprintf("dist: Local.%s(%q): the test did not ask for this port (%s): add it to ports= in the directive, or to dist.Ports", method, port, has))
+	panic(fmt.Sprintf("dist: Local.%s(%q): the test did not ask for this port (%s): %s", method, port, has, askForPort))
 }
 
 // Listen listens on a named port, over TCP. The listener is closed at the end

@@ -234,7 +234,7 @@ type Held struct {
 // NoPort fails the test that has asked a method for a port its nodes do not have.
 func (h *Held) NoPort(method, port string) {
 	h.t.Helper()
-	why := "the test did not ask for this port: add it to ports= in the directive, or to dist.Ports"
+	why := "the test did not ask for this port: " + askForPort
 	switch name := h.options.Program; {
 	case name == "":
 	case h.Decision.Row == "attached":

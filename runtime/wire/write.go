@@ -58,9 +58,7 @@ func (w *writer) init(c *Conn) {
 // the peer will have them, whatever becomes of this process, or never will.
 func (w *writer) frame(ctx context.Context, head, body []byte, written func()) error {
 	if w.conn.closed.Err() != nil { // the stream itself may take it for another moment
-		if written != nil {
-			written()
-		}
+		batch{one: written}.done()
 		return w.conn.closedError()
 	}
 	if len(body) <= cap(head)-len(head) {

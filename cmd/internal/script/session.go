@@ -19,8 +19,8 @@ func Sessions(t *testing.T, dist string) {
 		t.Skip("builds and runs test binaries")
 	}
 	root := Repository(t)
-	goenv := GoEnv(t, "GOMODCACHE", "GOCACHE")
-	proxy := GoEnv(t, "GOPROXY")[0]
+	goenv := GoEnv(t, "GOMODCACHE", "GOCACHE", "GOPROXY")
+	caches, proxy := goenv[:2], goenv[2]
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
@@ -43,7 +43,7 @@ func Sessions(t *testing.T, dist string) {
 			e.Vars = append(e.Vars, "REPO="+root, "DIST="+dist, "OUTER_"+proxy,
 				"TERM=", "HOME="+home, "TMPDIR="+home)
 			e.Vars = append(e.Vars, Offline...)
-			e.Vars = append(e.Vars, goenv...)
+			e.Vars = append(e.Vars, caches...)
 			// A script that fails may leave clusters up, for as long as nobody has them.
 			e.Defer(func() {
 				down := exec.Command(dist, "down", "-all", "-force")

@@ -293,6 +293,20 @@ func TestOneWay(t *testing.T) {
 	hear(t, client, "B")
 }
 
+// atCut returns n connections that have been accepted and wait at a cut.
+func (w *world) atCut(n int) (links []*link) {
+	w.t.Helper()
+	w.until("connections wait at the cut", func() bool {
+		links = slices.DeleteFunc(slices.Collect(maps.Keys(w.links)), func(l *link) bool {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			return !l.holding
+		})
+		return len(links) == n
+	})
+	return links
+}
+
 // Connections across a cut are accepted, and nothing comes of them before it is
 // healed.
 func TestCutHoldsNewConnections(t *testing.T) {
@@ -300,18 +314,7 @@ func TestCutHoldsNewConnections(t *testing.T) {
 	for _, conditions := range []map[network.Pair]network.Condition{both, {there: cut}, {back: cut}} {
 		w.set(conditions)
 		client, impatient := w.dial(1), w.dial(1)
-		// What is accepted only after a cut is healed has not met it.
-		w.until("both are held", func() bool {
-			n := 0
-			for l := range w.links {
-				l.mu.Lock()
-				if l.holding {
-					n++
-				}
-				l.mu.Unlock()
-			}
-			return n == 2
-		})
+		w.atCut(2) // what is accepted only after a cut is healed has not met it
 		say(t, client, "a")
 		say(t, impatient, "given up")
 		impatient.Close()
@@ -752,22 +755,7 @@ func TestNoDescriptorToReach(t *testing.T) {
 		t.Helper()
 		w.set(both)
 		c := w.dial(1)
-		for begin := time.Now(); time.Since(begin) < patience; runtime.Gosched() {
-			w.Network.mu.Lock()
-			links := slices.Collect(maps.Keys(w.links))
-			w.Network.mu.Unlock()
-			if len(links) != 1 {
-				continue
-			}
-			links[0].mu.Lock()
-			holding := links[0].holding
-			links[0].mu.Unlock()
-			if holding {
-				return c, links[0]
-			}
-		}
-		t.Fatal("the connection does not wait")
-		return nil, nil
+		return c, w.atCut(1)[0]
 	}
 
 	c, l := held()
