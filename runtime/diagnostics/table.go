@@ -316,7 +316,7 @@ var table = sync.OnceValue(func() []*row {
 			remedies: always(
 				"make this the only statement of TestMain: os.Exit(dist.Main(m))",
 				"move set-up and tear-down into a type with a Run() int method that wraps m, and pass that to dist.Main",
-				"go vet -vettool=$(go tool -n distvet) . reports such a TestMain, with the fix",
+				"go vet -vettool=\"$(go tool -n distvet)\" . reports such a TestMain, with the fix",
 			),
 		}, {
 			code:    NodeHandshakeTimeout,
@@ -756,7 +756,7 @@ var table = sync.OnceValue(func() []*row {
 			causes:   []string{"{err}", "dist_gen_test.go was generated before {name} needed a cluster", "dist_gen_test.go was generated from other tests than these"},
 			explain:  "The test asks for a cluster and the generated plan does not know it, or says something else: the test, its directive or a helper changed since dist_gen_test.go was generated. Sizes and limits are judged by the plan before tests run, so it has to be right.",
 			evidence: "the test's name and requirement, and what the plan has",
-			remedies: always("generate again: go generate ./..., or go tool distgen .", "let distvet tell you before the test does: go vet -vettool=$(go tool -n distvet) ./...", "a test function made at run time, or a Require reached through a function value, needs a //dist:nodes=N directive"),
+			remedies: always("generate again: go generate ./..., or go tool distgen .", "let distvet tell you before the test does: go vet -vettool=\"$(go tool -n distvet)\" ./...", "a test function made at run time, or a Require reached through a function value, needs a //dist:nodes=N directive"),
 		}, {
 			code:     BootstrapTestMain,
 			title:    "the package's own TestMain does not call dist.Main",
@@ -999,7 +999,7 @@ var table = sync.OnceValue(func() []*row {
 			causes:   []string{"{name} would hold its cluster while it is paused, and tests that wait for one could wait for ever", "the test would hold its cluster while it is paused, and tests that wait for one could wait for ever"},
 			explain:  "t.Parallel pauses a test until all serial tests of the package are through. A cluster leased before that stays taken for all that time, and a serial test that needs one may wait for it without end.",
 			evidence: "the test, and where it called Require",
-			remedies: always("call t.Parallel first, then dist.Require", "distvet reports this with the position: go vet -vettool=$(go tool -n distvet) ."),
+			remedies: always("call t.Parallel first, then dist.Require", "distvet reports this with the position: go vet -vettool=\"$(go tool -n distvet)\" ."),
 		}, {
 			code:     UseFuzz,
 			title:    "Require is called inside f.Fuzz",
@@ -1047,7 +1047,7 @@ var table = sync.OnceValue(func() []*row {
 			causes:   []string{"{err}", "the type has parts that mean nothing in another process"},
 			explain:  "Arguments and results cross by value, encoded. Channels, functions, unexported fields and interfaces that hold unknown types have no meaning in another process.",
 			evidence: "the type, and the part of it that cannot cross",
-			remedies: always("pass plain data: exported fields of numbers, strings, slices, maps and structs", "give the type MarshalBinary and UnmarshalBinary methods", "distvet reports such types before the test runs: go vet -vettool=$(go tool -n distvet) ."),
+			remedies: always("pass plain data: exported fields of numbers, strings, slices, maps and structs", "give the type MarshalBinary and UnmarshalBinary methods", "distvet reports such types before the test runs: go vet -vettool=\"$(go tool -n distvet)\" ."),
 		},
 
 		// LEFT
