@@ -31,6 +31,13 @@ type run struct {
 	out        bytes.Buffer
 }
 
+// goCache is where what the go command has built is found again by one that has
+// another XDG_CACHE_HOME.
+var goCache = sync.OnceValues(func() (string, error) {
+	out, err := exec.Command("go", "env", "GOCACHE").Output()
+	return strings.TrimSpace(string(out)), err
+})
+
 func newRun(t *testing.T, env string, args ...string) *run {
 	t.Helper()
 	return newRunOf(t, suite, env, args...)
@@ -52,11 +59,11 @@ func prepare(t *testing.T, env string, cmd *exec.Cmd) *run {
 	r := &run{cmd: cmd, cache: t.TempDir(), tmp: t.TempDir()}
 	r.pids = filepath.Join(r.cache, "pids")
 	cmd.Dir = "testdata/suite"
-	goCache, err := exec.Command("go", "env", "GOCACHE").Output()
+	dir, err := goCache()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd.Env = append(os.Environ(), "GOCACHE="+strings.TrimSpace(string(goCache)),
+	cmd.Env = append(os.Environ(), "GOCACHE="+dir,
 		"XDG_CACHE_HOME="+r.cache, "TMPDIR="+r.tmp, "SUITE_PIDS="+r.pids)
 	// What this test run is under must not change what the suite does.
 	for _, name := range []string{"CI", "GITHUB_ACTIONS", "GITLAB_CI"} {
