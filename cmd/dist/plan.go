@@ -47,6 +47,7 @@ type plan struct {
 	Tests   []plannedTest `json:"tests"`
 
 	warnings []string // about the configuration
+	flat     bool     // no pattern has "...": folders below have not been looked into
 }
 
 type limit struct {
@@ -113,8 +114,11 @@ func runPlan(ctx context.Context, opts generator.Options, short, asJSON, explain
 	}
 	if asJSON {
 		err = printJSON(s.out, p)
-	} else if err = p.print(s.out, explain); err != nil {
-		err = fmt.Errorf("print the plan: %w", err)
+	} else {
+		p.flat = !slices.ContainsFunc(opts.Patterns, func(s string) bool { return strings.Contains(s, "...") })
+		if err = p.print(s.out, explain); err != nil {
+			err = fmt.Errorf("print the plan: %w", err)
+		}
 	}
 	if err != nil {
 		return err
@@ -186,7 +190,11 @@ func planned(t generator.Test, d decision) plannedTest {
 // print writes the plan for people.
 func (p *plan) print(w io.Writer, explain bool) error {
 	if len(p.Tests) == 0 {
-		_, err := fmt.Fprintln(w, "no test here needs a cluster")
+		text := "no test here needs a cluster"
+		if p.flat {
+			text += "; dist plan ./... looks into the folders below, too"
+		}
+		_, err := fmt.Fprintln(w, text)
 		return err
 	}
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
