@@ -31,11 +31,11 @@ func main() {
 	if dir, n, _ := strings.Cut(os.Getenv("PROGRAMS_FLAKY"), ":"); *flaky && begins(dir) <= n {
 		log.Fatalf("%s is one of the first %s starts", *name, n)
 	}
-	ln, err := net.Listen("tcp", *listen)
+	told, err := hear(*listen) // first: who can connect takes it to be ready
 	if err != nil {
 		log.Fatal(err)
 	}
-	told, err := hear(*listen)
+	ln, err := net.Listen("tcp", *listen)
 	if err != nil {
 		log.Fatal(err)
 	}
