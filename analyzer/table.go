@@ -290,7 +290,7 @@ var Findings = []Finding{
 		Code:  StaleBootstrap,
 		Title: "generated bootstrap that is out of date",
 		Text:  "Tests, directives or node functions have changed since. What the file says and what the source says are compared by a digest that does not depend on positions.",
-		Bad:   "$ go vet -vettool=$PWD/distvet ./raft\nraft/dist_gen_test.go:24:11: stale bootstrap: ...",
+		Bad:   "$ go vet -vettool=\"$PWD/distvet\" ./raft\nraft/dist_gen_test.go:24:11: stale bootstrap: ...",
 		Good:  "$ go generate ./raft",
 	},
 }
