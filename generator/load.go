@@ -65,18 +65,24 @@ func (g *generation) load(ctx context.Context, dirs []*directory, helpers []stri
 	slices.Sort(roots)
 	roots = slices.Compact(roots)
 
-	pkgs, err := packages.Load(&packages.Config{
+	cfg := &packages.Config{
 		Mode:       loadMode,
 		Context:    ctx,
 		Dir:        g.dir,
 		Env:        append(slices.Clip(g.env), "GOPACKAGESDRIVER=off"),
 		BuildFlags: flags,
 		Tests:      true,
-	}, roots...)
+	}
+	pkgs, err := packages.Load(cfg, roots...)
+	if err == nil && len(recompiled(pkgs, wanted)) > 0 {
+		cfg.Mode |= packages.NeedDeps // several times dearer: only this gives the source of what no pattern names
+		pkgs, err = packages.Load(cfg, roots...)
+	}
 	if err != nil {
 		return fmt.Errorf("load packages: %w", err)
 	}
 
+	again := recompiled(pkgs, wanted)
 	pkgs = slices.DeleteFunc(pkgs, isTestBinary)
 	for _, p := range pkgs {
 		u := wanted[packageDir(p)]
@@ -94,7 +100,29 @@ func (g *generation) load(ctx context.Context, dirs []*directory, helpers []stri
 		}
 	}
 	ctxt := goenv.context(tags)
-	return g.analyze(units, pkgs, ctxt)
+	return g.analyze(units, append(pkgs, again...), ctxt)
+}
+
+// recompiled returns the helpers between an external test package and the package
+// that it tests. Where that has test files of its own, the go command compiles
+// them once more for the test, as packages that no pattern names, and it is those
+// that the external test package imports.
+func recompiled(pkgs []*packages.Package, wanted map[string]*unit) []*packages.Package {
+	named, tested := make(map[string]bool), make(map[string]bool)
+	for _, p := range pkgs {
+		if p.ForTest == "" {
+			named[p.PkgPath] = true
+		} else if wanted[packageDir(p)] != nil {
+			tested[p.ForTest] = true
+		}
+	}
+	var again []*packages.Package
+	packages.Visit(pkgs, nil, func(p *packages.Package) {
+		if tested[p.ForTest] && named[p.PkgPath] && p.PkgPath != p.ForTest {
+			again = append(again, p)
+		}
+	})
+	return again
 }
 
 // pattern returns a directory as a pattern for the go command.
