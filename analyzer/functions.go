@@ -98,8 +98,11 @@ func (s *scan) findFunctions() {
 			}
 		}
 	}
+	// The first to name a function decides in which builds it is registered: that
+	// is in all of them, if any file that all have is among those.
+	guarded := func(v value) int { return min(len(s.constraintAt(v.id)), 1) }
 	slices.SortStableFunc(named, func(a, b value) int {
-		return cmp.Compare(s.order(a.id), s.order(b.id))
+		return cmp.Or(cmp.Compare(guarded(a), guarded(b)), cmp.Compare(s.order(a.id), s.order(b.id)))
 	})
 	for _, v := range named {
 		own := v.obj.Pkg() == s.pass.Pkg
@@ -113,6 +116,10 @@ func (s *scan) findFunctions() {
 				f.Constraint = file.constraint
 			}
 		}
+		if f.Constraint == "" && (!own || len(v.typeArgs) > 0) {
+			// Other builds may have neither its package nor the types.
+			f.Constraint = s.constraintAt(v.id)
+		}
 		s.result.Functions = append(s.result.Functions, f)
 	}
 	slices.SortStableFunc(s.result.Functions, func(a, b Function) int {
@@ -121,6 +128,14 @@ func (s *scan) findFunctions() {
 			strings.Compare(a.key(), b.key()),
 		)
 	})
+}
+
+// constraintAt is the constraint of the file that n is in.
+func (s *scan) constraintAt(n ast.Node) string {
+	if f := s.fileOf(n.Pos()); f != nil {
+		return f.constraint
+	}
+	return ""
 }
 
 func (s *scan) exprValue(x ast.Expr) (value, bool) {
