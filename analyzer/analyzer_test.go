@@ -116,7 +116,7 @@ func TestFindings(t *testing.T) {
 	note(runWithFixes(t, "directives", "places", "defaults", "agreement", "misuse", "nodecalls", "crossing", "clusters", "nodeside",
 		"quiet", "mains/none", "mains/fix", "mains/late", "mains/first", "mains/indirect", "mains/unused"))
 	Analyzer.Flags.Set("bootstrap", "true")
-	note(analysistest.Run(t, testdata, Analyzer, "bootstrap/missing", "bootstrap/stale", "bootstrap/nodigest", "bootstrap/unneeded", "bootstrap/fresh"))
+	note(analysistest.Run(t, testdata, Analyzer, "bootstrap/missing", "bootstrap/stale", "bootstrap/nodigest", "bootstrap/unneeded", "bootstrap/othertag", "bootstrap/fresh"))
 
 	for _, f := range Findings {
 		if !seen[string(f.Code)] {

@@ -3,6 +3,7 @@ package analyzer
 import (
 	"go/ast"
 	"go/token"
+	"slices"
 	"strconv"
 
 	"golang.org/x/tools/go/analysis"
@@ -33,6 +34,8 @@ func (s *scan) checkBootstrap() {
 	}
 	at, digest := planDigest(written)
 	switch {
+	case !r.UsesDist && slices.ContainsFunc(s.ignored, func(f *file) bool { return f.generated }):
+		// Other builds need it.
 	case !r.UsesDist:
 		s.report(StaleBootstrap, at, nil, "stale bootstrap: nothing in package %s needs it any more: run go generate", s.pass.Pkg.Name())
 	case digest != r.Plan.Digest:

@@ -6,6 +6,7 @@ import (
 	"go/parser"
 	"go/token"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -84,9 +85,14 @@ func (d *directory) files(rendered []rendering, ctxt *build.Context) []File {
 		files = append(files, f)
 		seen[f.Path] = true
 	}
+	// What another build has of its own is registered there, and leaves it to the
+	// file that all builds have to start: neither goes without the other.
+	needed := ctxt != nil && len(rendered) == 0 && slices.ContainsFunc(d.bootstraps, func(b bootstrap) bool {
+		return !b.broken() && !b.inBuild(ctxt)
+	})
 	for i := range d.bootstraps {
 		b := &d.bootstraps[i]
-		if seen[b.path] {
+		if seen[b.path] || needed && !b.broken() {
 			continue
 		}
 		if ctxt != nil && !b.broken() && !b.inBuild(ctxt) {

@@ -1,0 +1,5 @@
+package othertag
+
+import "testing"
+
+func TestIt(t *testing.T) {}
