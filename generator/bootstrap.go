@@ -31,14 +31,14 @@ type bootstrap struct {
 
 var (
 	headerRE   = regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(headerLine) + `\r?$`)
-	conflictRE = regexp.MustCompile(`(?m)^(<<<<<<< |=======\r?$|>>>>>>> )`)
+	conflictRE = regexp.MustCompile(`(?m)^(<<<<<<< |>>>>>>> )`)
 	packageRE  = regexp.MustCompile(`(?m)^package\s`)
 )
 
 // ours reports whether distgen wrote the file, or what is left of it: an empty
 // file, the beginning of one, or two of them that a merge could not join.
 func (b *bootstrap) ours() bool {
-	if conflictRE.Match(b.content) {
+	if conflictRE.Match(b.content) && b.broken() {
 		return true
 	}
 	head := b.content
@@ -56,9 +56,6 @@ func (b *bootstrap) ours() bool {
 // broken reports whether the go command would stumble over the file, although
 // the tag hides it: it reads as far as the imports of every file.
 func (b *bootstrap) broken() bool {
-	if conflictRE.Match(b.content) {
-		return true
-	}
 	_, err := parser.ParseFile(token.NewFileSet(), b.path, b.content, parser.SkipObjectResolution)
 	return err != nil
 }

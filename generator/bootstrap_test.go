@@ -24,6 +24,8 @@ func TestOurs(t *testing.T) {
 		{"cut in the body", whole + "\nfunc init() {", true, true},
 		{"conflict", "<<<<<<< HEAD\n" + whole + "=======\n>>>>>>> topic\n", true, true},
 		{"conflict within", whole + "\n<<<<<<< HEAD\n=======\n>>>>>>> topic\n", true, true},
+		{"a person's, with a line of a conflict", "package p\n\n/*\nheading\n=======\n*/\n", false, false},
+		{"a person's, about conflicts", "package p\n\nconst s = `\n<<<<<<< a\n=======\n>>>>>>> b\n`\n", false, false},
 		{"a person's", "package p\n", false, false},
 		{"a person's, cut", "package p\n\nfunc (", false, true},
 		{"a person's, quoting the header", "package p\n\n" + headerLine + "\n", false, false},
