@@ -323,7 +323,7 @@ func (s *session) require(t testing.TB, options requirement.Requirement, at stri
 	s.mu.Lock()
 	if !s.began {
 		defer s.mu.Unlock()
-		if len(s.plans) == 0 {
+		if !s.ownMain() { // or the file with the generated TestMain would have begun
 			return nil, misuse(t, diagnostics.BootstrapMissing, diagnostics.Failure{Pos: at})
 		}
 		return nil, misuse(t, diagnostics.BootstrapTestMain, diagnostics.Failure{Pos: at, OwnTestMain: true})

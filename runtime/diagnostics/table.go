@@ -747,7 +747,7 @@ var table = sync.OnceValue(func() []*row {
 			problem:  "this package has no bootstrap",
 			causes:   []string{"there is no dist_gen_test.go in {path}", "there is no dist_gen_test.go beside the test"},
 			explain:  "A package whose tests need clusters has a generated file, dist_gen_test.go, through which its test binary can be a node. Without it a node would run the tests again instead.",
-			evidence: "no plan was registered by the test binary",
+			evidence: "no plan was registered by the test binary, or only what a build tag adds to it",
 			remedies: always("generate it: go generate ./... (with //go:generate go tool distgen in the package), or go tool distgen .", "or run the tests by dist test, which generates what is missing for the run"),
 		}, {
 			code:     BootstrapStale,
