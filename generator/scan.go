@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/mod/modfile"
@@ -138,10 +139,10 @@ func isLocal(pattern string) bool {
 
 // find asks the go command for the directories of import paths. Only packages
 // of the main modules count: what lies in the module cache is not ours to write.
+// Whether they have files in this build is of no concern here.
 func (s *scanner) find(ctx context.Context, env, paths []string) ([]string, error) {
-	args := append([]string{"list", "-find", "-tags=" + generateTag,
-		"-f", "{{with .Module}}{{if .Main}}{{$.Dir}}{{end}}{{end}}", "--"}, paths...)
-	cmd := exec.CommandContext(ctx, "go", args...)
+	const format = `{{if .Module}}{{if .Module.Main}}{{printf "%q" .Dir}}{{end}}{{else if .Error}}!{{printf "%q" .Error.Err}}{{end}}`
+	cmd := exec.CommandContext(ctx, "go", append([]string{"list", "-e", "-find", "-tags=" + generateTag, "-f", format, "--"}, paths...)...)
 	cmd.Dir = s.dir
 	cmd.Env = env
 	out, err := cmd.Output()
@@ -153,9 +154,18 @@ func (s *scanner) find(ctx context.Context, env, paths []string) ([]string, erro
 	}
 	var dirs []string
 	for line := range strings.Lines(string(out)) {
-		if line = strings.TrimSpace(line); line != "" {
-			dirs = append(dirs, line)
+		quoted, missing := strings.CutPrefix(strings.TrimSpace(line), "!")
+		if quoted == "" {
+			continue
 		}
+		text, err := strconv.Unquote(quoted)
+		if err != nil {
+			return nil, fmt.Errorf("find the directories of %s: go list answers %q", strings.Join(paths, " "), line)
+		}
+		if missing {
+			return nil, errors.New(text)
+		}
+		dirs = append(dirs, text)
 	}
 	return dirs, nil
 }
