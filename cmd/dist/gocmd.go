@@ -15,8 +15,9 @@ import (
 // of them changes and a terminal stays one, and returns its exit status.
 //
 // The go command is in dist's process group: ^C reaches it and the tests
-// without our help, and all that is left to do is to wait. What is sent to dist
-// alone is passed on. If dist is killed, so is the go command (on Linux), and
+// without our help, and all that is left to do is to wait. Nobody can tell a
+// SIGINT or SIGQUIT to dist alone from that, and such a one does nothing, as it
+// does to go test; other signals are passed on. If dist is killed, so is the go command (on Linux), and
 // then its test binaries notice and end with their nodes.
 func runGo(s streams, env, args []string) (int, error) {
 	cmd := exec.Command("go", args...)

@@ -307,6 +307,14 @@ func (r *testRun) test(ctx context.Context) error {
 	if err := os.Mkdir(reports, 0o700); err != nil {
 		return fmt.Errorf("make a directory for the reports: %w", err)
 	}
+	covered, err := r.covered()
+	if err != nil {
+		return err
+	}
+	follow, err := followTests(reports, r.packages, r.streams)
+	if err != nil {
+		return err
+	}
 	var own *runOwner
 	if r.runsTests() {
 		var err error
@@ -314,15 +322,7 @@ func (r *testRun) test(ctx context.Context) error {
 			fmt.Fprintf(r.err, "dist test: each package starts its own clusters of programs: %v\n", err)
 		}
 	}
-	follow, err := followTests(reports, r.packages, r.streams)
-	if err != nil {
-		return err
-	}
 	env := own.environ(append(os.Environ(), runtime.EnvReport+"="+reports))
-	covered, err := r.covered()
-	if err != nil {
-		return err
-	}
 	if covered != "" {
 		env = append(env, runtime.EnvCoverDir+"="+covered)
 	}
