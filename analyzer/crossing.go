@@ -1,6 +1,7 @@
 package analyzer
 
 import (
+	"fmt"
 	"go/ast"
 	"go/types"
 	"reflect"
@@ -50,8 +51,10 @@ func findFlaw(t types.Type, path string, seen *typeutil.Map) *flaw {
 			return &flaw{path, "is a test, which is in its own process only: a node's function returns an error", false}
 		case isNamed(t, "context", "Context"):
 			return &flaw{path, "is a context, which every call has of its own", false}
-		case isNamed(t, "time", "Time"), isNamed(t, "math/big", "Int"), crossesByItself(t):
+		case isNamed(t, "time", "Time"), isNamed(t, "math/big", "Int"):
 			return nil
+		case marshaler(t) != nil:
+			return promotedFlaw(t, marshaler(t), path)
 		case named.Obj().Pkg() != nil && named.Obj().Pkg().Path() == "sync":
 			return &flaw{path, "is a sync." + named.Obj().Name() + ", which holds in one process only", false}
 		}
@@ -82,6 +85,9 @@ func findFlaw(t types.Type, path string, seen *typeutil.Map) *flaw {
 		}
 		return findFlaw(u.Elem(), path+"[]", seen)
 	case *types.Struct:
+		if m := marshaler(t); m != nil { // of an embedded field: t has no name
+			return promotedFlaw(t, m, path)
+		}
 		return structFlaw(u, path, seen)
 	}
 	return nil
@@ -141,13 +147,32 @@ func isStruct(t types.Type) bool {
 	return ok
 }
 
-// crossesByItself reports whether t says how its values are written and read.
-func crossesByItself(t types.Type) bool {
+// marshaler returns the method by which t says how its values are written, if it
+// has one for how they are read as well.
+func marshaler(t types.Type) *types.Selection {
 	methods := types.NewMethodSet(types.NewPointer(t))
-	has := func(name string) bool { return methods.Lookup(nil, name) != nil }
-	return has("MarshalCBOR") && has("UnmarshalCBOR") ||
-		has("MarshalBinary") && has("UnmarshalBinary") ||
-		has("MarshalText") && has("UnmarshalText")
+	for _, form := range []string{"CBOR", "Binary", "Text"} {
+		if m := methods.Lookup(nil, "Marshal"+form); m != nil && methods.Lookup(nil, "Unmarshal"+form) != nil {
+			return m
+		}
+	}
+	return nil
+}
+
+// promotedFlaw is that of a struct which has its marshaler from an embedded
+// field: that writes itself, and nothing of what is beside it.
+func promotedFlaw(t types.Type, marshaler *types.Selection, path string) *flaw {
+	fields, ok := t.Underlying().(*types.Struct)
+	if !ok || len(marshaler.Index()) == 1 {
+		return nil
+	}
+	embedded := fields.Field(marshaler.Index()[0])
+	for f := range fields.Fields() {
+		if f != embedded && f.Name() != "_" {
+			return &flaw{path + "." + f.Name(), fmt.Sprintf("is left out by %s, which is that of the embedded %s", marshaler.Obj().Name(), embedded.Name()), true}
+		}
+	}
+	return nil
 }
 
 // qualify names packages as source does: this one not at all, others by name.

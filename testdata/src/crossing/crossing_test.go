@@ -53,6 +53,15 @@ type (
 	left   struct {
 		Name string `cbor:"-" json:"name"`
 	}
+	stamped struct {
+		time.Time
+		Name string
+	}
+	moment     struct{ time.Time }
+	ownMarshal struct {
+		time.Time
+		Name string
+	}
 	list[T any] struct {
 		Value T
 		Next  *list[T]
@@ -65,6 +74,9 @@ func (*custom) UnmarshalBinary(data []byte) error { return nil }
 func (text) MarshalText() ([]byte, error)     { return nil, nil }
 func (*text) UnmarshalText(data []byte) error { return nil }
 
+func (ownMarshal) MarshalBinary() ([]byte, error)     { return nil, nil }
+func (*ownMarshal) UnmarshalBinary(data []byte) error { return nil }
+
 func TestCrossing(t *testing.T) {
 	ctx := t.Context()
 	n := dist.Require(t).Node(0)
@@ -72,7 +84,17 @@ func TestCrossing(t *testing.T) {
 	dist.Call(ctx, n, echo[custom], custom{})
 	dist.Call(ctx, n, echo[text], text{})
 	dist.Call(ctx, n, echo[list[list[int]]], list[list[int]]{})
-	dist.Call(ctx, n, take[left], left{}) // want `argument of type left loses data on its way: \.Name is left out for its tag "-"`
+	dist.Call(ctx, n, take[left], left{})  // want `argument of type left loses data on its way: \.Name is left out for its tag "-"`
+	dist.Call(ctx, n, take[*stamped], nil) // want `argument of type \*stamped loses data on its way: \.Name is left out by MarshalBinary, which is that of the embedded Time`
+	dist.Call(ctx, n, take[struct {
+		Name string
+		time.Time
+	}], struct { // want `\.Name is left out by MarshalBinary, which is that of the embedded Time`
+		Name string
+		time.Time
+	}{})
+	dist.Call(ctx, n, echo[moment], moment{})
+	dist.Call(ctx, n, echo[ownMarshal], ownMarshal{})
 	dist.Call(ctx, n, echo[[]byte], nil)
 	dist.Call(ctx, n, give[error], struct{}{})     // want `result of type error cannot cross to another process: it is an interface, whose concrete type the other side does not learn`
 	dist.Call(ctx, n, take[any], nil)              // want `argument of type any cannot cross to another process: it is an interface`
