@@ -253,6 +253,13 @@ func TestDamagedTable(t *testing.T) {
 			t := table{next: 3, records: []record{{id: id(1), pid: 1, tests: 9999, wants: 9999, ticket: 1}}}
 			return os.WriteFile(file, t.format(), 0o600)
 		}},
+		{"lies about several", func(file string) error {
+			t := table{next: 3}
+			for i := range 4 {
+				t.records = append(t.records, record{id: id(i + 1), pid: 1, tests: 99, wants: 99, ticket: 1})
+			}
+			return os.WriteFile(file, t.format(), 0o600)
+		}},
 		{"removed", os.Remove},
 		{"a directory", instead(func(file string) error { return os.Mkdir(file, 0o700) })},
 		{"a link", instead(func(file string) error { return os.Symlink("/dev/zero", file) })},

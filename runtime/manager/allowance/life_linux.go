@@ -16,7 +16,7 @@ const lifeFile = "alive"
 // claim locks this process's byte. It reports whether locks of that kind are to be
 // had.
 func (s *seat) claim() bool {
-	fd, err := unix.Open(filepath.Join(s.dir, lifeFile), unix.O_RDWR|unix.O_CREAT|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o600)
+	fd, err := openRetry(filepath.Join(s.dir, lifeFile), unix.O_RDWR|unix.O_CREAT|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK)
 	if err != nil {
 		return false
 	}

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -163,14 +164,17 @@ func (s *seat) open() (err error) {
 	file := filepath.Join(s.dir, tableFile)
 	const flags = unix.O_RDWR | unix.O_CREAT | unix.O_CLOEXEC | unix.O_NOFOLLOW | unix.O_NONBLOCK
 	for range 2 {
-		if s.table, err = unix.Open(file, flags, 0o600); err == nil {
+		if s.table, err = openRetry(file, flags); err == nil {
 			var st unix.Stat_t
 			if err = unix.Fstat(s.table, &st); err == nil && st.Mode&unix.S_IFMT == unix.S_IFREG {
 				break
 			}
 			unix.Close(s.table)
 			s.table = -1
-			err = errors.New("not a regular file")
+			err = errNotRegular
+		}
+		if !slices.ContainsFunc([]error{errNotRegular, unix.ELOOP, unix.EISDIR, unix.ENXIO}, func(e error) bool { return err == e }) {
+			break // no descriptor is left, or so: the table is that of all others
 		}
 		os.Remove(file) // a link, a directory, a pipe: nothing of ours
 	}
@@ -192,6 +196,17 @@ func (s *seat) open() (err error) {
 	}
 	s.sweep()
 	return nil
+}
+
+var errNotRegular = errors.New("not a regular file")
+
+// openRetry opens a file for reading and writing by all of this user's processes.
+func openRetry(file string, flags int) (fd int, err error) {
+	for {
+		if fd, err = unix.Open(file, flags, 0o600); err != unix.EINTR {
+			return fd, err
+		}
+	}
 }
 
 func (s *seat) makePipe() error {
@@ -357,24 +372,17 @@ func (s *seat) rebuild(t *table) {
 			s.wake(id)
 		}
 	}
-	for _, r := range t.records {
-		if r.id != s.id && !s.alive(r.id) {
-			t.remove(r.id)
-		}
-	}
+	t.drop(s.dead)
 	s.write(t)
 }
 
 // prune drops the lines of dead processes, and reports whether there were any.
 func (a *Allowance) prune(t *table) bool {
-	before := len(t.records)
-	for _, r := range append([]record(nil), t.records...) {
-		if r.id != a.seat.id && !a.seat.alive(r.id) {
-			t.remove(r.id)
-			os.Remove(filepath.Join(a.seat.dir, r.id))
-		}
+	gone := t.drop(a.seat.dead)
+	for _, id := range gone {
+		os.Remove(filepath.Join(a.seat.dir, id))
 	}
-	return len(t.records) < before
+	return len(gone) > 0
 }
 
 // sweep removes the pipes and lines of dead processes.
@@ -388,13 +396,7 @@ func (s *seat) sweep() {
 	if err != nil || !whole {
 		return // see rebuild
 	}
-	n := len(t.records)
-	for _, r := range append([]record(nil), t.records...) {
-		if !s.alive(r.id) {
-			t.remove(r.id)
-		}
-	}
-	if len(t.records) < n {
+	if len(t.drop(s.dead)) > 0 {
 		s.write(&t)
 	}
 }
@@ -421,6 +423,9 @@ func (s *seat) alive(id string) bool {
 	}
 	return err == nil || err != unix.ENXIO && err != unix.ENOENT && err != unix.ELOOP && err != errNoPipe
 }
+
+// dead reports whether another process is gone.
+func (s *seat) dead(id string) bool { return id != s.id && !s.alive(id) }
 
 // wake has a process look at the table.
 func (s *seat) wake(id string) {

@@ -47,6 +47,18 @@ func (t *table) remove(id string) {
 	t.records = slices.DeleteFunc(t.records, func(r record) bool { return r.id == id })
 }
 
+// drop removes the lines of dead processes, and returns whose they were.
+func (t *table) drop(dead func(id string) bool) (gone []string) {
+	t.records = slices.DeleteFunc(t.records, func(r record) bool {
+		if !dead(r.id) {
+			return false
+		}
+		gone = append(gone, r.id)
+		return true
+	})
+	return gone
+}
+
 // The bounds of what makes sense in a table.
 const (
 	mostBytes   = 1 << 20
