@@ -47,7 +47,10 @@ func usable(dir string) error {
 	if info, err := os.Lstat(dir); err == nil && filepath.Dir(dir) != filepath.Clean(os.TempDir()) && info.IsDir() && ownedByUs(info) && !private(info) {
 		os.Chmod(dir, 0o700)
 	}
-	return check(dir)
+	if err := check(dir); err != nil {
+		return err
+	}
+	return writable(dir)
 }
 
 func check(dir string) error {

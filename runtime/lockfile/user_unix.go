@@ -19,3 +19,12 @@ func ownedByUs(info fs.FileInfo) bool {
 }
 
 func private(info fs.FileInfo) bool { return info.Mode().Perm() == 0o700 }
+
+// writable says what keeps this user from making files in a directory: it may be
+// the own one, of a file system that is mounted for reading only.
+func writable(dir string) error {
+	if err := unix.Access(dir, unix.W_OK|unix.X_OK); err != nil {
+		return &os.PathError{Op: "write to", Path: dir, Err: err}
+	}
+	return nil
+}
