@@ -338,6 +338,7 @@ func (p *pool) giveBack(c *candidate) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	c.taken = false
+	c.inbox.node.Store(nil) // what becomes of it is no concern of that lease
 	if p.closed || c.dead() || c.host != nil {
 		p.discard(c)
 		return
