@@ -438,6 +438,10 @@ func (n *binaryNode) stop(ctx context.Context, reason string) error {
 	return n.shutDown(ctx, p, nil)
 }
 
+// lookTime is what the end of a process has to be noticed after its time is up:
+// it may have been this process that was stopped (^Z), or slow, and not the node.
+const lookTime = time.Second
+
 // shutDown asks a process to end and sees that it does. Errors of the node's
 // cleanups, and a bad exit status, are noted as problems: they belong to
 // whatever used the node. explain, if not nil, is asked why a process did not
@@ -455,12 +459,16 @@ func (n *binaryNode) shutDown(ctx context.Context, p engine.Node, explain func(e
 	case <-p.Done():
 	case <-ctx.Done():
 		n.undebug()
-		err := fmt.Errorf("stop %s: it did not end in time and was killed: %w", n.name, ctx.Err())
-		if explain != nil {
-			err = explain(p, err)
+		select {
+		case <-p.Done():
+		case <-time.After(lookTime):
+			err := fmt.Errorf("stop %s: it did not end in time and was killed: %w", n.name, ctx.Err())
+			if explain != nil {
+				err = explain(p, err)
+			}
+			p.Kill()
+			return err
 		}
-		p.Kill()
-		return err
 	}
 	n.examine(p, true)
 	// Nobody here has killed it: it had just gone when it was asked to, or an os.Exit
@@ -469,7 +477,7 @@ func (n *binaryNode) shutDown(ctx context.Context, p engine.Node, explain func(e
 	case n.lives.Told(), RaceEnabled && engine.RaceReport(n.Log(), 0) != nil:
 	case exit.Signal != "":
 		n.unnoticed(p)
-	case exit.Code == 0 && unanswered != nil:
+	case exit.Code == 0 && unanswered != nil && ctx.Err() == nil:
 		n.unnoticed(p, "it was asked to end, and did so before all of its cleanups had run")
 	}
 	return nil
