@@ -78,7 +78,9 @@ func Start(ctx context.Context, e engine.Engine, s Spec) (engine.Node, error) {
 	if len(x.Command) > 1 {
 		args = slices.Concat(x.Command[1:], x.Args)
 	}
-	used(s.Executable.Path)
+	if s.Program.Package != "" { // whose file is in a directory of ours
+		used(s.Executable.Path)
+	}
 	st := &start{Spec: s, expanded: x, engine: e, args: args, begin: time.Now(), oom: diagnostics.OOMKills()}
 	node, err := run(ctx, e, engine.Command{Path: s.Executable.Path, Args: args, Env: s.env(x), Dir: dir, Log: s.Log, Host: s.Host})
 	if err != nil {

@@ -443,6 +443,29 @@ func TestPassedOn(t *testing.T) {
 	}
 }
 
+// TestUntouched: the directory of a command is somebody else's. One that is
+// touched is another input to the go command, which runs a test again for it.
+func TestUntouched(t *testing.T) {
+	s := spec(t, "both", nil)
+	dir := filepath.Join(t.TempDir(), "bin")
+	old := time.Unix(1e9, 0)
+	if err := errors.Join(
+		os.Mkdir(dir, 0o700),
+		os.Symlink(s.Executable.Path, filepath.Join(dir, "kv")),
+		os.Chtimes(dir, old, old),
+		os.Chtimes(filepath.Dir(dir), old, old),
+	); err != nil {
+		t.Fatal(err)
+	}
+	s.Executable.Path = filepath.Join(dir, "kv")
+	startNode(t, newEngine(t), s)
+	for _, d := range []string{dir, filepath.Dir(dir)} {
+		if f, err := os.Stat(d); err != nil || !f.ModTime().Equal(old) {
+			t.Errorf("%s was touched at %v (%v)", d, f.ModTime(), err)
+		}
+	}
+}
+
 func TestStop(t *testing.T) {
 	t.Run("killed", func(t *testing.T) {
 		s := spec(t, "stubborn", func(p *config.Program) { p.Ready.TCP = "client" })
