@@ -218,7 +218,7 @@ func (c *cluster) leave(l *lease) {
 	c.retired = c.retired || void
 	c.mu.Unlock()
 	if void {
-		c.k.forget(c)
+		c.k.forget(c, false)
 	}
 	c.k.mu.Lock()
 	c.k.used = time.Now()
@@ -342,11 +342,14 @@ func (c *cluster) refresh(ctx context.Context, l *lease) error {
 // settle has all nodes run, and returns when all are healthy, or have not been
 // for some time.
 func (c *cluster) settle(ctx context.Context) error {
-	until := time.Now().Add(c.k.settle)
+	var until time.Time
 	for {
 		err := c.restore(ctx)
 		if err != nil {
 			return err
+		}
+		if until.IsZero() { // what the first takes is a start, and no time to settle
+			until = time.Now().Add(c.k.settle)
 		}
 		// A node that is stopped takes a connection, and says nothing.
 		look, cancel := context.WithDeadline(ctx, until)
@@ -608,7 +611,7 @@ func (c *cluster) release() {
 
 // retire turns everybody away from now on.
 func (c *cluster) retire() {
-	c.k.forget(c)
+	c.k.forget(c, true)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.retired = true
@@ -626,8 +629,8 @@ func (c *cluster) retireIfIdle() bool {
 	c.retired = c.retired || idle
 	c.mu.Unlock()
 	if idle {
+		c.k.forget(c, true)
 		c.cancel()
-		c.k.forget(c)
 	}
 	return idle
 }
@@ -640,6 +643,9 @@ func (c *cluster) end(ctx context.Context) {
 		c.stopAll(ctx)
 		c.release()
 	}
+	c.k.mu.Lock()
+	delete(c.k.leaving, c)
+	c.k.mu.Unlock()
 }
 
 // info describes the cluster; without nodes while it has not been started.

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/distkit/dist/runtime/diagnostics"
 	"github.com/distkit/dist/runtime/program"
 )
 
@@ -103,7 +104,10 @@ func (f *Finder) survey(ctx context.Context, found *Found) (clients []*Client, o
 			c, err := f.dial(ctx, r)
 			var has []offer
 			if err == nil {
-				has, err = c.offers(ctx)
+				if has, err = c.offers(ctx); err != nil {
+					err = wrap(err, diagnostics.Failure{Phase: diagnostics.PhasePrepare, Code: diagnostics.ClusterGone,
+						Op: "talk to the owner of clusters (" + r.name() + ")"})
+				}
 			}
 			mu.Lock()
 			defer mu.Unlock()

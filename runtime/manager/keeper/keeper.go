@@ -33,6 +33,7 @@ type Keeper struct {
 
 	mu       sync.Mutex
 	clusters map[string]*cluster // by key
+	leaving  map[*cluster]bool   // retired, and not ended yet
 	closed   bool
 	used     time.Time                        // when the last lease ended
 	nets     map[[2]string]*network.Allocator // by what they were made of
@@ -42,7 +43,7 @@ type Keeper struct {
 func New(e engine.Engine) *Keeper {
 	return &Keeper{
 		engine: e, settle: settleTime, used: time.Now(),
-		clusters: make(map[string]*cluster),
+		clusters: make(map[string]*cluster), leaving: make(map[*cluster]bool),
 		nets:     make(map[[2]string]*network.Allocator),
 	}
 }
@@ -155,10 +156,14 @@ func unfit(op, cluster, reason string) error {
 	}}
 }
 
-// forget takes a cluster that is being retired off the list.
-func (k *Keeper) forget(c *cluster) {
+// forget takes a cluster that is being retired off the list; leaving says that its
+// end is still to come.
+func (k *Keeper) forget(c *cluster, leaving bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if leaving {
+		k.leaving[c] = true
+	}
 	if k.clusters[c.key] == c {
 		delete(k.clusters, c.key)
 	}
@@ -170,7 +175,11 @@ func (k *Keeper) list() []*cluster {
 	return slices.Collect(maps.Values(k.clusters))
 }
 
-func (k *Keeper) empty() bool { return len(k.list()) == 0 }
+func (k *Keeper) empty() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return len(k.clusters)+len(k.leaving) == 0
+}
 
 // Clusters describes what there is, by id.
 func (k *Keeper) Clusters() []Info {
@@ -226,9 +235,10 @@ func (k *Keeper) Retire(ctx context.Context, match func(Info) bool) {
 func (k *Keeper) Close(ctx context.Context) {
 	k.mu.Lock()
 	k.closed = true
+	all := slices.AppendSeq(slices.Collect(maps.Values(k.clusters)), maps.Keys(k.leaving))
 	k.mu.Unlock()
 	var wg sync.WaitGroup
-	for _, c := range k.list() {
+	for _, c := range all {
 		wg.Go(func() {
 			c.retire()
 			c.end(ctx)

@@ -336,6 +336,29 @@ func TestBroken(t *testing.T) {
 	}
 }
 
+// TestSlow: what a node takes to start again is none of the time it has to become
+// healthy.
+func TestSlow(t *testing.T) {
+	home(t)
+	e := process.New()
+	t.Cleanup(func() { e.Close() })
+	k := New(e)
+	t.Cleanup(func() { k.Close(context.Background()) })
+	k.settle = 2 * time.Second
+	a := testAsk(t, 2)
+	a.Program.Env["DIST_TEST_SLOW"] = "2100ms"
+	a.Shared = true // or a restart mends it
+	l := mustLease(t, k, a)
+	talk(l.Info().Nodes[0], "exit 4")
+	eventually(t, func() string {
+		if k.Clusters()[0].Nodes[0].Up {
+			return "the node has not exited"
+		}
+		return ""
+	})
+	mustLease(t, k, a)
+}
+
 // TestMended: what a lease has left broken is mended when it has ended, not
 // only when the next one comes.
 func TestMended(t *testing.T) {
@@ -866,6 +889,72 @@ func TestDownLast(t *testing.T) {
 	e.Close()
 }
 
+// TestDownBeside: the last cluster of an owner is the last that ends, not the last
+// that somebody wanted to end.
+func TestDownBeside(t *testing.T) {
+	home(t)
+	e := process.New()
+	k := New(e)
+	s, err := Listen(k, Options{Kind: "dist up", Open: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan string, 1)
+	go func() {
+		reason, err := s.Serve(t.Context())
+		if err != nil {
+			t.Error(err)
+		}
+		served <- reason
+	}()
+	mayEnd := filepath.Join(t.TempDir(), "may end")
+	a := testAsk(t, 1)
+	a.Program.Env["DIST_TEST_LINGER"] = mayEnd
+	slow, err := k.Up(t.Context(), a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	quick, err := k.Up(t.Context(), testAsk(t, 2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := dial(t, s.File())
+	type result struct {
+		ended []Ended
+		err   error
+	}
+	down := make(chan result, 1)
+	go func() {
+		ended, err := dial(t, s.File()).Down(t.Context(), []string{slow.ID}, false)
+		down <- result{ended, err}
+	}()
+	eventually(t, func() string {
+		if len(k.Clusters()) == 2 {
+			return "the end of " + slow.ID + " has not begun"
+		}
+		return ""
+	})
+	if ended, err := c.Down(t.Context(), []string{quick.ID}, false); err != nil || len(ended) != 1 || ended[0].Refused != "" {
+		t.Errorf("Down() = %+v, %v", ended, err)
+	}
+	if _, err := c.offers(t.Context()); err != nil {
+		t.Errorf("the owner has ended with a node that runs: %v", err)
+	}
+	if err := os.WriteFile(mayEnd, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if r := <-down; r.err != nil || len(r.ended) != 1 || r.ended[0].Refused != "" {
+		t.Errorf("Down() = %+v, %v", r.ended, r.err)
+	}
+	if reason := <-served; reason != "its last cluster has been ended" {
+		t.Errorf("Serve() = %q", reason)
+	}
+	if _, err := os.Stat(slow.Nodes[0].Dir); err == nil {
+		t.Error("its files are still there")
+	}
+	e.Close()
+}
+
 // TestIdleLeased: an owner does not end as long as somebody has a cluster.
 func TestIdleLeased(t *testing.T) {
 	home(t)
@@ -989,6 +1078,11 @@ func TestFind(t *testing.T) {
 		if _, err := f.Find(t.Context(), a); code(err) != diagnostics.ClusterGone {
 			t.Errorf("one in particular that is not there: %v", err)
 		}
+	}
+	late, cancel := context.WithCancel(t.Context())
+	cancel()
+	if found, err := f.Find(late, testAsk(t, 2)); err != nil || code(found.Err) != diagnostics.ClusterGone || len(found.Passed) != 1 {
+		t.Errorf("an owner that does not answer in time: %+v, %v", found, err)
 	}
 	up.Close()
 	run.Close()

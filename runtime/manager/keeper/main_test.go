@@ -66,6 +66,11 @@ func runProgram(addr, dir string) {
 	signal.Notify(terms, syscall.SIGTERM)
 	go func() {
 		<-terms
+		for until := os.Getenv("DIST_TEST_LINGER"); until != ""; time.Sleep(2 * time.Millisecond) {
+			if _, err := os.Stat(until); err == nil {
+				break
+			}
+		}
 		os.Exit(0)
 	}()
 	if d, err := time.ParseDuration(os.Getenv("DIST_TEST_SLOW")); err == nil {
