@@ -44,7 +44,7 @@ func New(e engine.Engine) *Keeper {
 	return &Keeper{
 		engine: e, settle: settleTime, used: time.Now(),
 		clusters: make(map[string]*cluster), leaving: make(map[*cluster]bool),
-		nets:     make(map[[2]string]*network.Allocator),
+		nets: make(map[[2]string]*network.Allocator),
 	}
 }
 
