@@ -208,6 +208,9 @@ func count(n int, one, many string) string {
 
 // leave takes a lease out of the queue, or ends its hold.
 func (c *cluster) leave(l *lease) {
+	c.k.mu.Lock()
+	c.k.used = time.Now() // before nobody has it any more
+	c.k.mu.Unlock()
 	c.mu.Lock()
 	c.queue = slices.DeleteFunc(c.queue, func(q *lease) bool { return q == l })
 	delete(c.holders, l)
@@ -220,9 +223,6 @@ func (c *cluster) leave(l *lease) {
 	if void {
 		c.k.forget(c, false)
 	}
-	c.k.mu.Lock()
-	c.k.used = time.Now()
-	c.k.mu.Unlock()
 	if idle && !void {
 		c.mend()
 	}
@@ -290,7 +290,7 @@ func (c *cluster) prepare(ctx context.Context, l *lease, a *Ask) error {
 		case err == nil:
 			l.begin()
 			return nil
-		case limited.Err() != nil, c.shared(l):
+		case limited.Err() != nil, c.shared(l), c.badReset(limited, err):
 			// Others who share it have it as it is.
 			return err
 		}
@@ -304,6 +304,18 @@ func (c *cluster) prepare(ctx context.Context, l *lease, a *Ask) error {
 	}
 	l.begin()
 	return nil
+}
+
+// badReset reports whether err is of a reset command that failed although the nodes
+// are well. It would fail each time, and a new cluster hide it.
+func (c *cluster) badReset(ctx context.Context, err error) bool {
+	e, ok := errors.AsType[*engine.Error](err)
+	if !ok || e.Code != diagnostics.ProgramReset {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.k.settle)
+	defer cancel()
+	return c.each(func(n *member) error { return n.health(ctx) }) == nil
 }
 
 // limit bounds what is done when it is an Ask's turn, and there is a program to
@@ -417,6 +429,7 @@ func (c *cluster) start(ctx context.Context, by *Ask) (err error) {
 			between.Close()
 		}
 		addrs.Release()
+		removeAll(c.dir)
 		return prepareError("create the nodes' directories", c.dir, err)
 	}
 	c.mu.Lock()

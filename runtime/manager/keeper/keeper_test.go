@@ -256,6 +256,32 @@ func TestReset(t *testing.T) {
 	}
 }
 
+// TestResetFails: a reset command that fails at healthy nodes is told. One that
+// fails because a node is broken is none of the test's business.
+func TestResetFails(t *testing.T) {
+	bothWays(t, func(t *testing.T, o Owner, k *Keeper) {
+		works := filepath.Join(t.TempDir(), "works")
+		a := testAsk(t, 2)
+		a.Program.Reset = config.Reset{Mode: "exec", Exec: []string{"cat", works}}
+		l := mustLease(t, o, a)
+		mustRelease(t, l)
+		if l, err := o.Lease(t.Context(), a); err == nil {
+			t.Error("a reset command that fails is not told")
+			mustRelease(t, l)
+		} else if code(err) != diagnostics.ProgramReset {
+			t.Errorf("with a reset command that fails: %v", err)
+		}
+		k.settle = 100 * time.Millisecond
+		mustTalk(t, l.Info().Nodes[0], "deaf")
+		l = mustLease(t, o, a) // of other nodes
+		mustRelease(t, l)
+		if err := os.WriteFile(works, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		mustRelease(t, mustLease(t, o, a))
+	})
+}
+
 // TestUp: a cluster that is only started has fresh data for the first that
 // leases it, and is not started again for that.
 func TestUp(t *testing.T) {
