@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/distkit/dist"
 )
@@ -138,10 +139,15 @@ func on(what string, v Victims, do, undo func(context.Context, *Scene, *dist.Nod
 				return nil
 			}
 			return func(ctx context.Context) error {
+				// What has been begun is finished, or a node would be neither as it was
+				// nor as it is to be.
+				lasting, cancel := context.WithCancel(context.WithoutCancel(ctx))
+				defer cancel()
+				defer context.AfterFunc(ctx, func() { time.AfterFunc(undoTime, cancel) })()
 				errs := make([]error, len(nodes))
 				var wg sync.WaitGroup
 				for i, n := range nodes {
-					wg.Go(func() { errs[i] = act(ctx, s, n) })
+					wg.Go(func() { errs[i] = act(lasting, s, n) })
 				}
 				wg.Wait()
 				return errors.Join(errs...)

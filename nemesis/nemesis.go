@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -313,7 +314,7 @@ var seeds = struct {
 
 type testSeed struct {
 	seed uint64
-	runs uint64 // schedules so far: each has a chance of its own
+	runs map[string]uint32 // schedules so far of the test and its subtests: each has a chance of its own
 }
 
 // seedFor returns the seed of a schedule, and which one of its test it is.
@@ -321,7 +322,7 @@ func seedFor(t testing.TB, chosen uint64) (seed, run uint64, err error) {
 	if chosen != 0 {
 		return chosen, 0, nil
 	}
-	test, _, _ := strings.Cut(t.Name(), "/")
+	test, sub, _ := strings.Cut(t.Name(), "/")
 	seeds.Lock()
 	defer seeds.Unlock()
 	s := seeds.of[test]
@@ -333,7 +334,7 @@ func seedFor(t testing.TB, chosen uint64) (seed, run uint64, err error) {
 		for seed == 0 {
 			seed = rand.Uint64()
 		}
-		s = &testSeed{seed: seed}
+		s = &testSeed{seed: seed, runs: make(map[string]uint32)}
 		seeds.of[test] = s
 		t.Cleanup(func() {
 			seeds.Lock()
@@ -341,6 +342,10 @@ func seedFor(t testing.TB, chosen uint64) (seed, run uint64, err error) {
 			delete(seeds.of, test)
 		})
 	}
-	s.runs++
-	return s.seed, s.runs, nil
+	s.runs[sub]++
+	if sub == "" {
+		return s.seed, uint64(s.runs[sub]), nil
+	}
+	// Subtests may run at the same time, in any order.
+	return s.seed, uint64(crc32.ChecksumIEEE([]byte(sub)) + s.runs[sub]), nil
 }

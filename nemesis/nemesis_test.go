@@ -228,6 +228,25 @@ func TestUndone(t *testing.T) {
 		whole("ctx ends")
 	}
 
+	for range 5 {
+		ctx, cancel := context.WithCancel(t.Context())
+		inRestart := func(s *nemesis.Scene) ([]*dist.Node, error) {
+			nodes, err := nemesis.Any(s)
+			pid := nodes[0].PID()
+			go func() {
+				defer cancel()
+				for nodes[0].Running() && nodes[0].PID() == pid {
+					time.Sleep(100 * time.Microsecond)
+				}
+			}()
+			return nodes, err
+		}
+		if err := nemesis.Run(t, c, nemesis.Options{Context: ctx, Started: startAgain}, nemesis.Restart(inRestart)); err != nil {
+			t.Errorf("ctx ends in a restart: %v", err)
+		}
+		whole("ctx ends in a restart")
+	}
+
 	ctx, cancel := context.WithCancel(t.Context())
 	err = nemesis.Run(t, c, nemesis.Options{
 		Context: ctx, Started: func(ctx context.Context, n *dist.Node) error { return errors.Join(startAgain(ctx, n), enough) },
