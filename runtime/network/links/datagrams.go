@@ -120,9 +120,6 @@ const drainPatience = time.Second
 func (n *Network) drain() {
 	n.mu.Lock()
 	boxes := slices.Collect(maps.Values(n.boxes))
-	if !n.seen {
-		boxes = nil
-	}
 	n.drained++
 	mark := strconv.Itoa(n.drained)
 	n.mu.Unlock()

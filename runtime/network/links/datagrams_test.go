@@ -154,6 +154,20 @@ func TestDatagramsBetweenNodes(t *testing.T) {
 	}
 }
 
+// The very first datagram between the nodes stays lost, too.
+func TestFirstDatagramIsLost(t *testing.T) {
+	for i := range 20 {
+		w := newWorld(t, 2)
+		a, b := w.bind(0), w.bind(1)
+		w.set(both)
+		post(t, a, "lost", w.addr(1))
+		w.set(nil)
+		text := fmt.Sprint("healed ", i)
+		post(t, a, text, w.addr(1))
+		get(t, b, text)
+	}
+}
+
 // Any other socket of a node is told apart by whose it is, and hears answers
 // from where it has sent to.
 func TestDatagramsFromAnySocket(t *testing.T) {
