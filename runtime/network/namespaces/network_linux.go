@@ -90,6 +90,9 @@ func Between(nodes int, ports []string, addr func(node int, port string) string,
 	}
 	if err := n.start(); err != nil {
 		n.Close()
+		if passing(err) {
+			return nil, err
+		}
 		return nil, unsupported(err.Error())
 	}
 	for i, h := range n.hosts {
@@ -107,6 +110,12 @@ func Between(nodes int, ports []string, addr func(node int, port string) string,
 		}
 	}
 	return n, nil
+}
+
+// passing reports whether err says that there is no more of something now. It
+// may be there when the network is tried again.
+func passing(err error) bool {
+	return slices.ContainsFunc([]error{unix.EMFILE, unix.ENFILE, unix.EAGAIN, unix.ENOMEM, unix.ENOBUFS}, func(e error) bool { return errors.Is(err, e) })
 }
 
 func unsupported(why string) error {
@@ -169,6 +178,9 @@ func (n *Network) start() error {
 // self is this binary, also where the file has been removed since.
 const self = "/proc/self/exe"
 
+// answerTime is how long the switch may take to answer.
+const answerTime = 60 * time.Second
+
 // run starts the switch.
 func (n *Network) run(how *syscall.SysProcAttr) error {
 	key, err := binaryKey()
@@ -189,7 +201,8 @@ func (n *Network) run(how *syscall.SysProcAttr) error {
 	}
 	defer read.Close()
 	n.lifeline, n.said = write, new(bytes.Buffer)
-	unix.SetsockoptTimeval(pair[0], unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 60})
+	patience := unix.NsecToTimeval(answerTime.Nanoseconds())
+	unix.SetsockoptTimeval(pair[0], unix.SOL_SOCKET, unix.SO_RCVTIMEO, &patience)
 	env := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "GOCOVERDIR=") })
 	n.cmd = &exec.Cmd{
 		Path:        self,
@@ -247,6 +260,9 @@ func (n *Network) ask(r request, descriptors ...int) (a reply, got []int, err er
 		// What is asked next would get the answer to this.
 		n.cmd.Process.Kill()
 		n.cmd.Wait()
+		if errors.Is(err, unix.EAGAIN) {
+			err = fmt.Errorf("the process that has the nodes' networks did not answer in %v, and was killed: %w", answerTime, err)
+		}
 		if said, _, _ := bytes.Cut(bytes.TrimSpace(n.said.Bytes()), []byte("\n")); len(said) > 0 {
 			err = fmt.Errorf("%w: %s", err, said)
 		}

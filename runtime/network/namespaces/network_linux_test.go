@@ -62,7 +62,7 @@ func TestMain(m *testing.M) {
 	case "fail":
 		os.Exit(failedExec)
 	case "networks": // makes them, and tells which process has them
-		n, err := Between(3, []string{"a"}, func(i int, _ string) string { return fmt.Sprint("127.98.1.", i+1, ":9000") })
+		n, err := Between(3, []string{"a"}, addresses())
 		if err != nil {
 			fmt.Println(err)
 			os.Exit(1)
@@ -246,14 +246,14 @@ func testCutAndHeal(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	datagram := func(from, to *Host) bool {
+	datagram := func(from, to *Host, within time.Duration) bool {
 		u, err := from.Dial(t.Context(), "udp", to.at())
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer u.Close()
 		u.Write([]byte("x"))
-		u.SetReadDeadline(time.Now().Add(silence))
+		u.SetReadDeadline(time.Now().Add(within))
 		_, err = u.Read(make([]byte, 10))
 		return err == nil
 	}
@@ -274,10 +274,10 @@ func testCutAndHeal(t *testing.T) {
 			t.Errorf("a connection across the cut %v: %v, %v", cut, c, err)
 		}
 		cancel()
-		if datagram(a, b) {
+		if datagram(a, b, silence) {
 			t.Errorf("a datagram was answered across the cut %v", cut)
 		}
-		if !datagram(c, b) {
+		if !datagram(c, b, 30*time.Second) {
 			t.Errorf("a datagram was not answered beside the cut %v", cut)
 		}
 		set(nil)
@@ -285,7 +285,7 @@ func testCutAndHeal(t *testing.T) {
 		if got := ab.read(t); got != "lost for now" {
 			t.Errorf("%q after the cut %v", got, cut)
 		}
-		if !datagram(a, b) {
+		if !datagram(a, b, 30*time.Second) {
 			t.Errorf("a datagram was not answered after the cut %v", cut)
 		}
 		dial(t, a, b.at())
@@ -643,6 +643,50 @@ func TestEndsWithItsMaker(t *testing.T) {
 			unix.PidfdSendSignal(theSwitch, unix.SIGKILL, nil, 0)
 			t.Errorf("the switch (stopped: %v) outlives its maker: %v", stopped, err)
 		}
+	}
+}
+
+// A process that has no descriptor left is not on a system without networks.
+func TestNoDescriptors(t *testing.T) {
+	open(t, 1).Close() // or it is impossible
+	names, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	highest := 0
+	for _, n := range names {
+		if fd, err := strconv.Atoi(n.Name()); err == nil {
+			highest = max(highest, fd)
+		}
+	}
+	var was unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &was); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Setrlimit(unix.RLIMIT_NOFILE, &was)
+	refused := 0
+	for limit := 3; ; limit++ {
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: uint64(limit), Max: was.Max}); err != nil {
+			t.Fatal(err)
+		}
+		n, err := Between(1, []string{"a"}, addresses())
+		if err == nil {
+			n.Close()
+			break
+		}
+		refused++
+		if !errors.Is(err, unix.EMFILE) {
+			t.Fatalf("with %d descriptors: %v", limit, err)
+		}
+		if u := (*network.Unsupported)(nil); errors.As(err, &u) {
+			t.Fatalf("with %d descriptors: %v", limit, err)
+		}
+		if limit > highest+60 {
+			t.Fatalf("with %d descriptors, of which at most %d are used: %v", limit, highest+1, err)
+		}
+	}
+	if refused == 0 {
+		t.Error("there were enough descriptors all the time")
 	}
 }
 

@@ -490,10 +490,10 @@ const (
 // prove sends something in each direction, and returns when all has arrived
 // where it is to, and nothing where it is not.
 func (s *networkSwitch) prove(changes []change) error {
-	var cut []uint32
+	cut := make(map[uint32]change)
 	for _, c := range changes {
 		if c.Cut {
-			cut = append(cut, s.send(c.From, c.To))
+			cut[s.send(c.From, c.To)] = c
 		}
 	}
 	// What has gone before has arrived when these have, or is lost: this thread
@@ -507,10 +507,10 @@ func (s *networkSwitch) prove(changes []change) error {
 			return err
 		}
 	}
-	for i, seq := range cut {
+	for seq, c := range cut {
 		for _, n := range s.nodes {
 			if n.got[seq] {
-				return fmt.Errorf("the rule that drops what node-%d sends to node-%d has no effect", changes[i].From+1, changes[i].To+1)
+				return fmt.Errorf("the rule that drops what node-%d sends to node-%d has no effect", c.From+1, c.To+1)
 			}
 		}
 	}
