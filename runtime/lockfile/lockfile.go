@@ -72,14 +72,35 @@ type File struct {
 
 // Create writes a file, which is there whole or not at all, and locked from the
 // first moment it can be seen.
-func Create(dir, name string, data []byte) (*File, error) {
+func Create(dir, name string, data []byte) (f *File, err error) {
+	err = again(func() error { f, err = create(dir, name, data); return err })
+	return f, err
+}
+
+// again makes something once more that was removed before it was there: whoever
+// was stopped for long over it is taken for dead, see List.
+func again(makes func() error) error {
+	err := makes()
+	for try := 0; try < 2 && errors.Is(err, fs.ErrNotExist); try++ {
+		err = makes()
+	}
+	return err
+}
+
+func create(dir, name string, data []byte) (*File, error) {
 	file := filepath.Join(dir, name)
 	temp := filepath.Join(dir, tempPrefix+name)
 	if err := os.WriteFile(temp, data, 0o600); err != nil {
+		os.Remove(temp) // what there is of it
 		return nil, err
 	}
-	lock := flock.New(temp)
-	if ok, err := lock.TryLock(); err != nil || !ok {
+	made()
+	lock := flock.New(temp, flock.SetFlag(os.O_RDWR)) // not to make another one
+	ok, err := lock.TryLock()
+	if err == nil && !ok {
+		err = errors.New("another process has it locked")
+	}
+	if err != nil {
 		os.Remove(temp)
 		return nil, fmt.Errorf("lock %s: %w", temp, err)
 	}
@@ -90,6 +111,9 @@ func Create(dir, name string, data []byte) (*File, error) {
 	}
 	return &File{path: file, lock: lock}, nil
 }
+
+// made is called between the making of something and its locking, for tests.
+var made = func() {}
 
 // Path is where the file is.
 func (f *File) Path() string { return f.path }
@@ -104,11 +128,17 @@ func (f *File) Remove() {
 // process lives, from the first moment it can be seen, so that [Claim] can tell.
 // Where the file system has no locks it is made all the same, and nobody can
 // claim it.
-func MakeDir(dir string) (*File, error) {
+func MakeDir(dir string) (f *File, err error) {
+	err = again(func() error { f, err = makeDir(dir); return err })
+	return f, err
+}
+
+func makeDir(dir string) (*File, error) {
 	temp := filepath.Join(filepath.Dir(dir), tempPrefix+filepath.Base(dir))
 	if err := os.Mkdir(temp, 0o700); err != nil {
 		return nil, err
 	}
+	made()
 	lock := flock.New(temp, flock.SetFlag(openFlags))
 	_, err := lock.TryLock()
 	if pathErr := (*fs.PathError)(nil); errors.As(err, &pathErr) && pathErr.Op == "open" {

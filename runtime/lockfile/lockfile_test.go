@@ -109,6 +109,53 @@ func TestHalfMade(t *testing.T) {
 	}
 }
 
+// TestTakenForDead: whoever was stopped for long over the making of something, so
+// that it was removed, makes it once more.
+func TestTakenForDead(t *testing.T) {
+	dir := t.TempDir()
+	times := 0
+	made = func() {
+		if times++; times > 2 {
+			return
+		}
+		half, err := filepath.Glob(filepath.Join(dir, ".*"))
+		if err != nil || len(half) != 1 {
+			t.Fatal(half, err)
+		}
+		old := time.Now().Add(-time.Hour)
+		if err := os.Chtimes(half[0], old, old); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := List(dir, ".x"); err != nil {
+			t.Fatal(err)
+		}
+		if Unmade(half[0]) {
+			os.Remove(half[0])
+		}
+	}
+	defer func() { made = func() {} }()
+	f, err := Create(dir, "a.x", []byte("hello"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Remove()
+	if b, err := Read(f.Path(), 10); err != nil || string(b) != "hello" {
+		t.Errorf("Read() = %q, %v", b, err)
+	}
+	if release, err := Claim(f.Path()); release != nil || err != nil {
+		t.Errorf("a living one's file is claimed, or %v", err)
+	}
+	times = 0
+	d, err := MakeDir(filepath.Join(dir, "d"))
+	if err != nil || !IsOurs(d.Path()) {
+		t.Fatal(d, err)
+	}
+	d.Remove()
+	if times != 3 {
+		t.Errorf("made %d times", times)
+	}
+}
+
 func TestNoFile(t *testing.T) {
 	dir := t.TempDir()
 	pipe, link := filepath.Join(dir, "pipe"), filepath.Join(dir, "link")
