@@ -181,6 +181,72 @@ func TestStoppedWithTheTable(t *testing.T) {
 	q.hears("granted Q 0")
 }
 
+// TestStoppedBeforeTheFirstUse: whoever could not be told of when it took its
+// first nodes, as the table was locked for long, is when it can be again.
+func TestStoppedBeforeTheFirstUse(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, tableFile)
+	table, err := os.Create(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer table.Close()
+	if err := syscall.Flock(int(table.Fd()), syscall.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	p, q := newPlayer(t, dir, "p", 10), newPlayer(t, dir, "q", 10)
+	p.say("acquire P 10")
+	p.hears("granted") // after lockPatience
+	if err := syscall.Flock(int(table.Fd()), syscall.LOCK_UN); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+		b, err := os.ReadFile(file)
+		if tab, _ := parse(b); err == nil && len(tab.records) == 1 && tab.records[0].tests == 10 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("it is not told of: %q, %v", b, err)
+		}
+	}
+	q.say("acquire Q 5")
+	waiting(t, dir, 1)
+	p.say("release P")
+	q.hears("granted Q 0")
+}
+
+// TestNoDescriptor: a process that has none left leaves the table to the others.
+func TestNoDescriptor(t *testing.T) {
+	dir := t.TempDir()
+	p := newPlayer(t, dir, "p", 10)
+	p.say("acquire P 10")
+	p.hears("granted")
+	before, err := os.Stat(filepath.Join(dir, tableFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := open(t, dir, nil)
+	func() {
+		var was syscall.Rlimit
+		if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &was); err != nil {
+			t.Fatal(err)
+		}
+		defer syscall.Setrlimit(syscall.RLIMIT_NOFILE, &was)
+		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 0, Max: was.Max}); err != nil {
+			t.Fatal(err)
+		}
+		acquire(t, a, Request{Nodes: 1, Total: 10}) // tests are worth more than the limit
+	}()
+	if after, err := os.Stat(filepath.Join(dir, tableFile)); err != nil || !os.SameFile(before, after) {
+		t.Errorf("the table is another one: %v", err)
+	}
+	a.Open() // there are some again
+	b, err := os.ReadFile(filepath.Join(dir, tableFile))
+	if tab, whole := parse(b); err != nil || !whole || len(tab.records) != 2 || tab.records[0].tests+tab.records[1].tests != 11 {
+		t.Errorf("the table has %q, %v", b, err)
+	}
+}
+
 func TestWaitingIsAnnounced(t *testing.T) {
 	dir := t.TempDir()
 	p, q := newPlayer(t, dir, "p", 10), newPlayer(t, dir, "q", 10)

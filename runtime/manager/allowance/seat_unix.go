@@ -96,13 +96,33 @@ func (a *Allowance) later() {
 			time.Sleep(lateTick)
 			a.mu.Lock()
 			// Whoever waited for it here would have tests wait for a.mu.
-			if held = a.seat != nil && a.seat.held(); !held {
+			if a.seat != nil {
+				held = a.seat.held()
+			} else {
+				held = !a.closed && a.heldBefore()
+			}
+			if !held {
 				a.late = false
 				a.update(func(*table) {})
 			}
 			a.mu.Unlock()
 		}
 	}()
+}
+
+// heldBefore reports whether somebody has the table locked that this process has
+// not joined yet.
+func (a *Allowance) heldBefore() bool {
+	dir, err := a.place()
+	if err != nil {
+		return false
+	}
+	fd, err := openRetry(filepath.Join(dir, tableFile), tableFlags)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(fd)
+	return (&seat{table: fd}).held()
 }
 
 // lock locks and reads the table, and opens or mends it before where that is
@@ -119,7 +139,9 @@ func (a *Allowance) lock() (*table, error) {
 				continue
 			}
 			if err != nil {
-				a.broken = err
+				if a.seat = nil; !slices.ContainsFunc([]error{errHeld, unix.EMFILE, unix.ENFILE}, func(e error) bool { return errors.Is(err, e) }) {
+					a.broken = err // for good; the others pass
+				}
 				return nil, err
 			}
 			a.seat.piped = make(chan struct{})
@@ -162,9 +184,8 @@ func join(dir string) (*seat, error) {
 
 func (s *seat) open() (err error) {
 	file := filepath.Join(s.dir, tableFile)
-	const flags = unix.O_RDWR | unix.O_CREAT | unix.O_CLOEXEC | unix.O_NOFOLLOW | unix.O_NONBLOCK
 	for range 2 {
-		if s.table, err = openRetry(file, flags); err == nil {
+		if s.table, err = openRetry(file, tableFlags|unix.O_CREAT); err == nil {
 			var st unix.Stat_t
 			if err = unix.Fstat(s.table, &st); err == nil && st.Mode&unix.S_IFMT == unix.S_IFREG {
 				break
@@ -199,6 +220,8 @@ func (s *seat) open() (err error) {
 }
 
 var errNotRegular = errors.New("not a regular file")
+
+const tableFlags = unix.O_RDWR | unix.O_CLOEXEC | unix.O_NOFOLLOW | unix.O_NONBLOCK
 
 // openRetry opens a file for reading and writing by all of this user's processes.
 func openRetry(file string, flags int) (fd int, err error) {
