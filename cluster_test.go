@@ -427,6 +427,55 @@ func TestRestartKeepsIdentity(t *testing.T) {
 	}
 }
 
+// lingers has the node end when there is a file.
+func lingers(ctx context.Context, dir string) (struct{}, error) {
+	dist.Self(ctx).Cleanup(func() {
+		os.WriteFile(filepath.Join(dir, "ends"), nil, 0o600)
+		for {
+			if _, err := os.Stat(filepath.Join(dir, "may end")); err == nil {
+				return
+			}
+			time.Sleep(time.Millisecond)
+		}
+	})
+	return struct{}{}, nil
+}
+
+// A node that ends as its time is up has ended: where this process was stopped
+// meanwhile, say, its time is up before anybody could look.
+//
+//dist:nodes=1
+func TestEndsAtTheLastMoment(t *testing.T) {
+	n := dist.Require(t).Node(0)
+	for range 5 {
+		dir := t.TempDir()
+		if _, err := dist.Call(t.Context(), n, lingers, dir); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		result := make(chan error)
+		go func() { result <- n.Stop(ctx) }()
+		for {
+			if _, err := os.Stat(filepath.Join(dir, "ends")); err == nil {
+				break
+			}
+			if time.Sleep(time.Millisecond); t.Context().Err() != nil {
+				t.Fatal("it does not end")
+			}
+		}
+		if err := os.WriteFile(filepath.Join(dir, "may end"), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+		if err := <-result; err != nil {
+			t.Error(err)
+		}
+		if err := n.Restart(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 //dist:nodes=2 ports=tcp
 func TestAddressInUse(t *testing.T) {
 	c := dist.Require(t)

@@ -29,6 +29,7 @@ func init() {
 			{Name: "TestKillDuringCall", Requirement: requirement.Requirement{Nodes: 1}},
 			{Name: "TestLargeAndMany", Requirement: requirement.Requirement{Nodes: 1}},
 			{Name: "TestRestartKeepsIdentity", Requirement: requirement.Requirement{Nodes: 2, Ports: []string{"tcp"}}},
+			{Name: "TestEndsAtTheLastMoment", Requirement: requirement.Requirement{Nodes: 1}},
 			{Name: "TestAddressInUse", Requirement: requirement.Requirement{Nodes: 2, Ports: []string{"tcp"}}},
 			{Name: "TestPaused", Requirement: requirement.Requirement{Nodes: 2}},
 			{Name: "TestEndOfLease", Requirement: requirement.Requirement{Nodes: 1}},
@@ -47,7 +48,7 @@ func init() {
 			{Name: "TestNodesDoNotListen", Requirement: requirement.Requirement{Nodes: 2, Ports: []string{"tcp"}}},
 			{Name: "TestFilesArePrivate", Requirement: requirement.Requirement{Nodes: 2, Ports: []string{"tcp"}}},
 		},
-		Digest: "f2e575fdc2cc564d",
+		Digest: "d5f82e2133fcdafb",
 	})
 	runtime.Func("github.com/distkit/dist_test.answered", answered)                           // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist_test.atEnd", atEnd)                                 // undefined? run: go generate
@@ -63,6 +64,7 @@ func init() {
 	runtime.Func("github.com/distkit/dist_test.identify", identify)                           // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist_test.idle", idle)                                   // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist_test.leak", leak)                                   // undefined? run: go generate
+	runtime.Func("github.com/distkit/dist_test.lingers", lingers)                             // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist_test.meet", meet)                                   // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist_test.meetOften", meetOften)                         // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist_test.miss", miss)                                   // undefined? run: go generate

@@ -440,7 +440,7 @@ func (n *binaryNode) stop(ctx context.Context, reason string) error {
 
 // lookTime is what the end of a process has to be noticed after its time is up:
 // it may have been this process that was stopped (^Z), or slow, and not the node.
-const lookTime = time.Second
+const lookTime = 2 * time.Second
 
 // shutDown asks a process to end and sees that it does. Errors of the node's
 // cleanups, and a bad exit status, are noted as problems: they belong to
