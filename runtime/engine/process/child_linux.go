@@ -1,6 +1,7 @@
 package process
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"math"
@@ -8,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -198,10 +200,14 @@ func awaitEnd(pidfd *os.File) error {
 	return cmp.Or(err, failed)
 }
 
-// hasStopped reports, and takes note, that a child has been stopped.
+// toldAgain says that hasStopped tells of a stop for as long as it lasts, and not
+// once.
+const toldAgain = true
+
+// hasStopped reports that a child has been stopped.
 func hasStopped(pid int) (bool, error) {
 	var info unix.Siginfo
-	err := unix.Waitid(unix.P_PID, pid, &info, unix.WSTOPPED|unix.WNOHANG, nil)
+	err := unix.Waitid(unix.P_PID, pid, &info, unix.WSTOPPED|unix.WNOHANG|unix.WNOWAIT, nil)
 	switch err {
 	case nil:
 		return info.Signo == int32(unix.SIGCHLD), nil
@@ -211,4 +217,30 @@ func hasStopped(pid int) (bool, error) {
 		return false, nil
 	}
 	return false, os.NewSyscallError("waitid", err)
+}
+
+// groupLives reports whether a process of a group is more than a zombie.
+func groupLives(pgid int) bool {
+	proc, err := os.Open("/proc")
+	if err != nil {
+		return false
+	}
+	names, _ := proc.Readdirnames(-1)
+	proc.Close()
+	for _, name := range names {
+		if _, err := strconv.Atoi(name); err != nil {
+			continue
+		}
+		stat, err := os.ReadFile("/proc/" + name + "/stat")
+		if err != nil {
+			continue
+		}
+		// pid (command) state ppid pgrp, and 14 further on the number of threads; the
+		// command may contain anything. Threads may outlive the first one.
+		f := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+		if len(f) > 17 && f[2] == strconv.Itoa(pgid) && (f[0] != "Z" && f[0] != "X" || f[17] != "0" && f[17] != "1") {
+			return true
+		}
+	}
+	return false
 }

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -45,7 +46,9 @@ type node struct {
 
 	mu     sync.Mutex
 	reaped bool // the process id may belong to somebody else
-	exit   diagnostics.Exit
+
+	stopped atomic.Bool // by Pause
+	exit    diagnostics.Exit
 }
 
 // Start implements engine.Engine.
@@ -243,15 +246,22 @@ func (n *node) wait(pidfd int) {
 	close(n.done)
 }
 
-// awaitGroup waits, not for long, for the killed rest of a group: until it is
-// gone it has its ports, and a node that is restarted wants them. Where nobody
-// reaps orphans they look as if they lived.
+// groupTime is how long the killed rest of a group may take to be gone: one that
+// has to give back gigabytes takes a while.
+const groupTime = 10 * time.Second
+
+// awaitGroup waits for the killed rest of a group: until it is gone it has its
+// ports and locks, and a node that is restarted wants them. Where nobody reaps
+// orphans they look as if they lived.
 func awaitGroup(pgid int) {
-	for range 100 {
-		if unix.Kill(-pgid, 0) != nil {
-			return
+	begin := time.Now()
+	for pause := time.Millisecond; unix.Kill(-pgid, 0) == nil; time.Sleep(pause) {
+		if took := time.Since(begin); took > 100*time.Millisecond {
+			if took > groupTime || !groupLives(pgid) {
+				return
+			}
+			pause = 10 * time.Millisecond
 		}
-		time.Sleep(time.Millisecond)
 	}
 }
 
@@ -304,12 +314,28 @@ func (n *node) Kill() error {
 	return nil
 }
 
-func (n *node) Resume() error { return n.signal(unix.SIGCONT) }
+func (n *node) Resume() error {
+	n.stopped.Store(false)
+	return n.signal(unix.SIGCONT)
+}
 
 func (n *node) Pause() error {
 	if err := n.signal(unix.SIGSTOP); err != nil {
 		return err
 	}
+	if !toldAgain && n.stopped.Load() {
+		return nil
+	}
+	if err := n.awaitStop(); err != nil {
+		return err
+	}
+	n.stopped.Store(true)
+	return nil
+}
+
+// awaitStop returns when the node is stopped.
+func (n *node) awaitStop() error {
+	begin, patience := time.Now(), 20*time.Millisecond
 	// The signal is under way to every thread. A blocking wait could miss the
 	// end of a node that is killed meanwhile; so look, with growing pauses.
 	for pause := 10 * time.Microsecond; ; pause = min(2*pause, time.Millisecond) {
@@ -322,6 +348,19 @@ func (n *node) Pause() error {
 			return os.ErrProcessDone
 		case <-time.After(pause):
 		}
+		if time.Since(begin) < patience {
+			continue
+		}
+		// A child that was stopped between vfork and exec keeps the thread that
+		// started it from stopping: it has to get on first.
+		if err := n.signal(unix.SIGCONT); err != nil {
+			return err
+		}
+		time.Sleep(patience / 20)
+		if err := n.signal(unix.SIGSTOP); err != nil {
+			return err
+		}
+		begin, patience = time.Now(), min(2*patience, time.Second)
 	}
 }
 

@@ -47,6 +47,8 @@ func TestMain(m *testing.M) {
 	switch os.Getenv("DIST_TEST_ROLE") {
 	case "sleeper":
 		<-time.After(time.Hour)
+	case "nothing":
+		return
 	case "program":
 		program()
 	case "driver":
@@ -70,6 +72,16 @@ func nodeLife(_ context.Context, method string, body []byte) ([]byte, error) {
 			return nil, err
 		}
 		return []byte(strconv.Itoa(cmd.Process.Pid)), nil
+	case "fork": // and again, for as long as it lives
+		for range 4 {
+			go func() {
+				for {
+					cmd := exec.Command("/proc/self/exe")
+					cmd.Env = append(os.Environ(), "DIST_TEST_ROLE=nothing")
+					cmd.Run()
+				}
+			}()
+		}
 	case "exit":
 		os.Exit(int(body[0]))
 	case "env":
@@ -250,8 +262,10 @@ func TestPauseAndResume(t *testing.T) {
 	state(t)
 	n := start(t, open(t))
 	for range 20 { // a stop must not be taken for a later one
-		if err := n.Pause(); err != nil {
-			t.Fatal(err)
+		for range 2 { // the second time it is stopped already
+			if err := n.Pause(); err != nil {
+				t.Fatal(err)
+			}
 		}
 		if s := status(t, n.PID()); s != "T" {
 			t.Fatalf("Pause returned and the process is in state %s", s)
@@ -269,6 +283,46 @@ func TestPauseAndResume(t *testing.T) {
 	if err := n.Kill(); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestPauseWhileItForks: what a child that is stopped before it has become a
+// program of its own keeps from stopping is stopped all the same.
+func TestPauseWhileItForks(t *testing.T) {
+	state(t)
+	n := start(t, open(t))
+	ask(t, n, "fork")
+	for range 30 {
+		if err := n.Pause(); err != nil {
+			t.Fatal(err)
+		}
+		if s := status(t, n.PID()); s != "T" {
+			t.Fatalf("Pause returned and the process is in state %s", s)
+		}
+		if err := n.Resume(); err != nil {
+			t.Fatal(err)
+		}
+		ask(t, n, "echo")
+	}
+}
+
+func TestGroupLives(t *testing.T) {
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = append(os.Environ(), "DIST_TEST_ROLE=sleeper")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if !groupLives(cmd.Process.Pid) {
+		t.Error("a process that runs is not found")
+	}
+	cmd.Process.Kill()
+	var info unix.Siginfo
+	for unix.Waitid(unix.P_PID, cmd.Process.Pid, &info, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
+	}
+	if groupLives(cmd.Process.Pid) {
+		t.Error("a zombie is taken for a process that runs")
+	}
+	cmd.Wait()
 }
 
 func status(t *testing.T, pid int) string {
