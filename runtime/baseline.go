@@ -95,7 +95,7 @@ func goroutines() map[string]string {
 // isOurs recognises the goroutines that serve the control channel. They come
 // and go with requests.
 func isOurs(stack string) bool {
-	return strings.Contains(stack, "dist/runtime/wire.(*Conn)") && !strings.Contains(stack, "dist/runtime.(*nodeSide).call")
+	return strings.Contains(stack, "dist/runtime/wire.(*") && !strings.Contains(stack, "dist/runtime.(*nodeSide).call")
 }
 
 // describeGoroutine is where a goroutine is and who started it, in one line.

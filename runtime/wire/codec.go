@@ -26,6 +26,7 @@ var (
 		MaxNestedLevels:  1 << 12,
 		DupMapKey:        cbor.DupMapKeyEnforcedAPF,
 		TextUnmarshaler:  cbor.TextUnmarshalerTextString,
+		UTF8:             cbor.UTF8DecodeInvalid, // a key of a database is a string, and may be any bytes
 	}.DecMode())
 )
 

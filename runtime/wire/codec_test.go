@@ -41,6 +41,8 @@ func TestRoundTrip(t *testing.T) {
 	roundTrip(t, struct{}{})
 	roundTrip(t, []byte("raw\x00\xf6"))
 	roundTrip(t, "text\xff")
+	roundTrip(t, struct{ Key string }{"key\xff"})
+	roundTrip(t, map[string]string{"\xfe": "\x80"})
 	roundTrip(t, []string(nil))
 	roundTrip(t, []string{})
 	roundTrip(t, map[int64]bool{-1: true, 1 << 40: false})

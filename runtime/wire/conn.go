@@ -383,7 +383,7 @@ func panicText(v any) string {
 		if _, ok := v.(runtime.Error); ok {
 			return v.Error()
 		}
-		return fmt.Sprintf("%T: %s", v, v.Error())
+		return fmt.Sprintf("%T: %v", v, v) // v.Error may panic, too
 	default:
 		return fmt.Sprint(v)
 	}

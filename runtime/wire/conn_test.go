@@ -98,6 +98,14 @@ func TestFailures(t *testing.T) {
 			m["x"] = 1
 		case "goexit":
 			runtime.Goexit()
+		case "nil":
+			return nil, (*hostileError)(nil)
+		case "hostile":
+			return nil, &hostileError{}
+		case "nil panic":
+			panic((*hostileError)(nil))
+		case "bytes":
+			return nil, fmt.Errorf("key \xff: %w", io.EOF)
 		}
 		return nil, nil
 	})
@@ -109,13 +117,35 @@ func TestFailures(t *testing.T) {
 	if !errors.Is(err, io.EOF) || errors.Is(err, context.Canceled) || err.Error() != "reading: EOF" {
 		t.Errorf("eof: %v", err)
 	}
-	for method, text := range map[string]string{"panic": "deep trouble", "runtime": "nil map", "goexit": "t.FailNow"} {
+	for method, text := range map[string]string{"nil": "<nil>", "hostile": "PANIC"} {
+		_, err := a.Call(t.Context(), method, nil)
+		if remote := (*RemoteError)(nil); !errors.As(err, &remote) || !strings.Contains(remote.Text, text) {
+			t.Errorf("%s: %v", method, err)
+		}
+	}
+	_, err = a.Call(t.Context(), "bytes", nil)
+	if !errors.Is(err, io.EOF) || err.Error() != "key \xff: EOF" {
+		t.Errorf("bytes: %v", err)
+	}
+	for method, text := range map[string]string{"panic": "deep trouble", "runtime": "nil map", "goexit": "t.FailNow", "nil panic": "hostileError"} {
 		_, err := a.Call(t.Context(), method, nil)
 		if p := (*PanicError)(nil); !errors.As(err, &p) || !strings.Contains(p.Value, text) || !strings.Contains(p.Stack, "TestFailures") && method != "goexit" {
 			t.Errorf("%s: %v", method, err)
 		}
 	}
 }
+
+// A hostileError panics, whatever it is asked.
+type hostileError struct{ text string }
+
+func (e *hostileError) Error() string {
+	if e.text == "" {
+		panic("no text")
+	}
+	return e.text
+}
+
+func (e *hostileError) Is(error) bool { panic("is it") }
 
 func TestContextCrosses(t *testing.T) {
 	started, ended := make(chan bool), make(chan error)

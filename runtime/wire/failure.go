@@ -91,28 +91,34 @@ func encodeFailure(err error) []byte {
 	if p, ok := err.(*PanicError); ok {
 		f = failure{Text: p.Value, Stack: p.Stack, Panic: true}
 	} else {
-		f.Text = err.Error()
-		for i, target := range portable {
-			if errors.Is(err, target) {
-				f.Is |= 1 << i
-			}
-		}
-		if errno, ok := errors.AsType[syscall.Errno](err); ok {
-			f.Errno = uint64(errno)
-		}
-		carried.RLock()
-		for i, target := range carried.errs {
-			if errors.Is(err, target) {
-				f.Carried = append(f.Carried, carried.names[i])
-			}
-		}
-		carried.RUnlock()
+		f.Text = fmt.Sprint(err) // which survives a nil pointer as an error, and an Error that panics
+		f.identify(err)
 	}
 	b, merr := encoder.Marshal(f)
 	if merr != nil { // strings and numbers: cannot happen
 		panic(merr)
 	}
 	return b
+}
+
+// identify notes what err is. Its methods are not ours, and may panic.
+func (f *failure) identify(err error) {
+	defer func() { recover() }()
+	for i, target := range portable {
+		if errors.Is(err, target) {
+			f.Is |= 1 << i
+		}
+	}
+	if errno, ok := errors.AsType[syscall.Errno](err); ok {
+		f.Errno = uint64(errno)
+	}
+	carried.RLock()
+	defer carried.RUnlock()
+	for i, target := range carried.errs {
+		if errors.Is(err, target) {
+			f.Carried = append(f.Carried, carried.names[i])
+		}
+	}
 }
 
 func decodeFailure(b []byte) error {
