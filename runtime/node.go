@@ -22,7 +22,9 @@ import (
 // exits. It does not return: what follows dist.Main in a TestMain is for the
 // test side.
 func leadNodesLife(c *process.Child) {
-	parseFlags()
+	if !flag.Parsed() {
+		parseFlags(flag.CommandLine, os.Args[1:])
+	}
 	setProfileRates()
 	n := &nodeSide{}
 	err := c.Serve(n.handle, func(c *wire.Conn) { n.conn = c })
@@ -36,15 +38,16 @@ func leadNodesLife(c *process.Child) {
 
 // parseFlags gives the package's own flags the values they have on the test
 // side. Flags that only the test side defines are not an error here.
-func parseFlags() {
-	if flag.Parsed() {
-		return
-	}
-	f := flag.CommandLine
+func parseFlags(f *flag.FlagSet, args []string) {
 	out := f.Output()
 	f.SetOutput(io.Discard)
 	f.Init(f.Name(), flag.ContinueOnError)
-	f.Parse(os.Args[1:])
+	for f.Parse(args) != nil {
+		// What follows an unknown one may be its value.
+		if args = f.Args(); len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+			args = args[1:]
+		}
+	}
 	f.Init(f.Name(), flag.ExitOnError)
 	f.SetOutput(out)
 }
