@@ -1,6 +1,7 @@
 package artifacts
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"io/fs"
@@ -56,12 +57,14 @@ func (s *Store) CopyDir(name, dir string) (_ string, err error) {
 	}
 	to := filepath.Join(base, fileName(name))
 	copied, left, room := 0, 0, int64(MaxDir)
+	var unread error // the first; the rest is kept all the same
 	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		switch {
 		case os.IsNotExist(err):
 			return nil
 		case err != nil:
-			return err
+			unread = cmp.Or(unread, err)
+			return nil
 		case !d.Type().IsRegular(): // links may lead anywhere
 			return nil
 		}
@@ -70,15 +73,28 @@ func (s *Store) CopyDir(name, dir string) (_ string, err error) {
 			return err
 		}
 		info, err := d.Info()
-		if err != nil || info.Size() > room {
+		switch {
+		case os.IsNotExist(err):
+			return nil
+		case err != nil:
+			unread = cmp.Or(unread, err)
+			return nil
+		case info.Size() > room:
 			left++
 			return nil
 		}
-		n, err := copyFile(filepath.Join(to, rel), path, room)
+		r, err := os.Open(path)
+		if err != nil {
+			unread = cmp.Or(unread, err)
+			return nil
+		}
+		defer r.Close()
+		n, err := copyFile(filepath.Join(to, rel), r, room)
 		room -= n
 		copied++
 		return err
 	})
+	err = cmp.Or(err, unread)
 	if copied == 0 && err == nil && left == 0 {
 		return "", nil
 	}
@@ -91,15 +107,10 @@ func (s *Store) CopyDir(name, dir string) (_ string, err error) {
 	return to, err
 }
 
-func copyFile(to, from string, most int64) (int64, error) {
+func copyFile(to string, r io.Reader, most int64) (int64, error) {
 	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
 		return 0, err
 	}
-	r, err := os.Open(from)
-	if err != nil {
-		return 0, err
-	}
-	defer r.Close()
 	w, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return 0, err

@@ -21,7 +21,7 @@ func create(name string, most int64) (file, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch err := unix.Fallocate(int(f.Fd()), 0, 0, window); err {
+	switch err := allocate(f, 0, window); err {
 	case nil:
 		b, err := unix.Mmap(int(f.Fd()), 0, int(most), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 		if err != nil {
@@ -37,17 +37,21 @@ func create(name string, most int64) (file, error) {
 	}
 }
 
-func (m *mapped) grow(from, to int64) error {
+// allocate promises room. Some file systems are interrupted by any signal, as the
+// runtime sends them to itself.
+func allocate(f *os.File, from, to int64) error {
 	for {
-		err := unix.Fallocate(int(m.f.Fd()), 0, from, to-from)
-		if err == unix.EINTR {
-			continue
+		if err := unix.Fallocate(int(f.Fd()), 0, from, to-from); err != unix.EINTR {
+			return err
 		}
-		if err != nil {
-			return &os.PathError{Op: "write", Path: m.f.Name(), Err: err}
-		}
-		return nil
 	}
+}
+
+func (m *mapped) grow(from, to int64) error {
+	if err := allocate(m.f, from, to); err != nil {
+		return &os.PathError{Op: "write", Path: m.f.Name(), Err: err}
+	}
+	return nil
 }
 
 func (m *mapped) put(at int64, b []byte) error {

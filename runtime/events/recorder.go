@@ -167,7 +167,9 @@ func (r *Recorder) write(line []byte, frequent bool) {
 		if !h.fits(len(line)) {
 			r.newer = 1 - r.newer
 			if h = &r.halves[r.newer]; h.at > h.from {
-				r.clear(h)
+				if r.clear(h); r.file == nil { // it has failed
+					return
+				}
 			}
 		}
 		r.put(h, line)

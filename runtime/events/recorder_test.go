@@ -256,6 +256,38 @@ func TestNowhere(t *testing.T) {
 	}
 }
 
+// A failing file fails from some write on.
+type failing struct {
+	file
+	puts int
+}
+
+func (f *failing) put(at int64, b []byte) error {
+	if f.puts--; f.puts < 0 {
+		return errors.New("no space left")
+	}
+	return f.file.put(at, b)
+}
+
+// TestFails: whenever the file fails, the recording ends, and nothing else.
+func TestFails(t *testing.T) {
+	for puts := range 80 {
+		r := newRecorder(Header{}, layout{head: 1 << 10, reserve: 1 << 10, half: 1 << 10})
+		open(t, r)
+		r.file = &failing{r.file, puts}
+		for i := range 100 {
+			e := Event{Kind: Log, ID: uint64(i + 1), Text: "something that a node has to say, of some length"}
+			if i%10 == 0 {
+				e.Kind = Diagnose
+			}
+			r.Add(e)
+		}
+		if err := r.Err(); err == nil || !strings.Contains(err.Error(), "no space left") {
+			t.Errorf("after %d writes: %v", puts, err)
+		}
+	}
+}
+
 // TestAllocs holds that recording leaves nothing to collect.
 func TestAllocs(t *testing.T) {
 	r := New(Header{})
