@@ -189,6 +189,8 @@ func classifyExit(f *Failure, log *logTail) Code {
 		switch {
 		case f.Exit.Signal != "" || f.Exit.killed():
 			return NodeSignal
+		case log.panic != "" && log.fatal: // which no function of the test's is to blame for
+			return classifySystem(f, log.condition)
 		case log.panic != "":
 			return NodePanic
 		case f.Phase == PhaseStop:

@@ -103,6 +103,8 @@ func TestDiagnose(t *testing.T) {
 		{NodeSignal, Failure{Phase: PhaseCall, Exit: killed, Facts: Facts{OOMKills: &three}}, "the kernel's OOM killer was at work (3 so far), perhaps here too"},
 		{NodeOutOfMemory, Failure{Phase: PhaseCall, Exit: killed, OOMBefore: &three, Facts: Facts{OOMKills: &four}}, "(1 killed since the node started)"},
 		{NodePanic, Failure{Phase: PhaseCall, Exit: &Exit{Code: 2}, Log: []string{"fatal error: all goroutines are asleep - deadlock!"}}, "fatal error: all goroutines are asleep"},
+		{LimitProcesses, Failure{Phase: PhaseCall, Exit: &Exit{Code: 2}, Log: []string{"runtime/cgo: pthread_create failed: Resource temporarily unavailable", "SIGABRT: abort", "PC=0x7fb85cdfaeec m=4 sigcode=18446744073709551610", "", "goroutine 0 gp=0x3d8b6ea2d860 m=4 mp=0x3d8b6ea6b808 [idle]:"}}, "the limit of processes is reached"},
+		{NodePanic, Failure{Phase: PhaseCall, Exit: &Exit{Code: 2}, Log: []string{"panic: dial tcp: cannot allocate memory", "", "goroutine 1 [running]:"}}, "cannot allocate memory"},
 		{NodeRace, Failure{Phase: PhaseStop, Exit: &Exit{Code: 66}, Log: race}, "Write at 0x00c000012 by goroutine 7: example.com/p.f() /src/p.go:10 +0x1"},
 		{NodeExit, Failure{Phase: PhaseCall, Exit: &Exit{Code: 66}}, "os.Exit"}, // 66 alone is no race
 		{NodeHung, Failure{Phase: PhaseCall, Node: "node-3", Elapsed: 2 * time.Second, Limit: time.Second}, "node-3 runs, but nothing on it answers"},

@@ -21,6 +21,7 @@ type logTail struct {
 	flag       string // "-foo", if a flag was not known
 	ranTests   bool   // it ran tests instead of becoming a node
 	condition  condition
+	fatal      bool   // it is what the Go runtime gives up for
 	answered   string // the line that says so
 	address    string // the address that condition is about
 	hostname   string // the name that does not resolve
@@ -95,6 +96,7 @@ func (l *logTail) readConditions() {
 		}
 		for _, w := range wordings {
 			if strings.Contains(line, w.text) {
+				l.fatal = w.fatal
 				l.condition, l.answered, l.address = w.is, strings.TrimSpace(line), addressIn(line)
 				break
 			}
@@ -116,30 +118,31 @@ var lookup = sync.OnceValue(func() *regexp.Regexp {
 // wordings are how programs, Go's and others', put into words what the system
 // answered them. The first one that a line has counts.
 var wordings = []struct {
-	text string
-	is   condition
+	text  string
+	is    condition
+	fatal bool // the Go runtime's own, which it ends the process with
 }{
-	{"address already in use", addressInUse},
-	{"Address already in use", addressInUse},
-	{"Only one usage of each socket", addressInUse},
-	{"can't assign requested address", addressNotAvailable},
-	{"cannot assign requested address", addressNotAvailable},
-	{"bind: permission denied", addressForbidden},
-	{"no space left on device", noSpace},
-	{"No space left on device", noSpace},
-	{"too many open files in system", tooManyFilesSystem},
-	{"too many open files", tooManyFiles},
-	{"Too many open files", tooManyFiles},
-	{"runtime: epollcreate failed with 24", tooManyFiles},
-	{"runtime: eventfd failed with 24", tooManyFiles},
-	{"failed to create new OS thread", tryAgain},
-	{"pthread_create failed: Resource temporarily unavailable", tryAgain},
-	{"fork: Resource temporarily unavailable", tryAgain},
-	{"cannot allocate memory", noMemory},
-	{"Cannot allocate memory", noMemory},
-	{"fatal error: out of memory", noMemory},
-	{"fatal error: runtime: out of mem", noMemory},
-	{"failed to reserve page summary memory", noMemory},
+	{"address already in use", addressInUse, false},
+	{"Address already in use", addressInUse, false},
+	{"Only one usage of each socket", addressInUse, false},
+	{"can't assign requested address", addressNotAvailable, false},
+	{"cannot assign requested address", addressNotAvailable, false},
+	{"bind: permission denied", addressForbidden, false},
+	{"no space left on device", noSpace, false},
+	{"No space left on device", noSpace, false},
+	{"too many open files in system", tooManyFilesSystem, false},
+	{"too many open files", tooManyFiles, false},
+	{"Too many open files", tooManyFiles, false},
+	{"runtime: epollcreate failed with 24", tooManyFiles, true},
+	{"runtime: eventfd failed with 24", tooManyFiles, true},
+	{"failed to create new OS thread", tryAgain, true},
+	{"pthread_create failed: Resource temporarily unavailable", tryAgain, true},
+	{"fork: Resource temporarily unavailable", tryAgain, false},
+	{"cannot allocate memory", noMemory, false},
+	{"Cannot allocate memory", noMemory, false},
+	{"fatal error: out of memory", noMemory, true},
+	{"fatal error: runtime: out of mem", noMemory, true},
+	{"failed to reserve page summary memory", noMemory, true},
 }
 
 // hostPort finds "127.0.0.1:80", "[::1]:80" and ":80" in a sentence.
@@ -159,7 +162,8 @@ func addressIn(text string) string {
 
 func isPanic(line string) bool {
 	return strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ") ||
-		strings.HasPrefix(line, "SIGSEGV: ") || strings.HasPrefix(line, "SIGABRT: ")
+		strings.HasPrefix(line, "SIGSEGV: ") || strings.HasPrefix(line, "SIGABRT: ") ||
+		strings.HasPrefix(line, "runtime/cgo: pthread_create failed") // and SIGABRT
 }
 
 // readPanic reads the panic that begins on line i: its message, and its first

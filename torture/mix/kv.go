@@ -2,6 +2,7 @@ package mix
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -89,7 +90,8 @@ func RunKV(t *testing.T, c *dist.Cluster, shared bool) {
 // wrong.
 func (m *mixer) gone(n *dist.Node, err error) {
 	m.Helper()
-	ctx, cancel := within(m.T)
+	// Nobody restarts a node that has ended: all of the patience would be waited for.
+	ctx, cancel := context.WithTimeout(m.T.Context(), patience/3)
 	defer cancel()
 	if unwell := m.c.WaitHealthy(ctx); unwell != nil {
 		m.Fatalf("%v: %v", err, unwell)
