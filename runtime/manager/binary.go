@@ -300,6 +300,10 @@ func (n *binaryNode) Call(ctx context.Context, op, method string, body []byte) (
 		return nil, n.c.endedError()
 	}
 	p, call := n.enter(op, functionOf(method))
+	if n.c.Ended() { // meanwhile: the node may be another test's, see reset
+		n.leave(call)
+		return nil, n.c.endedError()
+	}
 	n.c.watchCalls()
 	guarded := n.c.m.guard()
 	result, err := p.Conn().Call(ctx, method, body)
@@ -539,6 +543,7 @@ func (n *binaryNode) Restart(ctx context.Context) error {
 		return fmt.Errorf("restart %s: %w", n.name, err)
 	}
 	timeout := n.c.request.Config.StartTimeout()
+	callers := ctx
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	pool := &n.c.m.pool
@@ -560,7 +565,10 @@ func (n *binaryNode) Restart(ctx context.Context) error {
 		if e := (*engine.Error)(nil); errors.As(err, &e) {
 			f = e.Failure
 		}
-		f.Op, f.Node, f.Limit = "restart "+n.name, n.name, timeout
+		f.Op, f.Node = "restart "+n.name, n.name
+		if callers.Err() == nil {
+			f.Limit = timeout
+		}
 		diagnostics.Gather(context.Background(), &f)
 		return diagnostics.Diagnose(f)
 	}
@@ -643,6 +651,13 @@ func (n *binaryNode) reset(ctx context.Context) bool {
 		return false
 	}
 	n.reportErrors(&report)
+	if report.Clean() { // but for what is only about to reach the node
+		n.mu.Lock()
+		for c := range n.pending {
+			report.Goroutines = append(report.Goroutines, "to "+c.Op+", for which the test did not wait")
+		}
+		n.mu.Unlock()
+	}
 	left := func(code diagnostics.Code, what []string) {
 		if len(what) > 0 {
 			n.problem(diagnostics.Failure{Phase: diagnostics.PhaseStop, Code: code, Details: what, PID: p.PID()}, false)
