@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"syscall"
 	"time"
 
 	"github.com/distkit/dist/runtime/usersocket"
@@ -75,8 +76,11 @@ func Ask(ctx context.Context, r Record, q Request) (*Answer, error) {
 
 func ask(ctx context.Context, r Record, q Request) (*Answer, error) {
 	fail := func(err error) (*Answer, error) {
-		if ctx.Err() != nil {
+		switch {
+		case ctx.Err() != nil:
 			err = ctx.Err()
+		case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+			err = errors.New("it hung up: it is ending, or too many ask it")
 		}
 		return nil, fmt.Errorf("ask the test process %d: %w", r.PID, err)
 	}
@@ -102,7 +106,7 @@ func ask(ctx context.Context, r Record, q Request) (*Answer, error) {
 		return fail(err)
 	}
 	if len(b) == 0 {
-		return fail(errors.New("it hung up: it is ending, or too many ask it"))
+		return fail(io.EOF)
 	}
 	a := new(Answer)
 	if err := json.Unmarshal(b, a); err != nil {

@@ -133,7 +133,7 @@ func runClient() {
 			case <-found.Owner.(*Client).Done(): // killed with its nodes, which is how it was noticed
 				fmt.Println("gone")
 				os.Exit(0)
-			case <-time.After(time.Second):
+			case <-time.After(patience):
 			}
 			die("use:", diagnosed(err))
 		}
