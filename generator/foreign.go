@@ -5,6 +5,7 @@ import (
 	"go/build"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/mod/modfile"
@@ -44,34 +45,74 @@ func (s *scanner) others(m *module) []*module {
 		add(w.path, w.root)
 	}
 	if m.file != nil && mentionsDist(m.file) {
-		replaced := make(map[string]string)
-		for _, r := range m.file.Replace {
-			if !modfile.IsDirectoryPath(r.New.Path) {
-				continue
-			}
-			dir := filepath.FromSlash(r.New.Path)
-			if !filepath.IsAbs(dir) {
-				dir = filepath.Join(m.root, dir)
-			}
-			replaced[r.Old.Path] = dir
-		}
+		replaced := s.replaced(m)
 		for _, r := range m.file.Require {
-			if dir, ok := replaced[r.Mod.Path]; ok {
-				add(r.Mod.Path, dir)
-				continue
+			version := r.Mod
+			if to, ok := replacement(replaced, version); ok {
+				if to.dir != "" {
+					add(r.Mod.Path, to.dir)
+					continue
+				}
+				version = to.version
 			}
 			vendored := filepath.Join(m.root, "vendor", filepath.FromSlash(r.Mod.Path))
 			if info, err := os.Stat(vendored); err == nil && info.IsDir() {
 				add(r.Mod.Path, vendored)
 				continue
 			}
-			if dir, ok := s.cached(m, r.Mod); ok {
+			if dir, ok := s.cached(version); ok {
 				add(r.Mod.Path, dir)
 			}
 		}
 	}
 	m.others = &others
 	return others
+}
+
+// A replaced is what a replace directive says, of a go.mod or go.work.
+type replaced struct {
+	old     modpath.Version // without a version: all of them
+	dir     string          // absolute; "": version
+	version modpath.Version
+}
+
+func replacement(all []replaced, v modpath.Version) (to replaced, ok bool) {
+	for _, r := range all {
+		if r.old.Path == v.Path && (r.old.Version == "" || r.old.Version == v.Version) {
+			return r, true
+		}
+	}
+	return to, false
+}
+
+// replaced returns the replace directives that hold in a module: those of the
+// workspace come first, and before those of its other members.
+func (s *scanner) replaced(m *module) []replaced {
+	members := s.members()
+	all := slices.Clone(s.workReplaced)
+	all = append(all, replacedIn(m.root, m.file.Replace)...)
+	if slices.Contains(members, m) {
+		for _, w := range members {
+			if w != m && w.file != nil {
+				all = append(all, replacedIn(w.root, w.file.Replace)...)
+			}
+		}
+	}
+	return all
+}
+
+func replacedIn(root string, directives []*modfile.Replace) (all []replaced) {
+	for _, d := range directives {
+		r := replaced{old: d.Old, version: d.New}
+		if modfile.IsDirectoryPath(d.New.Path) {
+			r.dir = filepath.FromSlash(d.New.Path)
+			if !filepath.IsAbs(r.dir) {
+				r.dir = filepath.Join(root, r.dir)
+			}
+		}
+		all = append(all, r)
+	}
+	return all
 }
 
 // mentionsDist reports whether a go.mod, or what it stands for, has to do with
@@ -90,12 +131,7 @@ func mentionsDist(f *modfile.File) bool {
 
 // cached returns where the module cache has a module, if that mentions package
 // dist in its go.mod.
-func (s *scanner) cached(m *module, v modpath.Version) (string, bool) {
-	for _, r := range m.file.Replace {
-		if r.Old.Path == v.Path && (r.Old.Version == "" || r.Old.Version == v.Version) {
-			v = r.New
-		}
-	}
+func (s *scanner) cached(v modpath.Version) (string, bool) {
 	path, err := modpath.EscapePath(v.Path)
 	if err != nil {
 		return "", false
@@ -170,6 +206,7 @@ func (s *scanner) members() []*module {
 	if err != nil {
 		return nil // the go command's to complain about
 	}
+	s.workReplaced = replacedIn(filepath.Dir(file), work.Replace)
 	for _, use := range work.Use {
 		dir := filepath.FromSlash(use.Path)
 		if !filepath.IsAbs(dir) {

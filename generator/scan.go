@@ -54,7 +54,8 @@ type scanner struct {
 	lists   map[string][]fs.DirEntry // see list
 	buffer  []byte                   // see read
 
-	workspace *[]*module // see members
+	workspace    *[]*module // see members
+	workReplaced []replaced // by the workspace
 }
 
 func newScanner(dir string, env []string) *scanner {
