@@ -81,13 +81,18 @@ func hasTypeParam(t types.Type) bool {
 // findFunctions collects the node functions that the bootstrap has to name.
 func (s *scan) findFunctions() {
 	named := slices.Clone(s.values)
-	skip := make(map[string]bool) // registered by hand
+	skip := make(map[string]bool)   // registered by hand
+	called := make(map[string]bool) // given to Call and the like
 	for _, u := range s.uses {
 		switch {
 		case u.calls():
 			// In test files, values has it.
-			if v, ok := s.exprValue(u.call.Args[2]); ok && !u.file.test {
-				named = append(named, v)
+			if v, ok := s.exprValue(u.call.Args[2]); ok {
+				f := Function{Object: v.obj, TypeArgs: v.typeArgs}
+				called[f.key()] = true
+				if !u.file.test {
+					named = append(named, v)
+				}
 			}
 		case u.name == "Register":
 			if len(u.call.Args) == 1 {
@@ -107,6 +112,7 @@ func (s *scan) findFunctions() {
 	for _, v := range named {
 		own := v.obj.Pkg() == s.pass.Pkg
 		f := Function{Object: v.obj, TypeArgs: v.typeArgs, Pos: v.id.Pos()}
+		f.Called = called[f.key()]
 		if skip[f.key()] || !own && (!v.obj.Exported() || s.pass.ImportObjectFact(v.obj, new(isRegistered))) {
 			continue
 		}

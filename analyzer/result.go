@@ -31,4 +31,5 @@ type Function struct {
 	TypeArgs   []types.Type // of an instance of a generic function
 	Constraint string       // build constraint of the file that declares it, as an expression; "" if none
 	Pos        token.Pos    // where the tests first name it
+	Called     bool         // they give it to Call; it may not be meant for nodes otherwise
 }
