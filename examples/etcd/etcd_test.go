@@ -106,7 +106,7 @@ func TestAllCrash(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(r.Kvs) != 1 || string(r.Kvs[0].Value) != "green" || r.Kvs[0].ModRevision != revision {
+	if len(r.Kvs) != 1 || string(r.Kvs[0].Value) != "green" || r.Kvs[0].ModRevision < revision { // the client may have asked twice
 		t.Errorf("colour = %v; want green as of revision %d", r.Kvs, revision)
 	}
 }

@@ -86,10 +86,15 @@ func newWorld(t *testing.T, n int) *world {
 	t.Cleanup(func() { w.Close() })
 	for i := range n {
 		l := listen(t)
-		free := listen(t)
-		addr := free.Addr().String()
-		free.Close()
-		if err := w.Serve(i, addr, l.Addr().String()); err != nil {
+		var addr string
+		err := error(unix.EADDRINUSE)
+		for errors.Is(err, unix.EADDRINUSE) { // somebody was faster
+			free := listen(t)
+			addr = free.Addr().String()
+			free.Close()
+			err = w.Serve(i, addr, l.Addr().String())
+		}
+		if err != nil {
 			t.Fatal(err)
 		}
 		w.addrs = append(w.addrs, addr)
