@@ -56,8 +56,44 @@ func TestRoundTrip(t *testing.T) {
 	roundTrip(t, struct{ A [4]byte }{[4]byte{1, 2, 3, 4}})
 	roundTrip(t, *big.NewInt(1).Lsh(big.NewInt(1), 200))
 	roundTrip(t, float32(1)/3)
+	roundTrip(t, ownStamp{Zone: "x"})
+	roundTrip(t, &pointerStamp{Zone: "x"})
+	roundTrip(t, struct{ time.Time }{time.Date(2026, 2, 3, 4, 5, 6, 7, time.UTC)})
 	roundTrip(t, uint64(1<<63))
 }
+
+// A stamp is encoded by what it embeds.
+type stamp struct {
+	time.Time
+	zone string
+}
+
+// A halfStamp too, for time.Time has MarshalBinary besides.
+type halfStamp struct {
+	time.Time
+	Zone string
+}
+
+func (s halfStamp) MarshalText() ([]byte, error) { return []byte(s.Zone), nil }
+func (s *halfStamp) UnmarshalText([]byte) error  { return nil }
+
+// An ownStamp is encoded by itself.
+type ownStamp struct {
+	time.Time
+	Zone string
+}
+
+func (s ownStamp) MarshalBinary() ([]byte, error)     { return []byte(s.Zone), nil }
+func (s *ownStamp) UnmarshalBinary(data []byte) error { s.Zone = string(data); return nil }
+
+// A pointerStamp as well.
+type pointerStamp struct {
+	time.Time
+	Zone string
+}
+
+func (s *pointerStamp) MarshalBinary() ([]byte, error)    { return []byte(s.Zone), nil }
+func (s *pointerStamp) UnmarshalBinary(data []byte) error { s.Zone = string(data); return nil }
 
 func TestCheckType(t *testing.T) {
 	type recursive struct{ Next *recursive }
@@ -79,6 +115,16 @@ func TestCheckType(t *testing.T) {
 			Secret string `json:"-"`
 		}](), `field Secret tagged "-"`},
 		{reflect.TypeFor[map[string]any](), "interface"},
+		{reflect.TypeFor[struct {
+			time.Time
+			Name string
+		}](), "has its MarshalBinary from an embedded field, which leaves out the field Name"},
+		{reflect.TypeFor[struct {
+			Name string
+			*netip.AddrPort
+		}](), "leaves out the field Name"},
+		{reflect.TypeFor[[]stamp](), "leaves out the field zone"},
+		{reflect.TypeFor[halfStamp](), "MarshalBinary from an embedded field, which leaves out the field Zone"},
 	} {
 		if err := CheckType(test.typ); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("CheckType(%v) = %v, want %q", test.typ, err, test.want)
