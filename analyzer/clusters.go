@@ -156,14 +156,20 @@ func (s *scan) checkPorts(fn *function, t *Test) {
 	if t.Requirement.Program != "" {
 		return
 	}
+	ports := slices.Clone(t.Requirement.Ports)
 	for _, r := range s.reach(fn) {
-		if r.Open {
+		if r.Open || r.Requirement.Program != "" {
 			return
+		}
+		for _, p := range r.Requirement.Ports { // of several clusters, each may have its own
+			if !slices.Contains(ports, p) {
+				ports = append(ports, p)
+			}
 		}
 	}
 	has := "asks for none"
-	if len(t.Requirement.Ports) > 0 {
-		has = "has " + strings.Join(t.Requirement.Ports, ", ")
+	if len(ports) > 0 {
+		has = "has " + strings.Join(ports, ", ")
 	}
 	related := []analysis.RelatedInformation{{Pos: t.Pos, Message: "what it asks for is said here"}}
 	ast.Inspect(fn.decl.Body, func(n ast.Node) bool {
@@ -174,7 +180,7 @@ func (s *scan) checkPorts(fn *function, t *Test) {
 		switch recv, method := s.distMethod(call); {
 		case recv == "Node" && method == "Addr", recv == "Cluster" && method == "Addrs":
 			port, ok := stringOf(s.pass.TypesInfo.Types[call.Args[0]].Value)
-			if ok && !slices.Contains(t.Requirement.Ports, port) {
+			if ok && !slices.Contains(ports, port) {
 				s.reportRelated(NoSuchPort, call.Args[0], related, nil, "no port %q: the test %s", port, has)
 			}
 		}
@@ -395,7 +401,7 @@ func (s *scan) checkSubtests(fn *function) {
 			}
 			id, ok := assign.Lhs[0].(*ast.Ident)
 			call, isCall := ast.Unparen(assign.Rhs[0]).(*ast.CallExpr)
-			if !ok || !isCall || !s.requires(call) {
+			if !ok || !isCall || !s.requires(call) || !s.isFor(call, lit) {
 				return true
 			}
 			v, ok := s.pass.TypesInfo.Uses[id].(*types.Var)
@@ -406,6 +412,17 @@ func (s *scan) checkSubtests(fn *function) {
 		})
 		return true
 	})
+}
+
+// isFor reports whether a call takes the testing.TB of the subtest lit, and no
+// other: what it leases for the test around it lasts.
+func (s *scan) isFor(call *ast.CallExpr, lit *ast.FuncLit) bool {
+	for _, arg := range call.Args {
+		if t := s.tbOf(arg); t != nil && (t.Pos() < lit.Pos() || t.Pos() >= lit.End()) {
+			return false
+		}
+	}
+	return true
 }
 
 // leasedOnlyIn reports whether all requirement calls in fn are inside lit: of

@@ -16,7 +16,11 @@ func (s *scan) checkRequireCalls() {
 		if fn.decl.Body == nil || fn.edges == nil {
 			continue
 		}
-		if isNoTest(fn) {
+		if fn.decl.Name.Name == "init" && fn.decl.Recv == nil {
+			s.requiredHere(fn.decl.Body, func(call *ast.CallExpr) {
+				s.report(OutsideTest, call, nil, "dist.Require in init: a cluster belongs to a test, a benchmark or a fuzz target")
+			})
+		} else if isNoTest(fn) {
 			for _, r := range s.reach(fn) {
 				s.report(OutsideTest, r.first, nil, "dist.Require in %s: a cluster belongs to a test, a benchmark or a fuzz target", fn.decl.Name.Name)
 			}
@@ -41,12 +45,33 @@ func isNoTest(fn *function) bool {
 		return false
 	}
 	name, params := fn.decl.Name.Name, fn.decl.Type.Params.NumFields()
-	return name == "init" ||
-		fn.file.test && (isTestMain(fn.decl) || isTestName(name, "Example") && params == 0)
+	return fn.file.test && (isTestMain(fn.decl) || isTestName(name, "Example") && params == 0)
+}
+
+// requiredHere finds the calls in n that get to a requirement call. Functions
+// that are only named there run later, and elsewhere: they are registered,
+// perhaps, for tests.
+func (s *scan) requiredHere(n ast.Node, found func(*ast.CallExpr)) {
+	called := make(map[*ast.FuncLit]bool)
+	ast.Inspect(n, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.FuncLit:
+			return called[n]
+		case *ast.CallExpr:
+			if lit, ok := ast.Unparen(n.Fun).(*ast.FuncLit); ok {
+				called[lit] = true
+			}
+			if s.requires(n) {
+				found(n)
+				return false
+			}
+		}
+		return true
+	})
 }
 
 // checkInitializers reports requirement calls for the value of a package's
-// variable. Function literals run later, and elsewhere.
+// variable.
 func (s *scan) checkInitializers() {
 	for _, f := range s.files {
 		for _, decl := range f.syntax.Decls {
@@ -54,17 +79,8 @@ func (s *scan) checkInitializers() {
 			if !ok || decl.Tok != token.VAR || f.generated {
 				continue
 			}
-			ast.Inspect(decl, func(n ast.Node) bool {
-				switch n := n.(type) {
-				case *ast.FuncLit:
-					return false
-				case *ast.CallExpr:
-					if s.requires(n) {
-						s.report(OutsideTest, n, nil, "dist.Require for a package variable: a cluster belongs to a test, a benchmark or a fuzz target")
-						return false
-					}
-				}
-				return true
+			s.requiredHere(decl, func(call *ast.CallExpr) {
+				s.report(OutsideTest, call, nil, "dist.Require for a package variable: a cluster belongs to a test, a benchmark or a fuzz target")
 			})
 		}
 	}

@@ -41,6 +41,9 @@ func (s *scan) losesTB(body *ast.BlockStmt) (lost bool) {
 				followed[id] = true // t.Run, t.Context
 			}
 		case *ast.CallExpr:
+			if s.runsUnknown(n) {
+				lost = true
+			}
 			if s.follows(n) {
 				for _, arg := range n.Args {
 					if id, ok := arg.(*ast.Ident); ok {
@@ -56,6 +59,28 @@ func (s *scan) losesTB(body *ast.BlockStmt) (lost bool) {
 		return !lost
 	})
 	return lost
+}
+
+// runsUnknown reports whether call is a t.Run of a function that is not to be seen
+// there: of a table, say.
+func (s *scan) runsUnknown(call *ast.CallExpr) bool {
+	sel, ok := call.Fun.(*ast.SelectorExpr)
+	if !ok || sel.Sel.Name != "Run" || len(call.Args) != 2 || s.tbOf(sel.X) == nil {
+		return false
+	}
+	if _, ok := ast.Unparen(call.Args[1]).(*ast.FuncLit); ok {
+		return false
+	}
+	id := calledIdent(call.Args[1])
+	if id == nil {
+		return true
+	}
+	fn, ok := s.pass.TypesInfo.Uses[id].(*types.Func)
+	if !ok {
+		return true
+	}
+	recv := fn.Signature().Recv()
+	return recv != nil && types.IsInterface(recv.Type())
 }
 
 // follows reports whether it is known what call does with a testing.TB.

@@ -96,6 +96,15 @@ func withRaft(t *testing.T) *dist.Cluster { // want withRaft:`requires.dist.Requ
 	return dist.Require(t, dist.Nodes(3), dist.Ports("raft"))
 }
 
+func TestPortsOfSubtests(t *testing.T) {
+	t.Run("raft", func(t *testing.T) {
+		_ = dist.Require(t, dist.Nodes(3), dist.Ports("raft")).Addrs("raft")
+	})
+	t.Run("http", func(t *testing.T) {
+		_ = dist.Require(t, dist.Nodes(3), dist.Ports("http")).Addrs("htp") // want `no port "htp": the test has raft, http`
+	})
+}
+
 //dist:nodes=3 program=etcd
 func TestPortsOfAProgram(t *testing.T) { _ = dist.Require(t).Addrs("client") }
 

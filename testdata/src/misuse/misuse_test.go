@@ -52,6 +52,9 @@ func FuzzNamed(f *testing.F) {
 
 func init() { // want init:"requires"
 	dist.Require(nil) // want `dist.Require in init: a cluster belongs to a test, a benchmark or a fuzz target`
+	func() {
+		newCluster() // want `dist.Require in init: a cluster belongs to a test, a benchmark or a fuzz target`
+	}()
 }
 
 func TestMain(m *testing.M) { // want TestMain:"requires"

@@ -288,6 +288,75 @@ func TestSuite(t *testing.T) {
 	runSuite(t, &kvSuite{T: t})
 }
 
+// Subtests that a table has.
+var scenarios = []struct {
+	name string
+	run  func(t *testing.T)
+}{
+	{"start", func(t *testing.T) { dist.Require(t) }},
+	{"restart", restarts},
+}
+
+func restarts(t *testing.T) { dist.Require(t) } // want restarts:"requires"
+
+//dist:nodes=3
+func TestScenarios(t *testing.T) {
+	for _, s := range scenarios {
+		t.Run(s.name, s.run)
+	}
+}
+
+type scenario interface{ Run(t *testing.T) }
+
+//dist:nodes=3
+func TestScenario(t *testing.T) {
+	var s scenario
+	t.Run("one", s.Run)
+}
+
+// They may be registered, too.
+var registered = make(map[string]func(t *testing.T))
+
+func init() { // want init:"requires"
+	registered["start"] = func(t *testing.T) { dist.Require(t) }
+	registered["restart"] = restarts
+	func() { registered["stop"] = nil }()
+}
+
+// Subtests have clusters of their own, and with these ports.
+func TestPortsOfSubtests(t *testing.T) {
+	t.Run("raft", func(t *testing.T) {
+		c := dist.Require(t, dist.Nodes(3), dist.Ports("raft"))
+		t.Log(c.Node(0).Addr("raft"))
+	})
+	t.Run("http", func(t *testing.T) {
+		c := dist.Require(t, dist.Nodes(3), dist.Ports("http"))
+		t.Log(c.Addrs("http"))
+	})
+}
+
+func TestProgramOfSubtests(t *testing.T) {
+	t.Run("kv", func(t *testing.T) {
+		c := dist.Require(t, dist.Nodes(3), dist.Program("kv"))
+		t.Log(c.Node(0).Addr("client"))
+	})
+	t.Run("http", func(t *testing.T) {
+		c := dist.Require(t, dist.Nodes(3), dist.Ports("http"))
+		t.Log(c.Addrs("http"))
+	})
+}
+
+// What a subtest leases for the test around it lasts.
+func TestOuter(t *testing.T) {
+	var c *dist.Cluster
+	t.Run("start", func(*testing.T) {
+		c = dist.Require(t, dist.Nodes(3))
+	})
+	t.Run("use", func(t *testing.T) {
+		t.Log(c.Size())
+	})
+}
+
 func TestOptional(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts processes")
