@@ -104,9 +104,10 @@ func (w *world) environ(s schedule) []string {
 	return env
 }
 
-// testTimeout is that of -timeout; overall is what a round may take.
+// testTimeout is that of -timeout: several tests may each wait in vain for all of
+// their patience. overall is what a round may take.
 const (
-	testTimeout = 120 * time.Second
+	testTimeout = 300 * time.Second
 	overall     = testTimeout + 60*time.Second
 )
 
@@ -356,7 +357,7 @@ func (w *world) hog(stop <-chan struct{}) {
 	var wg sync.WaitGroup
 	for range 6 {
 		// timeout, in case this process is killed.
-		cmd := exec.Command("timeout", "200", "sh", "-c", "while :; do :; done")
+		cmd := exec.Command("timeout", "400", "sh", "-c", "while :; do :; done")
 		if cmd.Start() != nil {
 			continue
 		}
