@@ -30,7 +30,7 @@ var Analyzer = &analysis.Analyzer{
 	URL:        "https://github.com/distkit/dist/blob/main/docs/findings.md",
 	Run:        run,
 	ResultType: reflect.TypeFor[*Result](),
-	FactTypes:  []analysis.Fact{new(requires), new(isRegistered), new(undiverted), new(disturbs), new(networkFaults)},
+	FactTypes:  []analysis.Fact{new(requires), new(isRegistered), new(undiverted), new(diverts), new(disturbs), new(networkFaults)},
 }
 
 // wantBootstrap is a flag for those who know that the bootstrap is elsewhere,
@@ -118,6 +118,7 @@ func run(pass *analysis.Pass) (any, error) {
 			}
 		}
 		s.exportFacts()
+		s.exportMains()
 	}
 	s.plan()
 	s.findFunctions()

@@ -114,7 +114,7 @@ func TestFindings(t *testing.T) {
 		}
 	}
 	note(runWithFixes(t, "directives", "places", "defaults", "agreement", "misuse", "nodecalls", "crossing", "clusters", "nodeside",
-		"quiet", "mains/none", "mains/fix", "mains/late", "mains/first", "mains/indirect", "mains/unused"))
+		"quiet", "mains/none", "mains/fix", "mains/late", "mains/first", "mains/indirect", "mains/foreign", "mains/testutil", "mains/foreignlate", "mains/unused"))
 	Analyzer.Flags.Set("bootstrap", "true")
 	note(analysistest.Run(t, testdata, Analyzer, "bootstrap/missing", "bootstrap/stale", "bootstrap/nodigest", "bootstrap/unneeded", "bootstrap/othertag", "bootstrap/fresh"))
 

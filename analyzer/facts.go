@@ -48,6 +48,19 @@ type isRegistered struct{}
 func (*isRegistered) AFact()         {}
 func (*isRegistered) String() string { return "registered" }
 
+// diverts is the fact that a function calls dist.Main.
+type diverts struct {
+	Late bool // and does something else before
+}
+
+func (*diverts) AFact() {}
+func (d *diverts) String() string {
+	if d.Late {
+		return "calls dist.Main late"
+	}
+	return "calls dist.Main"
+}
+
 // undiverted is the fact that a TestMain does not begin with dist.Main.
 type undiverted struct{}
 

@@ -112,7 +112,11 @@ func (s *scan) mainState(fn *function) mainState {
 				if s.distFunc(call) == "Main" {
 					found = mainFirst
 				} else if callee := s.plainFunc(call.Fun); callee != nil && isCallOf(call, s.pass.TypesInfo) {
-					found = max(found, visit(s.byObj[callee.Origin()]))
+					state := visit(s.byObj[callee.Origin()])
+					if callee.Pkg() != s.pass.Pkg {
+						state = s.foreignMain(callee.Origin())
+					}
+					found = max(found, state)
 				}
 				return true
 			})
@@ -124,6 +128,33 @@ func (s *scan) mainState(fn *function) mainState {
 		return state
 	}
 	return visit(fn)
+}
+
+// exportMains tells packages that import this one which of its functions get to
+// dist.Main.
+func (s *scan) exportMains() {
+	if isDistPath(s.pass.Pkg.Path()) {
+		return
+	}
+	for _, fn := range s.funcs {
+		if fn.file.test || fn.obj == nil || fn.decl.Recv != nil || !fn.obj.Exported() {
+			continue
+		}
+		if state := s.mainState(fn); state != mainNever {
+			s.pass.ExportObjectFact(fn.obj, &diverts{Late: state == mainLate})
+		}
+	}
+}
+
+func (s *scan) foreignMain(fn *types.Func) mainState {
+	var fact diverts
+	switch {
+	case fn.Pkg() == nil || !s.pass.ImportObjectFact(fn, &fact):
+		return mainNever
+	case fact.Late:
+		return mainLate
+	}
+	return mainFirst
 }
 
 func isCallOf(call *ast.CallExpr, info *types.Info) bool {
