@@ -5,8 +5,11 @@
 package dist_test
 
 import (
+	"github.com/distkit/dist"
 	"github.com/distkit/dist/requirement"
 	"github.com/distkit/dist/runtime"
+	"os"
+	"testing"
 	"time"
 )
 
@@ -14,7 +17,6 @@ func init() {
 	runtime.Load(requirement.Plan{
 		Package: "github.com/distkit/dist_test",
 		Config:  "distributed.toml",
-		OwnMain: true,
 		Tests: []requirement.Test{
 			{Name: "TestBarrier", Requirement: requirement.Requirement{Nodes: 3}},
 			{Name: "TestBarrierWithTheTest", Requirement: requirement.Requirement{Nodes: 3}},
@@ -48,7 +50,7 @@ func init() {
 			{Name: "TestNodesDoNotListen", Requirement: requirement.Requirement{Nodes: 2, Ports: []string{"tcp"}}},
 			{Name: "TestFilesArePrivate", Requirement: requirement.Requirement{Nodes: 2, Ports: []string{"tcp"}}},
 		},
-		Digest: "d5f82e2133fcdafb",
+		Digest: "16e8901d2c868959",
 	})
 	runtime.Func("github.com/distkit/dist_test.answered", answered)                           // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist_test.atEnd", atEnd)                                 // undefined? run: go generate
@@ -81,4 +83,10 @@ func init() {
 	runtime.Func("github.com/distkit/dist_test.write", write)                                 // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist_test.zero[int]", zero[int])                         // undefined? run: go generate
 	runtime.Func("github.com/distkit/dist_test.zero[map[string]bool]", zero[map[string]bool]) // undefined? run: go generate
+}
+
+// TestMain decides which life this process leads. Nodes are this test binary run
+// again: whatever came before the decision would run in every one of them.
+func TestMain(m *testing.M) {
+	os.Exit(dist.Main(m))
 }

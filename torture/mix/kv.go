@@ -93,8 +93,15 @@ func (m *mixer) gone(n *dist.Node, err error) {
 	// Nobody restarts a node that has ended: all of the patience would be waited for.
 	ctx, cancel := context.WithTimeout(m.T.Context(), patience/3)
 	defer cancel()
-	if unwell := m.c.WaitHealthy(ctx); unwell != nil {
-		m.Fatalf("%v: %v", err, unwell)
+	// One that is about to end may take connections for a moment.
+	for {
+		if unwell := m.c.WaitHealthy(ctx); unwell != nil {
+			m.Fatalf("%v: %v", err, unwell)
+		}
+		if _, failed := ask(n, "get %s", m.Name()); failed == nil || ctx.Err() != nil {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
 	}
 	if errors.Is(err, syscall.EMFILE) { // this test's own socket
 		m.Fatal(err)

@@ -1,6 +1,6 @@
 //go:build linux
 
-package dist_test
+package e2e
 
 import (
 	"bytes"
@@ -18,30 +18,20 @@ import (
 )
 
 // kept are the runs of which artifacts are there.
-func (r *run) kept(t *testing.T) []artifacts.Run {
+func (r *Run) kept(t *testing.T) []artifacts.Run {
 	t.Helper()
-	runs, err := artifacts.Runs(filepath.Join(r.cache, "dist", "artifacts"))
+	runs, err := artifacts.Runs(filepath.Join(r.Cache, "dist", "artifacts"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return runs
 }
 
-// recorded reads a run's events.
-func recorded(t *testing.T, file string) *events.Record {
-	t.Helper()
-	rec, err := events.Open(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return rec
-}
-
 // A test that fails names the directory in which everything is that is known.
 func TestArtifacts(t *testing.T) {
 	t.Parallel()
-	r := newRun(t, "SOME_TOKEN=hunter2 DIST_ARTIFACTS_DIRS=true", "-test.run=TestFailing|TestOneCrash|TestTwo")
-	out := r.check(t, 1)
+	r := NewRun(t, Suite, "SOME_TOKEN=hunter2 DIST_ARTIFACTS_DIRS=true", "-test.run=TestFailing|TestOneCrash|TestTwo")
+	out := r.Check(t, 1)
 	runs := r.kept(t)
 	named := regexp.MustCompile(`(?m)^ +\S+: dist: artifacts: (.*)$`).FindAllStringSubmatch(out, -1)
 	if len(runs) != 1 || len(named) != 2 || named[0][1] != runs[0].Dir || named[1][1] != runs[0].Dir {
@@ -85,7 +75,7 @@ func TestArtifacts(t *testing.T) {
 	}) {
 		t.Errorf("facts: %+v", facts)
 	}
-	rec := recorded(t, runs[0].Events)
+	rec := Recorded(t, runs[0].Events)
 	if rec.Bad > 0 {
 		t.Errorf("%d bad lines", rec.Bad)
 	}
@@ -129,12 +119,12 @@ func TestKeep(t *testing.T) {
 	} {
 		t.Run(test.keep+" "+test.tests, func(t *testing.T) {
 			t.Parallel()
-			r := newRun(t, "DIST_ARTIFACTS_KEEP="+test.keep, "-test.run=^"+test.tests+"$", "-test.v")
+			r := NewRun(t, Suite, "DIST_ARTIFACTS_KEEP="+test.keep, "-test.run=^"+test.tests+"$", "-test.v")
 			told := "dist: artifacts: "
 			if !test.kept {
 				told = "!" + told
 			}
-			out := r.check(t, test.status, told)
+			out := r.Check(t, test.status, told)
 			if named := strings.Contains(out, "=== ATTR  "+test.tests+" dist.artifacts "); named != test.kept {
 				t.Errorf("an attribute names the directory: %v\n%s", named, out)
 			}
@@ -145,16 +135,16 @@ func TestKeep(t *testing.T) {
 	}
 	t.Run("off", func(t *testing.T) {
 		t.Parallel()
-		r := newRun(t, "DIST_CLUSTER_MODE=off DIST_ARTIFACTS_KEEP=always", "-test.run=^TestTwo$")
-		r.check(t, 0)
+		r := NewRun(t, Suite, "DIST_CLUSTER_MODE=off DIST_ARTIFACTS_KEEP=always", "-test.run=^TestTwo$")
+		r.Check(t, 0)
 		if runs := r.kept(t); len(runs) > 0 {
 			t.Errorf("kept: %v", runs)
 		}
 	})
 	t.Run("often", func(t *testing.T) {
 		t.Parallel()
-		r := newRun(t, "", "-test.run=^TestTwo$", "-test.count=30")
-		r.check(t, 0)
+		r := NewRun(t, Suite, "", "-test.run=^TestTwo$", "-test.count=30")
+		r.Check(t, 0)
 		if runs := r.kept(t); len(runs) > 0 {
 			t.Errorf("kept: %v", runs)
 		}
@@ -164,18 +154,18 @@ func TestKeep(t *testing.T) {
 // A panic takes the test binary with it, but not what is known.
 func TestArtifactsOfAPanic(t *testing.T) {
 	t.Parallel()
-	r := newRun(t, "SUITE_PANIC=1", "-test.run=^TestHang$")
-	r.cmd.Run()
+	r := NewRun(t, Suite, "SUITE_PANIC=1", "-test.run=^TestHang$")
+	r.Cmd.Run()
 	runs := r.kept(t)
-	if len(runs) != 1 || !strings.Contains(r.out.String(), "dist: artifacts: "+runs[0].Dir) {
-		t.Fatalf("%v\n%s", runs, &r.out)
+	if len(runs) != 1 || !strings.Contains(r.Out.String(), "dist: artifacts: "+runs[0].Dir) {
+		t.Fatalf("%v\n%s", runs, &r.Out)
 	}
 	for _, file := range []string{"merged.log", "facts.json", "TestHang.stacks.txt"} {
 		if _, err := os.Stat(filepath.Join(runs[0].Dir, file)); err != nil {
 			t.Error(err)
 		}
 	}
-	rec := recorded(t, runs[0].Events)
+	rec := Recorded(t, runs[0].Events)
 	if last := rec.Events[len(rec.Events)-1]; rec.Bad > 0 || !slices.ContainsFunc(rec.Events, func(e events.Event) bool { return e.Kind == events.Test && e.Outcome == events.Failed }) {
 		t.Errorf("%d bad lines, the last event is %+v", rec.Bad, last)
 	}
@@ -184,8 +174,8 @@ func TestArtifactsOfAPanic(t *testing.T) {
 // What was going on is there also when the test process is killed.
 func TestEventsOfTheKilled(t *testing.T) {
 	t.Parallel()
-	r := newRun(t, "", "-test.run=^TestStuck$", "-test.v")
-	r.start(t)
+	r := NewRun(t, Suite, "", "-test.run=^TestStuck$", "-test.v")
+	r.Start(t)
 	pending := func(rec *events.Record) (calls int) {
 		for _, e := range rec.Events {
 			if e.Kind == events.Call && e.What == "suite.block" && e.ID != 0 {
@@ -204,10 +194,10 @@ func TestEventsOfTheKilled(t *testing.T) {
 			t.Fatal("the calls that wait are not in the events")
 		}
 	}
-	r.cmd.Process.Kill()
-	r.cmd.Wait()
+	r.Cmd.Process.Kill()
+	r.Cmd.Wait()
 	runs := r.kept(t)
-	rec := recorded(t, runs[0].Events)
+	rec := Recorded(t, runs[0].Events)
 	kinds := make(map[events.Kind]int)
 	for _, e := range rec.Events {
 		kinds[e.Kind]++
@@ -231,12 +221,12 @@ func TestNothingCanBeKept(t *testing.T) {
 	for name, dir := range map[string]string{"a file": file, "nobody can write there": "/proc/dist"} {
 		t.Run(name, func(t *testing.T) {
 			env := "DIST_ARTIFACTS_KEEP=always"
-			good := newRun(t, env, "-test.run=^TestTwo$")
-			good.cmd.Env = append(good.cmd.Env, "DIST_ARTIFACTS_DIR="+dir)
-			good.check(t, 0)
-			bad := newRun(t, env, "-test.run=^TestFailing$")
-			bad.cmd.Env = append(bad.cmd.Env, "DIST_ARTIFACTS_DIR="+dir)
-			bad.check(t, 1, "as intended", `dist: no artifacts: keep artifacts: mkdir`)
+			good := NewRun(t, Suite, env, "-test.run=^TestTwo$")
+			good.Cmd.Env = append(good.Cmd.Env, "DIST_ARTIFACTS_DIR="+dir)
+			good.Check(t, 0)
+			bad := NewRun(t, Suite, env, "-test.run=^TestFailing$")
+			bad.Cmd.Env = append(bad.Cmd.Env, "DIST_ARTIFACTS_DIR="+dir)
+			bad.Check(t, 1, "as intended", `dist: no artifacts: keep artifacts: mkdir`)
 		})
 	}
 }

@@ -1,4 +1,4 @@
-package dist_test
+package e2e
 
 import (
 	"os"
@@ -21,10 +21,10 @@ func TestNoNamesAreResolved(t *testing.T) {
 		t.Skipf("needs a mount namespace: %v %s", err, out)
 	}
 	for _, b := range []struct {
-		*binary
+		*Binary
 		run string
-	}{{suite, "-test.run=^Test(Three|Two|Parallel.)$"}, {programs, "-test.run=Starts|Faults"}} {
-		bin, err := b.path()
+	}{{Suite, "-test.run=^Test(Three|Two|Parallel.)$"}, {Programs, "-test.run=Starts|Faults"}} {
+		bin, err := b.Path()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -33,9 +33,9 @@ func TestNoNamesAreResolved(t *testing.T) {
 		done
 		! getent hosts localhost || exit 9
 		exec "$0" "$@"`
-		r := prepare(t, "", exec.Command(argv[0], append(argv[1:], "sh", "-c", script, bin, b.run)...))
-		r.cmd.Dir = b.dir
-		r.check(t, 0, `PASS`)
+		r := Prepare(t, "", exec.Command(argv[0], append(argv[1:], "sh", "-c", script, bin, b.run)...))
+		r.Cmd.Dir = b.Dir()
+		r.Check(t, 0, `PASS`)
 	}
 }
 
@@ -43,9 +43,9 @@ func TestNoNamesAreResolved(t *testing.T) {
 func TestArtifactsForCI(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "job artifacts")
-	r := newRun(t, "CI=true DIST_CLUSTER_STOP_TIMEOUT=500ms", "-test.run=CleanupBlocks")
-	r.cmd.Env = append(r.cmd.Env, "DIST_ARTIFACTS_DIR="+dir)
-	out := r.check(t, 1, `DIST-NODE-HUNG`)
+	r := NewRun(t, Suite, "CI=true DIST_CLUSTER_STOP_TIMEOUT=500ms", "-test.run=CleanupBlocks")
+	r.Cmd.Env = append(r.Cmd.Env, "DIST_ARTIFACTS_DIR="+dir)
+	out := r.Check(t, 1, `DIST-NODE-HUNG`)
 	m := regexp.MustCompile(`all goroutines: (.*)`).FindStringSubmatch(out)
 	if m == nil || !strings.HasPrefix(m[1], dir+string(filepath.Separator)) {
 		t.Fatalf("nothing is kept in %s\n%s", dir, out)

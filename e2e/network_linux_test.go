@@ -1,4 +1,4 @@
-package dist_test
+package e2e
 
 import (
 	"bufio"
@@ -30,7 +30,7 @@ func TestNetworkOfPrograms(t *testing.T) {
 			if by == "namespaces" {
 				needNamespaces(t)
 			}
-			newRunOf(t, programs, "DIST_NETWORK_FAULTS="+by, "-test.run=^TestNetwork(Cut|Isolated|OneWay|Reset|Data)$", "-test.v").check(t, 0,
+			NewRun(t, Programs, "DIST_NETWORK_FAULTS="+by, "-test.run=^TestNetwork(Cut|Isolated|OneWay|Reset|Data)$", "-test.v").Check(t, 0,
 				`--- PASS: TestNetworkCut`, `--- PASS: TestNetworkIsolated`, `--- PASS: TestNetworkOneWay`, `--- PASS: TestNetworkReset`, `--- PASS: TestNetworkData`,
 				`network faults by `+by)
 		})
@@ -75,22 +75,22 @@ func TestHostPorts(t *testing.T) {
 	env := fmt.Sprintf("DIST_NETWORK_HOST_PORTS=[%s,%d] HOST_THERE=%s HOST_NOBODY=%s ", port, nobody.LocalAddr().(*net.UDPAddr).Port, there, nobody.LocalAddr())
 	for _, test := range []struct {
 		name   string
-		of     *binary
+		of     *Binary
 		env    string
 		status int
 		want   []string
 	}{
-		{"nodes of the test binary", suite, env + "DIST_NETWORK_FAULTS=namespaces", 0, []string{`network faults by namespaces`}},
-		{"programs", programs, env + "DIST_NETWORK_FAULTS=namespaces", 0, []string{`network faults by namespaces`}},
-		{"nodes of the test binary, by links", suite, env + "DIST_NETWORK_FAULTS=links", 0, []string{`network faults by links`}},
-		{"programs, by links", programs, env + "DIST_NETWORK_FAULTS=links", 0, []string{`network faults by links`}},
-		{"not asked for", suite, "DIST_NETWORK_FAULTS=namespaces HOST_THERE=" + there, 1, []string{`connection refused`}},
-		{"no port", suite, "DIST_NETWORK_FAULTS=namespaces DIST_NETWORK_HOST_PORTS=[0] HOST_THERE=" + there, 1,
+		{"nodes of the test binary", Suite, env + "DIST_NETWORK_FAULTS=namespaces", 0, []string{`network faults by namespaces`}},
+		{"programs", Programs, env + "DIST_NETWORK_FAULTS=namespaces", 0, []string{`network faults by namespaces`}},
+		{"nodes of the test binary, by links", Suite, env + "DIST_NETWORK_FAULTS=links", 0, []string{`network faults by links`}},
+		{"programs, by links", Programs, env + "DIST_NETWORK_FAULTS=links", 0, []string{`network faults by links`}},
+		{"not asked for", Suite, "DIST_NETWORK_FAULTS=namespaces HOST_THERE=" + there, 1, []string{`connection refused`}},
+		{"no port", Suite, "DIST_NETWORK_FAULTS=namespaces DIST_NETWORK_HOST_PORTS=[0] HOST_THERE=" + there, 1,
 			[]string{`DIST-CONFIG-INVALID`, `DIST_NETWORK_HOST_PORTS has an element 1 that is 0; it must be an integer from 1 to 65535`}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			newRunOf(t, test.of, test.env, "-test.run=^TestNetworkHost$", "-test.v").check(t, test.status, test.want...)
+			NewRun(t, test.of, test.env, "-test.run=^TestNetworkHost$", "-test.v").Check(t, test.status, test.want...)
 		})
 	}
 }
@@ -107,24 +107,24 @@ func TestAutoFaults(t *testing.T) {
 	if out, err := probe.CombinedOutput(); err != nil {
 		t.Skipf("what cannot be had here cannot be taken away: %v\n%s", err, out)
 	}
-	self, err := os.Executable()
+	bin, err := API.Path()
 	if err != nil {
 		t.Fatal(err)
 	}
-	run := func(t *testing.T, script, env string, args ...string) *run {
-		cmd := within(script+as, append([]string{self}, args...)...)
-		r := prepare(t, env, cmd)
-		r.cmd.Dir, _ = os.Getwd()
+	run := func(t *testing.T, script, env string, args ...string) *Run {
+		cmd := within(script+as, append([]string{bin}, args...)...)
+		r := Prepare(t, env, cmd)
+		r.Cmd.Dir = API.Dir()
 		return r
 	}
 	t.Run("namespaces", func(t *testing.T) {
 		needNamespaces(t)
-		run(t, noLinks, "DIST_NETWORK_FAULTS=auto", "-test.run=^Test(Partition|Link|PartitionAndProcesses)$", "-test.v").check(t, 0,
+		run(t, noLinks, "DIST_NETWORK_FAULTS=auto", "-test.run=^Test(Partition|Link|PartitionAndProcesses)$", "-test.v").Check(t, 0,
 			`network faults by namespaces \(links: it cannot be found out here which process a connection comes from\)`, `--- PASS: TestPartition `, `--- PASS: TestLink `, `--- PASS: TestPartitionAndProcesses `)
 	})
 	t.Run("nothing", func(t *testing.T) {
 		const none = "echo 0 >/proc/sys/user/max_net_namespaces && "
-		run(t, none+noLinks, "DIST_NETWORK_FAULTS=auto", "-test.run=^TestPartition$", "-test.v").check(t, 1,
+		run(t, none+noLinks, "DIST_NETWORK_FAULTS=auto", "-test.run=^TestPartition$", "-test.v").Check(t, 1,
 			`!network faults by`, `partition .*: a fault between nodes is unsupported here: .*"namespaces", and no networks could be made for them: .*no space left on device.*; nor by links: it cannot be found out here which process a connection comes from`)
 	})
 }

@@ -1,6 +1,6 @@
 //go:build linux
 
-package dist_test
+package observed
 
 import (
 	"bytes"
@@ -16,24 +16,25 @@ import (
 	"testing"
 	"time"
 
+	"github.com/distkit/dist/e2e"
 	"github.com/distkit/dist/runtime/manager"
 )
 
 // observe runs go test in testdata/observed.
-func observe(t *testing.T, env string, args ...string) *run {
+func observe(t *testing.T, env string, args ...string) *e2e.Run {
 	t.Helper()
 	if manager.RaceEnabled {
 		args = append([]string{"-race"}, args...)
 	}
-	r := prepare(t, env, exec.Command("go", append([]string{"test", "-count=1"}, args...)...))
-	r.cmd.Dir = "testdata/observed"
+	r := e2e.Prepare(t, env, exec.Command("go", append([]string{"test", "-count=1"}, args...)...))
+	r.Cmd.Dir = "../../testdata/observed"
 	return r
 }
 
 // ran reports whether a function of package observed has run, by a profile.
 func ran(t *testing.T, profile, function string) bool {
 	t.Helper()
-	src, err := os.ReadFile("testdata/observed/observed.go")
+	src, err := os.ReadFile("../../testdata/observed/observed.go")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +82,7 @@ func TestCoverageOfNodes(t *testing.T) {
 				t.Parallel()
 				profile := filepath.Join(t.TempDir(), "cover.out")
 				r := observe(t, "", "-v", "-run=^"+test.test+"$", "-covermode="+mode, "-coverpkg=.,github.com/distkit/dist/testdata/observed", "-coverprofile="+profile)
-				r.check(t, 0, `coverage: `, test.want)
+				r.Check(t, 0, `coverage: `, test.want)
 				b, err := os.ReadFile(profile)
 				if err != nil {
 					t.Fatal(err)
@@ -107,7 +108,7 @@ func TestCoverageOfPrograms(t *testing.T) {
 		t.Run(test.test, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
-			observe(t, "", "-v", "-cover", "-run=^"+test.test+"$", "-args", "-test.gocoverdir="+dir).check(t, 0, test.want)
+			observe(t, "", "-v", "-cover", "-run=^"+test.test+"$", "-args", "-test.gocoverdir="+dir).Check(t, 0, test.want)
 			out, err := exec.Command("go", "tool", "covdata", "textfmt", "-i="+dir, "-o=/dev/stdout").CombinedOutput()
 			if err != nil {
 				t.Fatalf("%v\n%s", err, out)
@@ -127,7 +128,7 @@ func TestRaces(t *testing.T) {
 	for _, test := range []string{"TestRaceRunning", "TestRaceKilled", "TestRaceRestarted", "TestRaceReused", "TestProgramRace", "TestProgramRaceKilled"} {
 		t.Run(test, func(t *testing.T) {
 			t.Parallel()
-			out := observe(t, "", "-v", "-run=^"+test+"$").check(t, 1, `DIST-NODE-RACE`, `WARNING: DATA RACE`, `observed\.Race`, `observed\.go:\d+`, `!FAIL: \S+/innocent`)
+			out := observe(t, "", "-v", "-run=^"+test+"$").Check(t, 1, `DIST-NODE-RACE`, `WARNING: DATA RACE`, `observed\.Race`, `observed\.go:\d+`, `!FAIL: \S+/innocent`)
 			if strings.Contains(out, "/guilty") && !strings.Contains(out, "FAIL: "+test+"/guilty") {
 				t.Errorf("another test is charged with it:\n%s", out)
 			}
@@ -149,13 +150,13 @@ func TestAttributes(t *testing.T) {
 		{"DIST_CLUSTER_MODE=manual", 1, map[string]string{"dist.outcome": `^fail$`, "dist.reason": `manual`, "dist.code": `^DIST-MODE-MANUAL$`, "dist.artifacts": `[/\\]dist-\d+-\d+-\S+$`}},
 	} {
 		r := observe(t, test.env, "-json", "-run=^TestRetired$")
-		r.cmd.Stderr = nil
-		r.check(t, test.status)
+		r.Cmd.Stderr = nil
+		r.Check(t, test.status)
 		got := make(map[string]string)
-		for dec := json.NewDecoder(bytes.NewReader(r.out.Bytes())); dec.More(); {
+		for dec := json.NewDecoder(bytes.NewReader(r.Out.Bytes())); dec.More(); {
 			var e struct{ Action, Test, Key, Value string }
 			if err := dec.Decode(&e); err != nil {
-				t.Fatalf("not JSON: %v\n%s", err, r.out.String())
+				t.Fatalf("not JSON: %v\n%s", err, r.Out.String())
 			}
 			if e.Action == "attr" && e.Test == "TestRetired" {
 				got[e.Key] = e.Value
@@ -167,8 +168,8 @@ func TestAttributes(t *testing.T) {
 			}
 		}
 		if dir := got["dist.artifacts"]; dir != "" {
-			if h := recorded(t, filepath.Join(dir, "events.jsonl")).Header; h.Within != fmt.Sprintf("go-test-%d", r.cmd.Process.Pid) {
-				t.Errorf("%s: dist.artifacts: %+v, of go test %d", test.env, h, r.cmd.Process.Pid)
+			if h := e2e.Recorded(t, filepath.Join(dir, "events.jsonl")).Header; h.Within != fmt.Sprintf("go-test-%d", r.Cmd.Process.Pid) {
+				t.Errorf("%s: dist.artifacts: %+v, of go test %d", test.env, h, r.Cmd.Process.Pid)
 			}
 		}
 		if len(got) != len(test.want) {
@@ -183,7 +184,7 @@ func TestProfiles(t *testing.T) {
 	dir := t.TempDir()
 	r := observe(t, "OBSERVED_KILL=1", "-v", "-run=^Test(Profiled|Restarted)$", "-o", filepath.Join(dir, "observed.test"), "-outputdir="+dir,
 		"-cpuprofile=cpu.out", "-memprofile=mem.out", "-blockprofile=block.out", "-mutexprofile=mutex.out", "-trace=trace.out")
-	r.check(t, 0, `profiles of node-2 \(pid \d+\) are lost: .* signal: killed`)
+	r.Check(t, 0, `profiles of node-2 \(pid \d+\) are lost: .* signal: killed`)
 	for _, file := range []string{
 		"cpu.TestProfiled.node-1.out", "mem.TestProfiled.node-1.out", "block.TestProfiled.node-1.out", "mutex.TestProfiled.node-1.out",
 		"cpu.TestRestarted.node-1.out", "cpu.TestRestarted.node-1-2.out",
@@ -215,7 +216,7 @@ func readable(t *testing.T, file string) string {
 func TestInspected(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	observe(t, "OBSERVED_DIR="+dir, "-v", "-run=^TestInspected").check(t, 0, `PASS`)
+	observe(t, "OBSERVED_DIR="+dir, "-v", "-run=^TestInspected").Check(t, 0, `PASS`)
 	for _, name := range []string{"cpu", "heap", "goroutine", "block", "mutex"} {
 		out := readable(t, filepath.Join(dir, name))
 		if name == "cpu" && !strings.Contains(out, "observed.Spin") || name == "goroutine" && !strings.Contains(out, "dist/runtime.leadNodesLife") {
@@ -232,7 +233,7 @@ func debuggee(t *testing.T) string {
 	if manager.RaceEnabled {
 		args = append(args, "-race")
 	}
-	if out, err := exec.Command("go", append(args, "./testdata/observed")...).CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", append(args, "../../testdata/observed")...).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	return bin
@@ -241,24 +242,24 @@ func debuggee(t *testing.T) string {
 // A debugged is a run of testdata/observed that waits for a debugger, without a
 // terminal to say so on.
 type debugged struct {
-	*run
-	t   *testing.T
-	out string // file
-	at  int    // of it that has been read
+	*e2e.Run
+	t    *testing.T
+	said string // file
+	at   int    // of it that has been read
 }
 
 func debug(t *testing.T, bin, env string, args ...string) *debugged {
 	t.Helper()
-	d := &debugged{run: prepare(t, env, exec.Command(bin, append([]string{"-test.v", "-test.timeout=0"}, args...)...)), t: t, out: filepath.Join(t.TempDir(), "out")}
-	f, err := os.Create(d.out)
+	d := &debugged{Run: e2e.Prepare(t, env, exec.Command(bin, append([]string{"-test.v", "-test.timeout=0"}, args...)...)), t: t, said: filepath.Join(t.TempDir(), "out")}
+	f, err := os.Create(d.said)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	d.cmd.Dir = "testdata/observed"
-	d.cmd.Stdout, d.cmd.Stderr = f, f
-	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	d.start(t)
+	d.Cmd.Dir = "../../testdata/observed"
+	d.Cmd.Stdout, d.Cmd.Stderr = f, f
+	d.Cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	d.Start(t)
 	return d
 }
 
@@ -268,7 +269,7 @@ func (d *debugged) says(expr string) string {
 	d.t.Helper()
 	re := regexp.MustCompile(expr)
 	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		b, err := os.ReadFile(d.out)
+		b, err := os.ReadFile(d.said)
 		if err != nil {
 			d.t.Fatal(err)
 		}
@@ -286,12 +287,12 @@ func (d *debugged) says(expr string) string {
 // ends waits for the end of the run.
 func (d *debugged) ends(status int) {
 	d.t.Helper()
-	d.cmd.Wait()
-	if got := d.cmd.ProcessState.ExitCode(); got != status {
-		b, _ := os.ReadFile(d.out)
+	d.Cmd.Wait()
+	if got := d.Cmd.ProcessState.ExitCode(); got != status {
+		b, _ := os.ReadFile(d.said)
 		d.t.Errorf("exit status %d, want %d\n%s", got, status, b)
 	}
-	d.clean(d.t)
+	d.Clean(d.t)
 }
 
 // delve runs commands of Delve and returns what it prints.
@@ -346,7 +347,7 @@ func TestDebugger(t *testing.T) {
 			d.says(`(goes on)`)
 		}
 		d.says(connect) // restarted again
-		d.cmd.Process.Kill()
+		d.Cmd.Process.Kill()
 		d.ends(-1)
 	})
 	t.Run("by hand", func(t *testing.T) {
@@ -360,7 +361,7 @@ func TestDebugger(t *testing.T) {
 	t.Run("without debug information", func(t *testing.T) {
 		t.Parallel()
 		stripped := filepath.Join(t.TempDir(), "stripped.test")
-		if out, err := exec.Command("go", "test", "-c", "-ldflags=-s -w", "-o", stripped, "./testdata/observed").CombinedOutput(); err != nil {
+		if out, err := exec.Command("go", "test", "-c", "-ldflags=-s -w", "-o", stripped, "../../testdata/observed").CombinedOutput(); err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}
 		d := debug(t, stripped, "DIST_DEBUG=node-2 PATH="+filepath.Dir(dlv), "-test.run=^TestDebugged$")

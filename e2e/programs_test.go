@@ -1,6 +1,6 @@
 //go:build linux
 
-package dist_test
+package e2e
 
 import (
 	"bufio"
@@ -19,7 +19,7 @@ import (
 
 // TestPrograms runs the tests of testdata/programs, whose nodes run a program.
 func TestPrograms(t *testing.T) {
-	if _, err := programs.path(); err != nil {
+	if _, err := Programs.Path(); err != nil {
 		t.Fatal(err)
 	}
 	const good = "^Test(Starts|Fresh.|Shared[12]|Faults|Call|Mixed|Dir)$"
@@ -81,7 +81,7 @@ func TestPrograms(t *testing.T) {
 			t.Parallel()
 			// Tests that share wait for each other, also with GOMAXPROCS=1.
 			args := append([]string{"-test.parallel=2"}, test.args...)
-			newRunOf(t, programs, test.env, args...).check(t, test.status, test.want...)
+			NewRun(t, Programs, test.env, args...).Check(t, test.status, test.want...)
 		})
 	}
 }
@@ -114,25 +114,25 @@ func TestProgramFallbacks(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			newRunOf(t, programs, "PROGRAMS_FLAKY="+t.TempDir()+":"+test.flaky+" "+test.env, test.args...).check(t, test.status, test.want...)
+			NewRun(t, Programs, "PROGRAMS_FLAKY="+t.TempDir()+":"+test.flaky+" "+test.env, test.args...).Check(t, test.status, test.want...)
 		})
 	}
 }
 
 // TestProgramKilled shows that nothing is left of a program's nodes.
 func TestProgramKilled(t *testing.T) {
-	r := newRunOf(t, programs, "", "-test.run=Hang", "-test.v")
-	r.start(t)
+	r := NewRun(t, Programs, "", "-test.run=Hang", "-test.v")
+	r.Start(t)
 	pids, fds := r.watched(t)
-	r.cmd.Process.Kill()
+	r.Cmd.Process.Kill()
 	allGone(t, pids, fds)
-	r.clean(t)
+	r.Clean(t)
 }
 
 // TestAttach has tests use a cluster that somebody else runs.
 func TestAttach(t *testing.T) {
 	bin := filepath.Join(t.TempDir(), "server")
-	if out, err := exec.Command("go", "build", "-o", bin, "./testdata/programs/server").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-o", bin, "../testdata/programs/server").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	var nodes []string
@@ -159,23 +159,19 @@ func TestAttach(t *testing.T) {
 		nodes = append(nodes, fmt.Sprintf(`{kv=%q}`, addr))
 	}
 	env := "DIST_ATTACH_OUTSIDE_NODES=[" + strings.Join(nodes, ",") + "]"
-	newRunOf(t, programs, env, "-test.run=Attached$", "-test.v").check(t, 0, `cluster outside: .*runs already`)
-	newRunOf(t, programs, env+" DIST_CLUSTER_MODE=manual", "-test.run=Attached$").check(t, 0)
-	newRunOf(t, programs, env, "-test.run=AttachedFault").check(t, 1, `kill node-1: it belongs to the attached cluster outside`)
-	newRunOf(t, programs, env, "-test.run=AttachedNoPort").check(t, 1, `Cluster.Addrs\("raft"\): \[attach\.outside\] of distributed\.toml has no address for this port`)
+	NewRun(t, Programs, env, "-test.run=Attached$", "-test.v").Check(t, 0, `cluster outside: .*runs already`)
+	NewRun(t, Programs, env+" DIST_CLUSTER_MODE=manual", "-test.run=Attached$").Check(t, 0)
+	NewRun(t, Programs, env, "-test.run=AttachedFault").Check(t, 1, `kill node-1: it belongs to the attached cluster outside`)
+	NewRun(t, Programs, env, "-test.run=AttachedNoPort").Check(t, 1, `Cluster.Addrs\("raft"\): \[attach\.outside\] of distributed\.toml has no address for this port`)
 }
 
 // TestEditProgram shows that a program is an input of the tests that use it.
 func TestEditProgram(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "a module")
-	here, err := os.Getwd()
-	if err != nil {
+	if err := os.CopyFS(dir, os.DirFS(Programs.Dir())); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.CopyFS(dir, os.DirFS("testdata/programs")); err != nil {
-		t.Fatal(err)
-	}
-	sum, err := os.ReadFile("go.sum")
+	sum, err := os.ReadFile(filepath.Join(root(), "go.sum"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,20 +191,20 @@ func TestEditProgram(t *testing.T) {
 		}
 	}
 	write("go.sum", string(sum))
-	write("go.mod", "module example.com/programs\n\ngo 1.26.0\n\nrequire github.com/distkit/dist v0.0.0\n\nreplace github.com/distkit/dist => "+quoted(here)+"\n")
+	write("go.mod", "module example.com/programs\n\ngo 1.26.0\n\nrequire github.com/distkit/dist v0.0.0\n\nreplace github.com/distkit/dist => "+quoted(root())+"\n")
 	b, err := os.ReadFile(filepath.Join(dir, "server", "main.go"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	source := strings.Replace(string(b), "github.com/distkit/dist/testdata/programs", "example.com/programs", 1)
 	write("server/main.go", source)
-	run := func(args ...string) *run {
+	run := func(args ...string) *Run {
 		t.Helper()
-		r := prepare(t, "GOWORK=off GOFLAGS=-mod=mod", exec.Command("go", args...))
-		r.cmd.Dir = dir
+		r := Prepare(t, "GOWORK=off GOFLAGS=-mod=mod", exec.Command("go", args...))
+		r.Cmd.Dir = dir
 		return r
 	}
-	run("mod", "tidy").check(t, 0)
+	run("mod", "tidy").Check(t, 0)
 	if err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
 		return errors.Join(err, os.Chtimes(path, when, when))
 	}); err != nil {
@@ -218,9 +214,9 @@ func TestEditProgram(t *testing.T) {
 	test := func(status int, want ...string) {
 		t.Helper()
 		r := run("test", "-run=Starts", ".")
-		r.cmd.Env = append(r.cmd.Env, "XDG_CACHE_HOME="+cache, "TMPDIR="+tmp)
-		r.cache, r.tmp = cache, tmp
-		r.check(t, status, want...)
+		r.Cmd.Env = append(r.Cmd.Env, "XDG_CACHE_HOME="+cache, "TMPDIR="+tmp)
+		r.Cache, r.Tmp = cache, tmp
+		r.Check(t, status, want...)
 	}
 	test(0, `^ok`, `!cached`)
 	test(0, `\(cached\)`)
@@ -246,12 +242,12 @@ func TestEditProgram(t *testing.T) {
 // (What go test makes of that leaves out all executables but its own.)
 func TestProgramCoverage(t *testing.T) {
 	dir, bin := t.TempDir(), filepath.Join(t.TempDir(), "covered.test")
-	if out, err := exec.Command("go", "test", "-c", "-cover", "-o", bin, "./"+programs.dir).CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "test", "-c", "-cover", "-o", bin, Programs.Dir()).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	r := prepare(t, "GOCOVERDIR="+dir, exec.Command(bin, "-test.run=Starts", "-test.gocoverdir="+dir))
-	r.cmd.Dir = programs.dir
-	r.check(t, 0, `PASS`)
+	r := Prepare(t, "GOCOVERDIR="+dir, exec.Command(bin, "-test.run=Starts", "-test.gocoverdir="+dir))
+	r.Cmd.Dir = Programs.Dir()
+	r.Check(t, 0, `PASS`)
 	out, err := exec.Command("go", "tool", "covdata", "textfmt", "-i="+dir, "-o=/dev/stdout").CombinedOutput()
 	if err != nil || !regexp.MustCompile(`programs\.go:[0-9.,]+ [0-9]+ [1-9]`).Match(out) {
 		t.Errorf("no line of the store counts: %v\n%s", err, out)

@@ -1,9 +1,8 @@
 //go:build linux
 
-package dist_test
+package e2e
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -11,7 +10,6 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -22,119 +20,10 @@ import (
 	"github.com/distkit/dist/runtime/manager"
 )
 
-// A run is one run of the suite, in a world of its own: whatever it leaves
-// behind can be seen.
-type run struct {
-	cmd        *exec.Cmd
-	cache, tmp string
-	pids       string // file
-	out        bytes.Buffer
-}
-
-// goCache is where what the go command has built is found again by one that has
-// another XDG_CACHE_HOME.
-var goCache = sync.OnceValues(func() (string, error) {
-	out, err := exec.Command("go", "env", "GOCACHE").Output()
-	return strings.TrimSpace(string(out)), err
-})
-
-func newRun(t *testing.T, env string, args ...string) *run {
-	t.Helper()
-	return newRunOf(t, suite, env, args...)
-}
-
-func newRunOf(t *testing.T, b *binary, env string, args ...string) *run {
-	t.Helper()
-	bin, err := b.path()
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := prepare(t, env, exec.Command(bin, args...))
-	r.cmd.Dir = b.dir
-	return r
-}
-
-func prepare(t *testing.T, env string, cmd *exec.Cmd) *run {
-	t.Helper()
-	r := &run{cmd: cmd, cache: t.TempDir(), tmp: t.TempDir()}
-	r.pids = filepath.Join(r.cache, "pids")
-	cmd.Dir = "testdata/suite"
-	dir, err := goCache()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd.Env = append(os.Environ(), "GOCACHE="+dir,
-		"XDG_CACHE_HOME="+r.cache, "TMPDIR="+r.tmp, "SUITE_PIDS="+r.pids)
-	// What this test run is under must not change what the suite does.
-	for _, name := range []string{"CI", "GITHUB_ACTIONS", "GITLAB_CI"} {
-		cmd.Env = append(cmd.Env, name+"=")
-	}
-	cmd.Env = append(cmd.Env, strings.Fields(env)...)
-	cmd.Stdout, cmd.Stderr = &r.out, &r.out
-	return r
-}
-
-func (r *run) start(t *testing.T) {
-	t.Helper()
-	if err := r.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { r.cmd.Process.Kill(); r.cmd.Wait() })
-}
-
-// clean fails if the run has left files.
-func (r *run) clean(t *testing.T) {
-	t.Helper()
-	for _, dir := range []string{r.tmp, filepath.Join(r.cache, "dist", "runs"), filepath.Join(r.cache, "dist", "tests")} {
-		for deadline := time.Now().Add(time.Minute); ; {
-			left, _ := filepath.Glob(filepath.Join(dir, "*"))
-			left = slices.DeleteFunc(left, func(s string) bool {
-				name := filepath.Base(s)
-				return strings.HasPrefix(name, "go-build") || // the go command's own
-					strings.HasPrefix(name, "dist-runs-") || strings.HasPrefix(name, "dist-tests-") || strings.HasPrefix(name, "dist-allowance-") // where the next run looks, too
-			})
-			if len(left) == 0 {
-				break
-			}
-			if time.Now().After(deadline) {
-				t.Errorf("left behind: %q", left)
-				break
-			}
-			time.Sleep(time.Millisecond)
-		}
-	}
-}
-
-// check runs the suite, and fails unless it exits as it should and prints what
-// every expression matches.
-func (r *run) check(t *testing.T, status int, want ...string) string {
-	t.Helper()
-	err := r.cmd.Run()
-	out := r.out.String()
-	if r.cmd.ProcessState == nil {
-		t.Fatal(err)
-	}
-	if got := r.cmd.ProcessState.ExitCode(); got != status {
-		t.Errorf("exit status %d, want %d\n%s", got, status, out)
-		return out
-	}
-	for _, w := range want {
-		if not, ok := strings.CutPrefix(w, "!"); ok {
-			if regexp.MustCompile(not).MatchString(out) {
-				t.Errorf("output has %q\n%s", not, out)
-			}
-		} else if !regexp.MustCompile(w).MatchString(out) {
-			t.Errorf("output does not have %q\n%s", w, out)
-		}
-	}
-	r.clean(t)
-	return out
-}
-
 const good = "^Test(Plain|Three|Two|Parallel.)$"
 
 func TestSuite(t *testing.T) {
-	if _, err := suite.path(); err != nil {
+	if _, err := Suite.Path(); err != nil {
 		t.Fatal(err)
 	}
 	for _, test := range []struct {
@@ -199,15 +88,15 @@ func TestSuite(t *testing.T) {
 			if strings.Contains(test.env, "DIST_NETWORK_FAULTS=namespaces") && !strings.Contains(test.env, "DIST_NETWORK_ADDRESSES=ports") {
 				needNamespaces(t)
 			}
-			newRun(t, test.env, test.args...).check(t, test.status, test.want...)
+			NewRun(t, Suite, test.env, test.args...).Check(t, test.status, test.want...)
 		})
 	}
 	t.Run("race on a node", func(t *testing.T) {
 		if !manager.RaceEnabled {
 			t.Skip("needs -race")
 		}
-		newRun(t, "", "-test.run=^TestRace$").check(t, 1, `DIST-NODE-RACE`, `WARNING: DATA RACE`, `suite.race`)
-		newRun(t, "", "-test.run=RaceThenKill").check(t, 1, `DIST-NODE-RACE`, `suite.race`)
+		NewRun(t, Suite, "", "-test.run=^TestRace$").Check(t, 1, `DIST-NODE-RACE`, `WARNING: DATA RACE`, `suite.race`)
+		NewRun(t, Suite, "", "-test.run=RaceThenKill").Check(t, 1, `DIST-NODE-RACE`, `suite.race`)
 	})
 }
 
@@ -241,7 +130,7 @@ func TestFallbacks(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			env := "SUITE_FLAKY=" + t.TempDir() + ":" + test.flaky + " " + test.env
-			newRun(t, env, test.args...).check(t, test.status, test.want...)
+			NewRun(t, Suite, env, test.args...).Check(t, test.status, test.want...)
 		})
 	}
 }
@@ -251,7 +140,7 @@ func TestFallbacks(t *testing.T) {
 func TestKilledAtTheEnd(t *testing.T) {
 	t.Parallel()
 	const times = 30
-	out := newRun(t, "", "-test.run=KilledAtTheEnd", "-test.v", fmt.Sprintf("-test.count=%d", times)).check(t, 1, `DIST-NODE-EXIT-UNNOTICED`, `signal: killed`)
+	out := NewRun(t, Suite, "", "-test.run=KilledAtTheEnd", "-test.v", fmt.Sprintf("-test.count=%d", times)).Check(t, 1, `DIST-NODE-EXIT-UNNOTICED`, `signal: killed`)
 	// Where the node is slow to kill itself, it has stopped before.
 	if n := strings.Count(out, "--- FAIL: TestKilledAtTheEnd"); n < times/2 {
 		t.Errorf("%d of %d failed\n%s", n, times, out)
@@ -263,7 +152,7 @@ func TestKilledAtTheEnd(t *testing.T) {
 func TestKilledBeforeRestart(t *testing.T) {
 	t.Parallel()
 	const times = 10
-	out := newRun(t, "", "-test.run=KilledBeforeRestart", "-test.v", fmt.Sprintf("-test.count=%d", times)).check(t, 1, `DIST-NODE-EXIT-UNNOTICED`, `signal: killed`)
+	out := NewRun(t, Suite, "", "-test.run=KilledBeforeRestart", "-test.v", fmt.Sprintf("-test.count=%d", times)).Check(t, 1, `DIST-NODE-EXIT-UNNOTICED`, `signal: killed`)
 	if n := strings.Count(out, "--- FAIL: TestKilledBeforeRestart"); n != times {
 		t.Errorf("%d of %d failed\n%s", n, times, out)
 	}
@@ -285,7 +174,7 @@ func TestToldOnce(t *testing.T) {
 		{"some skipped", "DIST_CLUSTER_MAX_NODES=2", []string{"-test.run=TooLarge|Optional", "-test.count=2", "-test.v"}, 1, 1, 3},
 		{"bad configuration", "DIST_CLUSTER_MAX_NODES=many", []string{"-test.run=" + good}, 1, 1, 4},
 	} {
-		out := newRun(t, test.env, test.args...).check(t, test.status)
+		out := NewRun(t, Suite, test.env, test.args...).Check(t, test.status)
 		whole, short := strings.Count(out, "remedy: "), strings.Count(out, "told in full by Test")
 		if whole != test.whole || short != test.short {
 			t.Errorf("%s: %d tell all, %d refer to them, want %d and %d\n%s", test.name, whole, short, test.whole, test.short, out)
@@ -297,7 +186,7 @@ func TestToldOnce(t *testing.T) {
 // crashes and two that lose their connection to it.
 func TestOneCause(t *testing.T) {
 	t.Parallel()
-	out := newRun(t, "", "-test.run=TestOneCrash").check(t, 1,
+	out := NewRun(t, Suite, "", "-test.run=TestOneCrash").Check(t, 1,
 		`dist: cannot call suite.meet on node-1: node-1 panicked`,
 		`cause: +the first of them`,
 		`followed: call suite.meet on node-2: .*(EOF|reset)`,
@@ -323,15 +212,15 @@ func TestHungNodes(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			r := newRun(t, "GODEBUG=asyncpreemptoff=1 "+test.env, append(test.args, "-test.run=TestStuck")...)
-			out := r.check(t, 2, append(test.want,
+			r := NewRun(t, Suite, "GODEBUG=asyncpreemptoff=1 "+test.env, append(test.args, "-test.run=TestStuck")...)
+			out := r.Check(t, 2, append(test.want,
 				`panic: test timed out after `,
 				`dist: TestStuck has not ended, [\d.]+m?s before -timeout ends the test binary`,
 				`node-1 \(pid \d+\) answers:\n +call suite.block on node-1 has not returned for [\d.]+s\n +suite.block is at .+suite_test.go:\d+ \[chan receive\], in suite.waitForever`,
 				`node-3 \(pid \d+\) was paused by the test and does not answer:\n +call suite.block on node-3 has not returned`,
 				`node-4 \(pid \d+\) answers; no call is running on it`,
 			)...)
-			runs, _ := filepath.Glob(filepath.Join(r.cache, "dist", "artifacts", "dist-*"))
+			runs, _ := filepath.Glob(filepath.Join(r.Cache, "dist", "artifacts", "dist-*"))
 			if strings.HasPrefix(test.name, "not") {
 				if len(runs) > 0 {
 					t.Errorf("kept: %q", runs)
@@ -362,8 +251,8 @@ func TestHungNodes(t *testing.T) {
 // A node that does not stop at the end of its lease says where it is.
 func TestHungAtTheEnd(t *testing.T) {
 	t.Parallel()
-	r := newRun(t, "DIST_CLUSTER_STOP_TIMEOUT=500ms", "-test.run=CleanupBlocks")
-	out := r.check(t, 1, `DIST-NODE-HUNG`, `node-2 \(pid \d+\) answers`, `a cleanup is at .+suite_test.go:\d+ \[chan receive\], in suite.waitForever`, `!node-1 does not`)
+	r := NewRun(t, Suite, "DIST_CLUSTER_STOP_TIMEOUT=500ms", "-test.run=CleanupBlocks")
+	out := r.Check(t, 1, `DIST-NODE-HUNG`, `node-2 \(pid \d+\) answers`, `a cleanup is at .+suite_test.go:\d+ \[chan receive\], in suite.waitForever`, `!node-1 does not`)
 	if m := regexp.MustCompile(`all goroutines: (.*)`).FindStringSubmatch(out); m == nil {
 		t.Error("no file")
 	} else if _, err := os.Stat(m[1]); err != nil {
@@ -372,10 +261,10 @@ func TestHungAtTheEnd(t *testing.T) {
 }
 
 // watched are the processes that TestHang tells of, held by pidfds.
-func (r *run) watched(t *testing.T) (pids, fds []int) {
+func (r *Run) watched(t *testing.T) (pids, fds []int) {
 	t.Helper()
 	for deadline := time.Now().Add(time.Minute); ; {
-		b, err := os.ReadFile(r.pids)
+		b, err := os.ReadFile(r.PIDs)
 		if err == nil {
 			if err := json.Unmarshal(b, &pids); err != nil {
 				t.Fatal(err)
@@ -383,7 +272,7 @@ func (r *run) watched(t *testing.T) (pids, fds []int) {
 			break
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("the suite does not get to hang\n%s", r.out.String())
+			t.Fatalf("the suite does not get to hang\n%s", r.Out.String())
 		}
 		time.Sleep(time.Millisecond)
 	}
@@ -424,33 +313,33 @@ func allGone(t *testing.T, pids, fds []int) {
 // Nodes (one of them stopped), a child in a node's process group and one in a
 // session of its own: none outlives the test binary.
 func TestKillTestBinary(t *testing.T) {
-	r := newRun(t, "", "-test.run=Hang")
-	r.start(t)
+	r := NewRun(t, Suite, "", "-test.run=Hang")
+	r.Start(t)
 	pids, fds := r.watched(t)
-	r.cmd.Process.Kill()
+	r.Cmd.Process.Kill()
 	allGone(t, pids, fds)
-	r.clean(t)
+	r.Clean(t)
 }
 
 // The same if it is only the go command that is killed.
 func TestKillGoCommand(t *testing.T) {
-	r := prepare(t, "", exec.Command("go", "test", "-run=Hang", "."))
-	r.start(t)
+	r := Prepare(t, "", exec.Command("go", "test", "-run=Hang", "."))
+	r.Start(t)
 	pids, fds := r.watched(t)
-	r.cmd.Process.Kill()
+	r.Cmd.Process.Kill()
 	allGone(t, pids, fds)
-	r.clean(t)
+	r.Clean(t)
 }
 
 // A binary that is run by hand and loses its parent goes on.
 func TestDetachedBinaryGoesOn(t *testing.T) {
-	bin, err := suite.path()
+	bin, err := Suite.Path()
 	if err != nil {
 		t.Fatal(err)
 	}
 	done := filepath.Join(t.TempDir(), "status")
-	r := prepare(t, "", exec.Command("sh", "-c", `("$0" -test.run=Three; echo $? > "$1") >/dev/null 2>&1 &`, bin, done))
-	if err := r.cmd.Run(); err != nil {
+	r := Prepare(t, "", exec.Command("sh", "-c", `("$0" -test.run=Three; echo $? > "$1") >/dev/null 2>&1 &`, bin, done))
+	if err := r.Cmd.Run(); err != nil {
 		t.Fatal(err)
 	}
 	for deadline := time.Now().Add(time.Minute); ; {
@@ -465,7 +354,7 @@ func TestDetachedBinaryGoesOn(t *testing.T) {
 		}
 		time.Sleep(time.Millisecond)
 	}
-	r.clean(t)
+	r.Clean(t)
 }
 
 // ^C at the terminal reaches the foreground process group, of which nodes are
@@ -474,25 +363,25 @@ func TestInterrupt(t *testing.T) {
 	if signal.Ignored(os.Interrupt) {
 		t.Skip("whoever runs this has SIGINT ignored, as shells do in the background: so do all below")
 	}
-	r := newRun(t, "", "-test.run=Hang")
-	r.start(t)
+	r := NewRun(t, Suite, "", "-test.run=Hang")
+	r.Start(t)
 	pids, fds := r.watched(t)
-	r.cmd.Process.Signal(os.Interrupt)
+	r.Cmd.Process.Signal(os.Interrupt)
 	allGone(t, pids, fds)
-	r.clean(t)
+	r.Clean(t)
 }
 
 func TestFuzzing(t *testing.T) {
-	r := prepare(t, "", exec.Command("go", "test", "-run=^$", "-fuzz=FuzzSeeds", "-fuzztime=20x", "-parallel=2", "."))
-	r.check(t, 0, `PASS`)
+	r := Prepare(t, "", exec.Command("go", "test", "-run=^$", "-fuzz=FuzzSeeds", "-fuzztime=20x", "-parallel=2", "."))
+	r.Check(t, 0, `PASS`)
 }
 
 // Lines that ran on nodes only are counted.
 func TestCoverage(t *testing.T) {
 	for _, mode := range []string{"set", "atomic"} {
 		profile := filepath.Join(t.TempDir(), "cover.out")
-		r := prepare(t, "", exec.Command("go", "test", "-run=Three|Seeds", "-covermode="+mode, "-coverprofile="+profile, "."))
-		r.check(t, 0, `coverage: [1-9][0-9.]*% of statements`)
+		r := Prepare(t, "", exec.Command("go", "test", "-run=Three|Seeds", "-covermode="+mode, "-coverprofile="+profile, "."))
+		r.Check(t, 0, `coverage: [1-9][0-9.]*% of statements`)
 		b, err := os.ReadFile(profile)
 		if err != nil {
 			t.Fatal(err)
@@ -514,9 +403,9 @@ func TestFourAtOnce(t *testing.T) {
 	cache, tmp := t.TempDir(), t.TempDir()
 	var wg sync.WaitGroup
 	for range 4 {
-		r := newRun(t, "XDG_CACHE_HOME="+cache+" TMPDIR="+tmp, "-test.run="+good, "-test.skip=Plain", "-test.count=3")
-		wg.Go(func() { r.check(t, 0) })
+		r := NewRun(t, Suite, "XDG_CACHE_HOME="+cache+" TMPDIR="+tmp, "-test.run="+good, "-test.skip=Plain", "-test.count=3")
+		wg.Go(func() { r.Check(t, 0) })
 	}
 	wg.Wait()
-	(&run{cache: cache, tmp: tmp}).clean(t)
+	(&Run{Cache: cache, Tmp: tmp}).Clean(t)
 }

@@ -1,6 +1,6 @@
 //go:build linux
 
-package dist_test
+package failures
 
 import (
 	"bufio"
@@ -20,6 +20,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/distkit/dist/e2e"
 )
 
 // A world is where one failure happens: what is run, and what is done to it.
@@ -40,8 +42,8 @@ type world struct {
 	done func()             // has somebody end what is in the way
 	addr string
 
-	shared bool // others run in it, too
-	other  *run // one of them
+	shared bool     // others run in it, too
+	other  *e2e.Run // one of them
 }
 
 // newWorld is one where everything is as it should be.
@@ -61,30 +63,30 @@ func newWorld(t *testing.T) *world {
 }
 
 // run is the test binary in that world.
-func (w *world) run(b *binary) *run {
+func (w *world) run(b *e2e.Binary) *e2e.Run {
 	w.Helper()
-	bin, err := b.path()
+	bin, err := b.Path()
 	if err != nil {
 		w.Fatal(err)
 	}
 	bin = cmp.Or(w.bin, bin)
 	argv := append(slices.Clone(w.wrap), append([]string{bin}, w.args...)...)
-	r := prepare(w.T, "", exec.Command(argv[0], argv[1:]...))
-	r.cache, r.tmp = w.cache, w.tmp
-	r.cmd.Dir = cmp.Or(w.cwd, b.dir)
-	r.cmd.Env = append(r.cmd.Env, "XDG_CACHE_HOME="+w.cache, "TMPDIR="+w.tmp, "DIST_NETWORK_ADDRESSES=") // some failures are about addresses of their own
+	r := e2e.Prepare(w.T, "", exec.Command(argv[0], argv[1:]...))
+	r.Cache, r.Tmp = w.cache, w.tmp
+	r.Cmd.Dir = cmp.Or(w.cwd, b.Dir())
+	r.Cmd.Env = append(r.Cmd.Env, "XDG_CACHE_HOME="+w.cache, "TMPDIR="+w.tmp, "DIST_NETWORK_ADDRESSES=") // some failures are about addresses of their own
 	text := w.config
 	if w.server != nil && text == "" {
 		text = w.section()
 	}
 	if text != "" {
-		r.cmd.Env = append(r.cmd.Env, "DIST_CONFIG="+w.write("distributed.toml", text))
+		r.Cmd.Env = append(r.Cmd.Env, "DIST_CONFIG="+w.write("distributed.toml", text))
 	}
 	for _, name := range slices.Sorted(maps.Keys(w.env)) {
-		r.cmd.Env = append(r.cmd.Env, name+"="+w.env[name])
+		r.Cmd.Env = append(r.Cmd.Env, name+"="+w.env[name])
 	}
 	if w.uid != 0 {
-		r.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(w.uid), Gid: uint32(w.uid)}}
+		r.Cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(w.uid), Gid: uint32(w.uid)}}
 	}
 	return r
 }
@@ -125,7 +127,7 @@ func quotes(words ...string) string {
 // executable is the program that goes wrong as it is told to.
 func (w *world) executable() string {
 	w.Helper()
-	file, err := server.path()
+	file, err := e2e.Server.Path()
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -361,7 +363,7 @@ func (w *world) copyOf(executable, name string) (file string) {
 // ownBinary is a copy of the test binary that only this world runs.
 func (w *world) ownBinary() string {
 	w.Helper()
-	bin, err := failing.path()
+	bin, err := e2e.Failures.Path()
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -425,15 +427,15 @@ func (w *world) start(test, until string) {
 	w.args = []string{"-test.run=^" + test + "$"}
 	w.env = maps.Clone(env)
 	w.env["FAILURE_READY"], w.env["FAILURE_UNTIL"] = ready, filepath.Join(w.dir, until)
-	r := w.run(failing)
-	r.start(w.T)
+	r := w.run(e2e.Failures)
+	r.Start(w.T)
 	w.shared, w.other = true, r
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 		if _, err := os.Stat(ready); err == nil {
 			return
 		}
 		if time.Now().After(deadline) {
-			w.Fatalf("%s does not come to have its cluster\n%s", test, r.out.String())
+			w.Fatalf("%s does not come to have its cluster\n%s", test, r.Out.String())
 		}
 	}
 }
@@ -442,7 +444,7 @@ func (w *world) start(test, until string) {
 // what the registry has of its owner.
 func (w *world) owner(args ...string) (file string, end func()) {
 	w.Helper()
-	bin, err := owner.path()
+	bin, err := e2e.Owner.Path()
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -497,7 +499,7 @@ func (w *world) leftover() (addr string) {
 	addr = w.freeAddr()
 	serves("args", quotes(listenArg, "-leaves="+addr))(w)
 	w.start("TestServerHang", "never")
-	test := w.other.cmd.Process
+	test := w.other.Cmd.Process
 	test.Signal(syscall.SIGSTOP) // so that it does not see the others go
 	var children []int
 	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", test.Pid))
@@ -516,7 +518,7 @@ func (w *world) leftover() (addr string) {
 		syscall.Kill(pid, syscall.SIGKILL)
 	}
 	test.Kill()
-	w.other.cmd.Wait()
+	w.other.Cmd.Wait()
 	w.done = func() { w.vacated(addr) }
 	return addr
 }

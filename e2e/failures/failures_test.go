@@ -1,6 +1,6 @@
 //go:build linux
 
-package dist_test
+package failures
 
 import (
 	"cmp"
@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/distkit/dist/e2e"
 	"github.com/distkit/dist/runtime/manager"
 )
 
@@ -20,8 +21,8 @@ import (
 // the machine, to the configuration, to the program or to the test binary.
 type failure struct {
 	name   string
-	binary *binary // failing if nil
-	test   string  // what is run of it; TestTwo if ""
+	binary *e2e.Binary // failing if nil
+	test   string      // what is run of it; TestTwo if ""
 	cause  func(w *world)
 	code   string                        // the first one told; "": there is no failure, though one might expect it
 	says   string                        // an expression for what is told besides
@@ -71,19 +72,19 @@ var failures = []failure{
 		code: "DIST-ADDR-IN-USE", says: `this very process`,
 		remedy: `have it in the test, or in the function that the node runs`, follow: corrected, person: "to correct the tests",
 	}, {
-		name: "TestMain exits early", binary: ownMain, cause: fails("main exits"),
+		name: "TestMain exits early", binary: e2e.OwnMain, cause: fails("main exits"),
 		code: "DIST-NODE-TESTMAIN", says: `the database is set up already`,
 		remedy: `os\.Exit\(dist\.Main\(m\)\)`, follow: corrected, person: "to correct the tests",
 	}, {
-		name: "TestMain panics", binary: ownMain, cause: fails("main panics"),
+		name: "TestMain panics", binary: e2e.OwnMain, cause: fails("main panics"),
 		code: "DIST-NODE-TESTMAIN", says: `TestMain panicked before it reached dist\.Main: the database is set up already`,
 		remedy: `os\.Exit\(dist\.Main\(m\)\)`, follow: corrected, person: "to correct the tests",
 	}, {
-		name: "TestMain runs the tests on nodes", binary: ownMain, cause: fails("no divert"),
+		name: "TestMain runs the tests on nodes", binary: e2e.OwnMain, cause: fails("no divert"),
 		code: "DIST-BOOTSTRAP-TESTMAIN", says: `node-\d ran the tests instead of becoming a node`,
 		remedy: `os\.Exit\(dist\.Main\(m\)\)`, follow: corrected, person: "to correct the tests",
 	}, {
-		name: "TestMain without dist.Main", binary: ownMain, cause: fails("no dist.Main"),
+		name: "TestMain without dist.Main", binary: e2e.OwnMain, cause: fails("no dist.Main"),
 		code: "DIST-BOOTSTRAP-TESTMAIN", says: `TestMain must hand over to dist\.Main`,
 		remedy: `os\.Exit\(dist\.Main\(m\)\)`, follow: corrected, person: "to correct the tests",
 	}, {
@@ -421,7 +422,7 @@ var failures = []failure{
 	}, {
 		name: "the test binary was moved", cause: func(w *world) { w.cwd = w.dir },
 		code: "DIST-CONFIG-MISSING", says: `generated with`,
-		remedy: `name it: DIST_CONFIG=`, follow: func(w *world, _ string) { w.env["DIST_CONFIG"] = w.abs(failing.dir, "distributed.toml") },
+		remedy: `name it: DIST_CONFIG=`, follow: func(w *world, _ string) { w.env["DIST_CONFIG"] = w.abs(e2e.Failures.Dir(), "distributed.toml") },
 	},
 
 	// Clusters of others.
@@ -530,10 +531,10 @@ func TestFailures(t *testing.T) {
 // is "", and leaves nothing behind.
 func (w *world) check(f *failure, code string) string {
 	w.Helper()
-	r := w.run(cmp.Or(f.binary, failing))
-	err := r.cmd.Run()
-	out := r.out.String()
-	if r.cmd.ProcessState == nil {
+	r := w.run(cmp.Or(f.binary, e2e.Failures))
+	err := r.Cmd.Run()
+	out := r.Out.String()
+	if r.Cmd.ProcessState == nil {
 		w.Fatal(err)
 	}
 	got := ""
@@ -544,7 +545,7 @@ func (w *world) check(f *failure, code string) string {
 		w.Fatalf("%v, and the first code is %q; want %q\n%s", err, got, code, out)
 	}
 	if !w.shared {
-		r.clean(w.T)
+		r.Clean(w.T)
 	}
 	return out
 }
