@@ -87,7 +87,7 @@ var Findings = []Finding{
 		Code:  Unused,
 		Title: "directive of a test that never calls dist.Require",
 		Text: "The directive states what the test needs, `dist.Require` gets it. Without the call the test runs alone, and passes without having tested what it should. " +
-			"Nothing is reported where the test hands its `t` on in a way that cannot be followed, such as to a function value or a testing suite.",
+			"Nothing is reported where the test hands its `t` on in a way that cannot be followed, such as to a function value or a testing suite, or runs subtests that come from elsewhere, such as from a table of the package.",
 		Bad:  "//dist:nodes=3\nfunc TestLeader(t *testing.T) {\n\tc := newFakeCluster()",
 		Good: "//dist:nodes=3\nfunc TestLeader(t *testing.T) {\n\tc := dist.Require(t)",
 	},

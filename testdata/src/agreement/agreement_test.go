@@ -161,6 +161,48 @@ func TestUnused(t *testing.T) {
 
 func log(t testing.TB) { t.Helper() }
 
+// Whatever the table has is here.
+//
+//dist:nodes=3 // want `TestUnusedTable has a dist directive and never calls dist.Require: it runs without a cluster`
+func TestUnusedTable(t *testing.T) {
+	run := func(t *testing.T) { log(t) }
+	tests := []struct {
+		name string
+		run  func(t *testing.T)
+	}{
+		{"named", subtest},
+		{"literal", func(t *testing.T) { t.Log("alone") }},
+		{"variable", run},
+		{"made", logging("alone")},
+	}
+	for _, test := range tests {
+		t.Run(test.name, test.run)
+	}
+	t.Run("variable", run)
+	runEach(t, map[string]func(*testing.T){"map": subtest})
+}
+
+func subtest(t *testing.T) { t.Log("alone") }
+
+func logging(text string) func(t *testing.T) {
+	return func(t *testing.T) { t.Log(text) }
+}
+
+func runEach(t *testing.T, tests map[string]func(*testing.T)) {
+	for name, run := range tests {
+		t.Run(name, run)
+	}
+}
+
+//dist:nodes=4 // want `the directive says nodes=4, but no call of TestLooseTable asks for more than 3`
+func TestLooseTable(t *testing.T) {
+	for _, run := range []func(t *testing.T){
+		func(t *testing.T) { dist.Require(t, dist.Nodes(3)) },
+	} {
+		t.Run("", run)
+	}
+}
+
 //dist:nodes=4
 func TestValue(t *testing.T) {
 	f := four

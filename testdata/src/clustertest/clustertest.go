@@ -80,3 +80,18 @@ func Storm(t *testing.T, c *dist.Cluster) { // want Storm:"kills a node"
 		}
 	})
 }
+
+// Each and RunAll run what is registered, or given.
+func Each(f func(name string, run func(t *testing.T))) {
+	for name, run := range registered {
+		f(name, run)
+	}
+}
+
+func RunAll(t *testing.T, all map[string]func(t *testing.T)) {
+	for name, run := range all {
+		t.Run(name, run)
+	}
+}
+
+var registered map[string]func(t *testing.T)

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"clustertest"
 	"github.com/distkit/dist"
 )
 
@@ -288,33 +289,9 @@ func TestSuite(t *testing.T) {
 	runSuite(t, &kvSuite{T: t})
 }
 
-// Subtests that a table has.
-var scenarios = []struct {
-	name string
-	run  func(t *testing.T)
-}{
-	{"start", func(t *testing.T) { dist.Require(t) }},
-	{"restart", restarts},
-}
-
 func restarts(t *testing.T) { dist.Require(t) } // want restarts:"requires"
 
-//dist:nodes=3
-func TestScenarios(t *testing.T) {
-	for _, s := range scenarios {
-		t.Run(s.name, s.run)
-	}
-}
-
-type scenario interface{ Run(t *testing.T) }
-
-//dist:nodes=3
-func TestScenario(t *testing.T) {
-	var s scenario
-	t.Run("one", s.Run)
-}
-
-// They may be registered, too.
+// Scenarios may be registered.
 var registered = make(map[string]func(t *testing.T))
 
 func init() { // want init:"requires"
@@ -369,3 +346,65 @@ func TestOptional(t *testing.T) {
 		}
 	}
 }
+
+// Subtests that a table of the package has, or a registry.
+
+type scenario struct {
+	name string
+	run  func(t *testing.T)
+}
+
+var scenarios = []scenario{
+	{"one", func(t *testing.T) { dist.Require(t, dist.Nodes(1)).Node(0).Kill() }},
+	{"all", testAll},
+}
+
+func testAll(t *testing.T) { dist.Require(t, dist.Ports("raft")).Addrs("raft") } // want testAll:"requires"
+
+//dist:nodes=3
+func TestScenarios(t *testing.T) {
+	for _, s := range scenarios {
+		t.Run(s.name, s.run)
+	}
+}
+
+//dist:nodes=3
+func TestScenariosByHelper(t *testing.T) { runAll(t, scenarios) }
+
+func runAll(t *testing.T, all []scenario) {
+	for _, s := range all {
+		t.Run(s.name, s.run)
+	}
+}
+
+//dist:nodes=3
+func TestRegistry(t *testing.T) {
+	clustertest.Each(func(name string, run func(t *testing.T)) { t.Run(name, run) })
+}
+
+//dist:nodes=3
+func TestRegistryOfAny(t *testing.T) {
+	for name, v := range registry {
+		if run, ok := v.(func(*testing.T)); ok {
+			t.Run(name, run)
+		}
+	}
+}
+
+var registry = map[string]any{"all": testAll}
+
+//dist:nodes=3
+func TestTableElsewhere(t *testing.T) { clustertest.RunAll(t, byName) }
+
+var byName = map[string]func(*testing.T){"all": testAll}
+
+//dist:nodes=3
+func TestCase(t *testing.T) {
+	for _, c := range []interface{ Run(t *testing.T) }{killCase{}} {
+		t.Run("", c.Run)
+	}
+}
+
+type killCase struct{}
+
+func (killCase) Run(t *testing.T) { dist.Require(t).Node(0).Kill() } // want Run:"requires" Run:"kills a node"
