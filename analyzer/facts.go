@@ -13,6 +13,7 @@ import (
 type requires struct {
 	At    string // where the function is declared, see step
 	Needs []need
+	Later bool // it only names, or has as literals, what gets there, to be run later
 }
 
 func (*requires) AFact() {}
@@ -107,6 +108,9 @@ func (s *scan) exportFacts() {
 		}
 		if fact.Needs != nil {
 			fact.At = s.declaredAt(fn)
+			fact.Later = !slices.ContainsFunc(s.callsOf(fn), func(e *edge) bool {
+				return s.atOnce(e, map[*function]bool{fn: true})
+			})
 			s.pass.ExportObjectFact(fn.obj, &fact)
 		}
 		if !disturbing[fn] {

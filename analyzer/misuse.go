@@ -4,6 +4,7 @@ import (
 	"go/ast"
 	"go/token"
 	"go/types"
+	"slices"
 	"strings"
 
 	"golang.org/x/tools/go/analysis"
@@ -16,11 +17,10 @@ func (s *scan) checkRequireCalls() {
 		if fn.decl.Body == nil || fn.edges == nil {
 			continue
 		}
-		if fn.decl.Name.Name == "init" && fn.decl.Recv == nil {
-			s.requiredHere(fn.decl.Body, func(call *ast.CallExpr) {
-				s.report(OutsideTest, call, nil, "dist.Require in init: a cluster belongs to a test, a benchmark or a fuzz target")
-			})
-		} else if isNoTest(fn) {
+		switch {
+		case isInit(fn):
+			s.checkInit(fn)
+		case isNoTest(fn):
 			for _, r := range s.reach(fn) {
 				s.report(OutsideTest, r.first, nil, "dist.Require in %s: a cluster belongs to a test, a benchmark or a fuzz target", fn.decl.Name.Name)
 			}
@@ -48,30 +48,68 @@ func isNoTest(fn *function) bool {
 	return fn.file.test && (isTestMain(fn.decl) || isTestName(name, "Example") && params == 0)
 }
 
-// requiredHere finds the calls in n that get to a requirement call. Functions
-// that are only named there run later, and elsewhere: they are registered,
-// perhaps, for tests.
-func (s *scan) requiredHere(n ast.Node, found func(*ast.CallExpr)) {
-	called := make(map[*ast.FuncLit]bool)
-	ast.Inspect(n, func(n ast.Node) bool {
+func isInit(fn *function) bool { return fn.decl.Recv == nil && fn.decl.Name.Name == "init" }
+
+// checkInit reports requirement calls that init makes. Functions that it names,
+// or has as literals, are registered there, to be run by tests.
+func (s *scan) checkInit(fn *function) {
+	for _, e := range s.callsOf(fn) {
+		if s.atOnce(e, map[*function]bool{fn: true}) {
+			s.report(OutsideTest, e, nil, "dist.Require in %s: a cluster belongs to a test, a benchmark or a fuzz target", fn.decl.Name.Name)
+		}
+	}
+}
+
+// atOnce reports whether e, which is a call, gets to a requirement call before it
+// returns, by calls alone, and by none of the functions in seen.
+func (s *scan) atOnce(e *edge, seen map[*function]bool) bool {
+	if e.need != nil {
+		return true
+	}
+	next := s.byObj[e.callee]
+	if next == nil {
+		fact := s.needsOf(e.callee)
+		return fact != nil && !fact.Later
+	}
+	if seen[next] || !s.leads(next) {
+		return false
+	}
+	seen[next] = true
+	return slices.ContainsFunc(s.callsOf(next), func(e *edge) bool { return s.atOnce(e, seen) })
+}
+
+// callsOf returns the edges of fn that are calls, and run when fn does: not those
+// in function literals, unless they are called where they stand.
+func (s *scan) callsOf(fn *function) []*edge {
+	if fn.decl.Body == nil {
+		return nil
+	}
+	var later []span
+	called := make(map[ast.Expr]bool)
+	ast.Inspect(fn.decl.Body, func(n ast.Node) bool {
 		switch n := n.(type) {
-		case *ast.FuncLit:
-			return called[n]
 		case *ast.CallExpr:
-			if lit, ok := ast.Unparen(n.Fun).(*ast.FuncLit); ok {
-				called[lit] = true
-			}
-			if s.requires(n) {
-				found(n)
-				return false
+			called[ast.Unparen(n.Fun)] = true
+		case *ast.FuncLit:
+			if !called[n] {
+				later = append(later, span{n.Pos(), n.End()})
 			}
 		}
 		return true
 	})
+	var calls []*edge
+	for i := range fn.edges {
+		e := &fn.edges[i]
+		if e.call != nil && !slices.ContainsFunc(later, func(l span) bool { return l.pos <= e.pos && e.pos < l.end }) {
+			calls = append(calls, e)
+		}
+	}
+	return calls
 }
 
 // checkInitializers reports requirement calls for the value of a package's
-// variable.
+// variable. Function literals run later, and elsewhere, unless they are called
+// where they stand.
 func (s *scan) checkInitializers() {
 	for _, f := range s.files {
 		for _, decl := range f.syntax.Decls {
@@ -79,11 +117,36 @@ func (s *scan) checkInitializers() {
 			if !ok || decl.Tok != token.VAR || f.generated {
 				continue
 			}
-			s.requiredHere(decl, func(call *ast.CallExpr) {
-				s.report(OutsideTest, call, nil, "dist.Require for a package variable: a cluster belongs to a test, a benchmark or a fuzz target")
+			called := make(map[ast.Expr]bool)
+			ast.Inspect(decl, func(n ast.Node) bool {
+				switch n := n.(type) {
+				case *ast.FuncLit:
+					return called[n]
+				case *ast.CallExpr:
+					called[ast.Unparen(n.Fun)] = true
+					if s.requiresAtOnce(n) {
+						s.report(OutsideTest, n, nil, "dist.Require for a package variable: a cluster belongs to a test, a benchmark or a fuzz target")
+						return false
+					}
+				}
+				return true
 			})
 		}
 	}
+}
+
+// requiresAtOnce reports whether call gets to a requirement call before it
+// returns.
+func (s *scan) requiresAtOnce(call *ast.CallExpr) bool {
+	if s.distFunc(call) == "Require" {
+		return true
+	}
+	id := calledIdent(call.Fun)
+	if id == nil {
+		return false
+	}
+	fn, ok := s.pass.TypesInfo.Uses[id].(*types.Func)
+	return ok && s.atOnce(&edge{call: call, callee: fn.Origin()}, make(map[*function]bool))
 }
 
 // requires reports whether call gets to a requirement call.

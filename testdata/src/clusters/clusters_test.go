@@ -345,6 +345,16 @@ func TestNotShared(t *testing.T) {
 
 var atStart = dist.Require(nil) // want `dist.Require for a package variable: a cluster belongs to a test, a benchmark or a fuzz target`
 
+var onTheSpot = func() *dist.Cluster {
+	return clustertest.New(nil) // want `dist.Require for a package variable`
+}()
+
+var byHelper = lease() // want `dist.Require for a package variable`
+
+func lease() *dist.Cluster { // want lease:"requires"
+	return withRaft(nil)
+}
+
 var starter = func(t *testing.T) { dist.Require(t) }
 
 func Example() { // want Example:"requires"

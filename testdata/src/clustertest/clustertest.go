@@ -95,3 +95,13 @@ func RunAll(t *testing.T, all map[string]func(t *testing.T)) {
 }
 
 var registered map[string]func(t *testing.T)
+
+// Scenario makes a test.
+func Scenario(n int) func(t *testing.T) { // want Scenario:"requires"
+	return func(t *testing.T) { Sized(t, n) }
+}
+
+// Register registers one.
+func Register() { // want Register:"requires"
+	registered["scenario"] = func(t *testing.T) { New(t) }
+}

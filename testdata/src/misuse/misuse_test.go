@@ -57,6 +57,22 @@ func init() { // want init:"requires"
 	}()
 }
 
+func init() { // want init:"requires"
+	func() {
+		dist.Require(nil) // want `dist.Require in init: a cluster belongs to a test, a benchmark or a fuzz target`
+	}()
+	defer func() {
+		newCluster() // want `dist.Require in init`
+	}()
+	_ = newAll()         // want `dist.Require in init`
+	clustertest.New(nil) // want `dist.Require in init`
+}
+
+func newAll() *dist.Cluster { // want newAll:"requires"
+	newCluster()
+	return nil
+}
+
 func TestMain(m *testing.M) { // want TestMain:"requires"
 	dist.Main(m)
 	newCluster() // want `dist.Require in TestMain: a cluster belongs to a test, a benchmark or a fuzz target`

@@ -408,3 +408,49 @@ func TestCase(t *testing.T) {
 type killCase struct{}
 
 func (killCase) Run(t *testing.T) { dist.Require(t).Node(0).Kill() } // want Run:"requires" Run:"kills a node"
+
+// Subtests that ask for ports of their own, and one for a program's.
+
+func TestPortsEach(t *testing.T) {
+	t.Run("raft", func(t *testing.T) {
+		dist.Require(t, dist.Nodes(size), dist.Ports("raft")).Addrs("raft")
+	})
+	t.Run("http", func(t *testing.T) {
+		_ = dist.Require(t, dist.Nodes(size), dist.Ports("http", "admin")).Node(0).Addr("admin")
+	})
+	t.Run("none", func(t *testing.T) { dist.Require(t, dist.Nodes(1)).Node(0).Kill() })
+}
+
+//dist:nodes=3
+func TestPortsAndProgram(t *testing.T) {
+	t.Run("program", func(t *testing.T) {
+		dist.Require(t, dist.Program("etcd")).Addrs("client")
+	})
+	t.Run("raft", func(t *testing.T) { dist.Require(t, dist.Ports("raft")).Addrs("raft") })
+}
+
+// What init registers is run by tests.
+
+func init() { // want init:"requires"
+	register("literal", func(t *testing.T) { dist.Require(t, dist.Nodes(1)) })
+	register("named", testAll)
+	register("made", sized(3))
+	register("from elsewhere", clustertest.Scenario(3))
+	registerAll()
+	clustertest.Register()
+	scenarios = append(scenarios, scenario{"table", func(t *testing.T) { newHarness(t).stop() }})
+}
+
+var made = map[string]func(t *testing.T){"made": sized(3), "from elsewhere": clustertest.Scenario(3)}
+
+func register(name string, run func(t *testing.T)) { registry[name] = run }
+
+func registerAll() { // want registerAll:"requires"
+	for i := range 3 {
+		register(fmt.Sprint(i), func(t *testing.T) { dist.Require(t, dist.Nodes(i)) })
+	}
+}
+
+func sized(n int) func(t *testing.T) { // want sized:"requires"
+	return func(t *testing.T) { dist.Require(t, dist.Nodes(n)) }
+}
