@@ -267,8 +267,11 @@ func play(ctx context.Context, b *binaries, s schedule, logf func(string, ...any
 
 	// A go command or a dist that was killed leaves others that end by themselves.
 	wrong = append(wrong, w.judge(s, runs, ended)...)
-	// The reaper is there when the first cluster is.
-	early := slices.ContainsFunc(runs, func(r *run) bool { return !strings.Contains(r.out.String(), "dist: cluster ") })
+	// The reaper is there a moment after the first cluster.
+	early := slices.ContainsFunc(runs, func(r *run) bool { return !strings.Contains(r.out.String(), "\n--- ") })
+	if slices.ContainsFunc(runs, func(r *run) bool { return excused(s, r.err.String()) }) {
+		early, ended["test"] = true, true // and so may its reaper, which needs threads, too
+	}
 	wrong = append(wrong, w.after(ctx, s, ended, early)...)
 	for i, r := range runs {
 		os.WriteFile(filepath.Join(w.dir, fmt.Sprintf("out-%d", i)), r.out.Bytes(), 0o600)
