@@ -708,6 +708,40 @@ func TestUnnoticedBefore(t *testing.T) {
 }
 
 // kill9 kills a process, as a stranger would.
+// TestUnnoticedTogether: all who share a node are told that it has ended, although
+// one of them has seen it, and another one has had it started again.
+func TestUnnoticedTogether(t *testing.T) {
+	bothWays(t, func(t *testing.T, o Owner, k *Keeper) {
+		a := testAsk(t, 1)
+		a.Shared = true
+		sees, sleeps := mustLease(t, o, a), mustLease(t, o, a)
+		kill9(t, sees.Info().Nodes[0].PID)
+		eventually(t, func() string {
+			errs, err := sees.Health(t.Context())
+			if err == nil && errs[0] == nil {
+				return "the node is healthy"
+			}
+			return ""
+		})
+		comes := mustLease(t, o, a)
+		eventually(t, func() string {
+			if errs, err := sees.Health(t.Context()); err != nil || errs[0] != nil {
+				return fmt.Sprintf("Health() = %v, %v", errs, err)
+			}
+			return ""
+		})
+		for who, l := range map[string]Lease{"sees": sees, "sleeps": sleeps} {
+			p := mustRelease(t, l).Problems
+			if len(p) != 1 || p[0].Diagnosis.Code != diagnostics.NodeExitUnnoticed || !p[0].Fails || !strings.Contains(p[0].Diagnosis.Error(), "signal: killed") {
+				t.Errorf("%s: problems: %+v", who, p)
+			}
+		}
+		if p := mustRelease(t, comes).Problems; len(p) > 0 {
+			t.Errorf("before it came: %+v", p)
+		}
+	})
+}
+
 func kill9(t *testing.T, pid int) {
 	t.Helper()
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {

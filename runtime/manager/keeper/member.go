@@ -310,11 +310,28 @@ func (n *member) lost(op string) error {
 }
 
 // heard notes that the holder of a lease knows of the end of a process, if it
-// has ended.
+// has ended. Of several who share the node the others do not, and for none of them
+// is it over once another one has had the node started again.
 func (n *member) heard() {
+	if n.isShared() {
+		if p := n.lives.Unheard(); p != nil {
+			n.problem(unnoticed("use "+n.name, p))
+		}
+	}
 	if p, running := n.lives.Now(); !running {
 		n.lives.Tell(p)
 	}
+}
+
+func (n *member) isShared() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for l := range n.problems {
+		if l.shared {
+			return true
+		}
+	}
+	return false
 }
 
 // act is what the holder of a lease wants done.
@@ -430,8 +447,8 @@ func removeAll(dir string) {
 func (n *member) begin(l *lease) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if len(n.problems) == 0 {
-		n.heard()
+	if p, running := n.lives.Now(); len(n.problems) == 0 && !running {
+		n.lives.Tell(p)
 	}
 	n.problems[l] = nil
 }
@@ -467,7 +484,9 @@ func unnoticed(op string, p engine.Node, since ...string) (f diagnostics.Failure
 func (n *member) settle(l *lease, mark int64) []Problem {
 	op := "end the lease of " + n.name + " by " + l.who
 	var found []Problem
-	if p := n.lives.Unheard(); p != nil {
+	if n.isShared() {
+		n.heard()
+	} else if p := n.lives.Unheard(); p != nil {
 		found = append(found, n.diagnose(unnoticed(op, p)))
 	}
 	if n.c.ask.Flags.Has("-race") {
