@@ -16,7 +16,7 @@ import (
 var explanations = map[string]*regexp.Regexp{
 	"disk":        regexp.MustCompile(`DIST-DIR-FULL|no space left on device`),
 	"descriptors": regexp.MustCompile(`DIST-LIMIT-FILES|DIST-SIZE-MACHINE|too many open files`),
-	"processes":   regexp.MustCompile(`DIST-LIMIT-PROCESSES|DIST-SIZE-MACHINE|resource temporarily unavailable`),
+	"processes":   regexp.MustCompile(`DIST-LIMIT-PROCESSES|DIST-SIZE-MACHINE|[Rr]esource temporarily unavailable`),
 }
 
 // What a test may say whose node, program or owner was killed by a stranger.

@@ -32,6 +32,7 @@ func ask(n *dist.Node, format string, args ...any) (string, error) {
 // RunKV does random things with nodes that run the program kv.
 func RunKV(t *testing.T, c *dist.Cluster, shared bool) {
 	m := &mixer{t, c, Rand(t)}
+	gone := func(n *dist.Node, err error) { m.gone(n, err, shared) }
 	has := make([]string, c.Size())
 	for i := range has {
 		has[i] = "none"
@@ -39,7 +40,7 @@ func RunKV(t *testing.T, c *dist.Cluster, shared bool) {
 	get := func(n *dist.Node) {
 		got, err := ask(n, "get %s", t.Name())
 		if err != nil {
-			m.gone(n, err)
+			gone(n, err)
 		}
 		if got != has[n.Index()] {
 			m.wrong("%s had %q from the test, and has %q", n.Name(), has[n.Index()], got)
@@ -49,7 +50,7 @@ func RunKV(t *testing.T, c *dist.Cluster, shared bool) {
 		value := fmt.Sprint(m.r.Uint64())
 		answer, err := ask(n, "set %s %s", t.Name(), value)
 		if err != nil {
-			m.gone(n, err)
+			gone(n, err)
 		}
 		if answer != "ok" {
 			t.Fatalf("%s cannot keep anything: %s", n.Name(), answer)
@@ -88,7 +89,7 @@ func RunKV(t *testing.T, c *dist.Cluster, shared bool) {
 
 // gone is for a program that does not answer: if it is still there, that is
 // wrong.
-func (m *mixer) gone(n *dist.Node, err error) {
+func (m *mixer) gone(n *dist.Node, err error, shared bool) {
 	m.Helper()
 	// Nobody restarts a node that has ended: all of the patience would be waited for.
 	ctx, cancel := context.WithTimeout(m.T.Context(), patience/3)
@@ -104,6 +105,9 @@ func (m *mixer) gone(n *dist.Node, err error) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	if errors.Is(err, syscall.EMFILE) { // this test's own socket
+		m.Fatal(err)
+	}
+	if shared { // another test may have had it started again, and then this one is told
 		m.Fatal(err)
 	}
 	m.wrong("%s is well, and yet: %v", n.Name(), err)
