@@ -138,19 +138,17 @@ func (s *scan) checkInitializers() {
 // requiresAtOnce reports whether call gets to a requirement call before it
 // returns.
 func (s *scan) requiresAtOnce(call *ast.CallExpr) bool {
-	if s.distFunc(call) == "Require" {
-		return true
-	}
-	id := calledIdent(call.Fun)
-	if id == nil {
-		return false
-	}
-	fn, ok := s.pass.TypesInfo.Uses[id].(*types.Func)
-	return ok && s.atOnce(&edge{call: call, callee: fn.Origin()}, make(map[*function]bool))
+	return s.getsThere(call, func(fn *types.Func) bool {
+		return s.atOnce(&edge{call: call, callee: fn.Origin()}, make(map[*function]bool))
+	})
 }
 
 // requires reports whether call gets to a requirement call.
-func (s *scan) requires(call *ast.CallExpr) bool {
+func (s *scan) requires(call *ast.CallExpr) bool { return s.getsThere(call, s.funcRequires) }
+
+// getsThere reports whether call is a requirement call, or one of a function of
+// which by says so.
+func (s *scan) getsThere(call *ast.CallExpr, by func(*types.Func) bool) bool {
 	if s.distFunc(call) == "Require" {
 		return true
 	}
@@ -159,7 +157,7 @@ func (s *scan) requires(call *ast.CallExpr) bool {
 		return false
 	}
 	fn, ok := s.pass.TypesInfo.Uses[id].(*types.Func)
-	return ok && s.funcRequires(fn)
+	return ok && by(fn)
 }
 
 func (s *scan) funcRequires(fn *types.Func) bool {
