@@ -180,10 +180,10 @@ func (g *generation) bootstrapPlan(p *packages.Package, r *analyzer.Result) *boo
 	g.checkMain(p, r, otherMain)
 	for _, f := range r.Functions {
 		pos := p.Fset.Position(f.Pos)
-		if err := b.importable(f.Object); err != nil && !f.Called {
-			continue
-		} else if err != nil {
-			g.errors.add(pos, fmt.Sprintf("%s cannot be named in a generated file: %v; use dist.Register where it is declared", f.Object.Name(), err))
+		if err := b.importable(f.Object); err != nil {
+			if f.Called {
+				g.errors.add(pos, fmt.Sprintf("%s cannot be named in a generated file: %v; use dist.Register where it is declared", f.Object.Name(), err))
+			}
 			continue
 		}
 		ok := true
