@@ -46,9 +46,9 @@ type node struct {
 
 	mu     sync.Mutex
 	reaped bool // the process id may belong to somebody else
+	exit   diagnostics.Exit
 
 	stopped atomic.Bool // by Pause
-	exit    diagnostics.Exit
 }
 
 // Start implements engine.Engine.
