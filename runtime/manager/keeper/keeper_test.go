@@ -916,6 +916,19 @@ func TestDown(t *testing.T) {
 	mustRelease(t, mustLease(t, c, testAsk(t, 1))) // another one
 }
 
+// reasonOf has s serve, and gets why it has ended.
+func reasonOf(t *testing.T, s *Server) <-chan string {
+	served := make(chan string, 1)
+	go func() {
+		reason, err := s.Serve(t.Context())
+		if err != nil {
+			t.Error(err)
+		}
+		served <- reason
+	}()
+	return served
+}
+
 // TestDownLast: whoever keeps clusters up has no more to do without any.
 func TestDownLast(t *testing.T) {
 	dir := home(t)
@@ -925,14 +938,7 @@ func TestDownLast(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	served := make(chan string, 1)
-	go func() {
-		reason, err := s.Serve(t.Context())
-		if err != nil {
-			t.Error(err)
-		}
-		served <- reason
-	}()
+	served := reasonOf(t, s)
 	if _, err := k.Up(t.Context(), testAsk(t, 1)); err != nil {
 		t.Fatal(err)
 	}
@@ -959,14 +965,7 @@ func TestDownBeside(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	served := make(chan string, 1)
-	go func() {
-		reason, err := s.Serve(t.Context())
-		if err != nil {
-			t.Error(err)
-		}
-		served <- reason
-	}()
+	served := reasonOf(t, s)
 	mayEnd := filepath.Join(t.TempDir(), "may end")
 	a := testAsk(t, 1)
 	a.Program.Env["DIST_TEST_LINGER"] = mayEnd
@@ -1026,14 +1025,7 @@ func TestIdleLeased(t *testing.T) {
 		t.Fatal(err)
 	}
 	l := mustLease(t, k, testAsk(t, 1)) // before it begins to wait
-	served := make(chan string, 1)
-	go func() {
-		reason, err := s.Serve(t.Context())
-		if err != nil {
-			t.Error(err)
-		}
-		served <- reason
-	}()
+	served := reasonOf(t, s)
 	select {
 	case reason := <-served:
 		t.Fatalf("it ended: %s", reason)
