@@ -16,7 +16,7 @@ if [[ ${1-} =~ ^[0-9]+$ ]]; then
 	shift
 fi
 if [ $# = 0 ]; then
-	set -- . ./runtime/... ./nemesis ./examples/quickstart ./examples/raft
+	set -- . ./e2e/... ./runtime/... ./nemesis ./examples/quickstart ./examples/raft
 fi
 logs=$(mktemp -d "${TMPDIR:-/tmp}/flakes-XXXXXX")
 # Each job is a process group, which does not ignore SIGINT as those do that a
