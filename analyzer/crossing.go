@@ -5,7 +5,9 @@ import (
 	"go/ast"
 	"go/types"
 	"reflect"
+	"slices"
 
+	"github.com/distkit/dist/runtime/wire"
 	"golang.org/x/tools/go/types/typeutil"
 )
 
@@ -88,7 +90,10 @@ func findFlaw(t types.Type, path string, seen *typeutil.Map) *flaw {
 		if m := marshaler(t); m != nil { // of an embedded field: t has no name
 			return promotedFlaw(t, m, path)
 		}
-		return structFlaw(u, path, seen)
+		if f := structFlaw(u, path, seen); f != nil {
+			return f
+		}
+		return hiddenFlaw(t, path)
 	}
 	return nil
 }
@@ -97,11 +102,12 @@ func structFlaw(t *types.Struct, path string, seen *typeutil.Map) *flaw {
 	var lost *flaw
 	for i := range t.NumFields() {
 		f := t.Field(i)
+		key, _ := wire.KeyOf(reflect.StructTag(t.Tag(i)), f.Name())
 		where := path + "." + f.Name()
 		var found *flaw
 		switch {
 		case f.Name() == "_":
-		case f.Exported() && leftOut(t.Tag(i)):
+		case f.Exported() && key == wire.LeftOut:
 			found = &flaw{where, `is left out for its tag "-"`, true}
 		case f.Embedded() && isStruct(f.Type()):
 			// As in encoding/json, its fields are this one's.
@@ -124,14 +130,46 @@ func structFlaw(t *types.Struct, path string, seen *typeutil.Map) *flaw {
 	return lost
 }
 
-// leftOut reports whether a field's tag keeps it from crossing. The tag cbor
-// takes precedence over json.
-func leftOut(tag string) bool {
-	value, ok := reflect.StructTag(tag).Lookup("cbor")
-	if !ok {
-		value = reflect.StructTag(tag).Get("json")
+// hiddenFlaw is that of a field whose name on the wire another one has, or which is
+// embedded in what loses it: see wire.CheckType.
+func hiddenFlaw(t types.Type, path string) (lost *flaw) {
+	paths := make(map[wire.Key]string)
+	var around []types.Type
+	var walk func(t types.Type, path string)
+	walk = func(t types.Type, path string) {
+		around = append(around, t)
+		fields := t.Underlying().(*types.Struct)
+		for i := range fields.NumFields() {
+			f := fields.Field(i)
+			key, named := wire.KeyOf(reflect.StructTag(fields.Tag(i)), f.Name())
+			where := path + "." + f.Name()
+			inner := types.Unalias(f.Type())
+			if p, ok := inner.(*types.Pointer); ok {
+				inner = types.Unalias(p.Elem())
+			}
+			switch {
+			case lost != nil || f.Name() == "_":
+			case !f.Embedded() || named || !isStruct(inner):
+				if other, ok := paths[key]; ok {
+					lost = &flaw{where, fmt.Sprintf("crosses as %q, and so does %s", key.Name, other), true}
+				}
+				paths[key] = where
+			case slices.ContainsFunc(around, func(t types.Type) bool { return types.Identical(t, inner) }):
+				lost = &flaw{where, "is embedded in itself", true}
+			case encodesItself(inner):
+				lost = &flaw{where, "is embedded, and encodes itself only where it is a field with a name", true}
+			default:
+				walk(inner, where)
+			}
+		}
+		around = around[:len(around)-1]
 	}
-	return value == "-"
+	walk(t, path)
+	return lost
+}
+
+func encodesItself(t types.Type) bool {
+	return isNamed(t, "time", "Time") || isNamed(t, "math/big", "Int") || marshaler(t) != nil
 }
 
 // findSync gives an unexported lock its better name.

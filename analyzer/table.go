@@ -225,7 +225,7 @@ var Findings = []Finding{
 	{
 		Code:  LosesData,
 		Title: "argument or result that arrives incomplete",
-		Text:  "Only exported fields cross, and not those with the tag `cbor:\"-\"` or `json:\"-\"`. A type with MarshalBinary and UnmarshalBinary, or the pair for text or CBOR, says itself how it crosses; so does one that has them from an embedded field, such as a time.Time, and then what is beside that is lost.",
+		Text:  "Only exported fields cross, and not those with the tag `cbor:\"-\"` or `json:\"-\"`. A type with MarshalBinary and UnmarshalBinary, or the pair for text or CBOR, says itself how it crosses; so does one that has them from an embedded field, such as a time.Time, and then what is beside that is lost. Of two fields that cross by the same name, one of them in an embedded struct or renamed by its tag, at most one arrives.",
 		Bad:   "type Config struct {\n\tpeers []string\n}",
 		Good:  "type Config struct {\n\tPeers []string\n}",
 	},

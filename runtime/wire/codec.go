@@ -6,6 +6,8 @@ import (
 	"math/big"
 	"reflect"
 	"runtime"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -132,19 +134,94 @@ func checkType(t reflect.Type, path []string, seen map[reflect.Type]bool) error 
 			if !f.IsExported() && !(f.Anonymous && f.Type.Kind() == reflect.Struct) {
 				return fail("has the unexported field " + f.Name + ", which would be lost")
 			}
-			tag, ok := f.Tag.Lookup("cbor")
-			if !ok {
-				tag = f.Tag.Get("json")
-			}
-			if tag == "-" {
+			key, _ := KeyOf(f.Tag, f.Name)
+			if key == LeftOut {
 				return fail("has the field " + f.Name + " tagged \"-\", which would be lost")
 			}
 			if err := checkType(f.Type, at, seen); err != nil {
 				return err
 			}
 		}
+		if lost, why := hidden(t); lost != "" {
+			return fail("has the field " + lost + ", which would be lost: " + why)
+		}
 	}
 	return nil
+}
+
+// A Key is what a struct's field has on the wire for a name.
+type Key struct {
+	Name   string
+	Number bool // the name is one, and crosses as one
+}
+
+// LeftOut is the key of fields that do not cross.
+var LeftOut = Key{}
+
+// KeyOf reads a field's tag, as package cbor does. Without a name in it an embedded
+// struct crosses as the fields that it has.
+func KeyOf(tag reflect.StructTag, field string) (key Key, named bool) {
+	value := tag.Get("cbor")
+	if value == "" {
+		value = tag.Get("json")
+	}
+	if value == "-" {
+		return LeftOut, true
+	}
+	options := strings.Split(value, ",")
+	key.Name, named = options[0], options[0] != ""
+	if !named {
+		key.Name = field
+	}
+	if slices.Contains(options[1:], "keyasint") {
+		key.Number = true
+		if n, err := strconv.Atoi(key.Name); err == nil {
+			key.Name = strconv.Itoa(n) // "+1" is 1
+		}
+	}
+	return key, named
+}
+
+// hidden returns the path of a field that does not cross with the others of a
+// struct, and why; "" if there is none. With two of one name package cbor, like
+// encoding/json, takes the outer one or neither.
+func hidden(t reflect.Type) (lost, why string) {
+	paths := make(map[Key]string)
+	var around []reflect.Type
+	var walk func(t reflect.Type, path string)
+	walk = func(t reflect.Type, path string) {
+		around = append(around, t)
+		for f := range t.Fields() {
+			inner := f.Type
+			if inner.Kind() == reflect.Pointer {
+				inner = inner.Elem()
+			}
+			key, named := KeyOf(f.Tag, f.Name)
+			at := path + f.Name
+			switch {
+			case lost != "" || f.Name == "_":
+			case !f.Anonymous || named || inner.Kind() != reflect.Struct:
+				if other, ok := paths[key]; ok {
+					lost, why = at, fmt.Sprintf("%s has the name %q, too", other, key.Name)
+				}
+				paths[key] = at
+			case slices.Contains(around, inner):
+				lost, why = at, fmt.Sprintf("%v is embedded in itself", inner)
+			case encodesItself(inner):
+				lost, why = at, fmt.Sprintf("%v is embedded, and encodes itself only where it is a field with a name", inner)
+			default:
+				walk(inner, at+".")
+			}
+		}
+		around = around[:len(around)-1]
+	}
+	walk(t, "")
+	return lost, why
+}
+
+func encodesItself(t reflect.Type) bool {
+	_, ok := marshals(t)
+	return ok || t == timeType || t == bigIntType
 }
 
 // marshals reports whether values of t encode and decode themselves, and by what

@@ -59,6 +59,16 @@ func TestRoundTrip(t *testing.T) {
 	roundTrip(t, ownStamp{Zone: "x"})
 	roundTrip(t, &pointerStamp{Zone: "x"})
 	roundTrip(t, struct{ time.Time }{time.Date(2026, 2, 3, 4, 5, 6, 7, time.UTC)})
+	roundTrip(t, struct {
+		base
+		At   struct{ time.Time } `json:"ID2"`
+		Text string              `cbor:"1"`
+		N    int                 `cbor:"1,keyasint"`
+	}{base: base{7}, Text: "x", N: 8})
+	roundTrip(t, struct {
+		base `json:"base"`
+		ID   int
+	}{base{7}, 8})
 	roundTrip(t, uint64(1<<63))
 }
 
@@ -95,6 +105,15 @@ type pointerStamp struct {
 func (s *pointerStamp) MarshalBinary() ([]byte, error)    { return []byte(s.Zone), nil }
 func (s *pointerStamp) UnmarshalBinary(data []byte) error { s.Zone = string(data); return nil }
 
+type base struct{ ID int }
+
+type other struct{ base }
+
+type Selfish struct {
+	A int
+	*Selfish
+}
+
 func TestCheckType(t *testing.T) {
 	type recursive struct{ Next *recursive }
 	if err := CheckType(reflect.TypeFor[recursive]()); err != nil {
@@ -124,6 +143,28 @@ func TestCheckType(t *testing.T) {
 			*netip.AddrPort
 		}](), "leaves out the field Name"},
 		{reflect.TypeFor[[]stamp](), "leaves out the field zone"},
+		{reflect.TypeFor[struct {
+			base
+			ID int
+		}](), `has the field ID, which would be lost: base.ID has the name "ID", too`},
+		{reflect.TypeFor[struct {
+			A int `json:"x"`
+			B int `cbor:"x,omitempty"`
+		}](), `field B, which would be lost: A has the name "x", too`},
+		{reflect.TypeFor[struct {
+			A int `cbor:"1,keyasint"`
+			B int `cbor:"+1,keyasint"`
+		}](), `field B, which would be lost: A has the name "1", too`},
+		{reflect.TypeFor[struct {
+			base
+			Other struct{ base }
+			other
+		}](), `field other.base.ID, which would be lost: base.ID has`},
+		{reflect.TypeFor[Selfish](), "field Selfish, which would be lost: wire.Selfish is embedded in itself"},
+		{reflect.TypeFor[struct { // neither's methods are the struct's
+			time.Time
+			netip.Addr
+		}](), "field Time, which would be lost: time.Time is embedded, and encodes itself only where"},
 		{reflect.TypeFor[halfStamp](), "MarshalBinary from an embedded field, which leaves out the field Zone"},
 	} {
 		if err := CheckType(test.typ); err == nil || !strings.Contains(err.Error(), test.want) {

@@ -62,6 +62,30 @@ type (
 		time.Time
 		Name string
 	}
+	shadowed struct {
+		inner
+		Also int
+	}
+	renamed struct {
+		A int `json:"x"`
+		B int `cbor:"x"`
+	}
+	named struct {
+		inner `json:"inner"`
+		Also  int
+	}
+	numbered struct {
+		A int `cbor:"1,keyasint"`
+		B int `cbor:"1"`
+	}
+	moments struct {
+		time.Time
+		netip.Addr
+	}
+	Circle struct {
+		N int
+		*Circle
+	}
 	list[T any] struct {
 		Value T
 		Next  *list[T]
@@ -94,6 +118,12 @@ func TestCrossing(t *testing.T) {
 		time.Time
 	}{})
 	dist.Call(ctx, n, echo[moment], moment{})
+	dist.Call(ctx, n, echo[named], named{})
+	dist.Call(ctx, n, echo[numbered], numbered{})
+	dist.Call(ctx, n, take[shadowed], shadowed{}) // want `argument of type shadowed loses data on its way: \.Also crosses as "Also", and so does \.inner\.Also`
+	dist.Call(ctx, n, take[renamed], renamed{})   // want `\.B crosses as "x", and so does \.A`
+	dist.Call(ctx, n, take[moments], moments{})   // want `\.Time is embedded, and encodes itself only where it is a field with a name`
+	dist.Call(ctx, n, take[Circle], Circle{})     // want `\.Circle is embedded in itself`
 	dist.Call(ctx, n, echo[ownMarshal], ownMarshal{})
 	dist.Call(ctx, n, echo[[]byte], nil)
 	dist.Call(ctx, n, give[error], struct{}{})     // want `result of type error cannot cross to another process: it is an interface, whose concrete type the other side does not learn`
