@@ -143,7 +143,21 @@ func (s *Store) open() error {
 		return err
 	}
 	s.dir = dir
+	s.stayRecent(dir)
 	return nil
+}
+
+// stayRecent has a run that goes on be recent, however long it adds nothing: other
+// runs would remove what it has.
+func (s *Store) stayRecent(dir string) {
+	time.AfterFunc(recent/2, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		now := time.Now()
+		if s.dir == dir && os.Chtimes(dir, now, now) == nil {
+			s.stayRecent(dir)
+		}
+	})
 }
 
 // crowded reports whether there may be something to remove. To look at the sizes
@@ -183,7 +197,7 @@ func fileName(name string) string {
 // A Run is the directory of a run, which may still be going on.
 type Run struct {
 	Dir  string
-	At   time.Time // when something was last added
+	At   time.Time // when something was last added; of one that goes on, within the hour
 	Size int64     // bytes in all
 
 	// Events is the name of its file of events; "" if it has none.

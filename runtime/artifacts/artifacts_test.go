@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/distkit/dist/runtime/artifacts"
@@ -105,4 +106,24 @@ func create(t *testing.T, name string) string {
 	}
 	f.Close()
 	return name
+}
+
+func TestSilentRunStaysRecent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s artifacts.Store
+		s.Of(t.TempDir(), "p")
+		dir, err := s.Dir()
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10*time.Hour + time.Minute)
+		synctest.Wait()
+		info, err := os.Stat(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if since := time.Since(info.ModTime()); since < 0 || since >= time.Hour {
+			t.Errorf("after ten hours the directory is as if something had been added %v ago", since)
+		}
+	})
 }
