@@ -37,6 +37,9 @@ type world struct {
 	server     map[string]string // keys of [program.server], instead of or besides the usual ones
 	config     string            // all of distributed.toml
 
+	patience time.Duration // how long something may take that never comes
+	hasty    bool          // that, or the whole run, is rather short
+
 	bin  string             // run instead of the binary, of which it is a copy
 	more func(limit string) // gives the control group more
 	done func()             // has somebody end what is in the way
@@ -255,7 +258,10 @@ func fails(what string) func(*world) {
 }
 
 // corrected is the code of the tests without its fault.
-func corrected(w *world, _ string) { delete(w.env, "FAILURE") }
+func corrected(w *world, _ string) {
+	delete(w.env, "FAILURE")
+	delete(w.env, "DIST_CLUSTER_START_TIMEOUT")
+}
 
 // serves has the server run with keys of its section: key, value, …
 func serves(keys ...string) func(*world) {
@@ -294,7 +300,9 @@ func (w *world) freeAddr() string {
 
 // faulty has it run with arguments that it does not bear, and not for long.
 func faulty(args ...string) func(*world) {
-	return serves("args", quotes(append([]string{listenArg}, args...)...), "ready", `{ tcp = "main", timeout = "1s" }`)
+	return func(w *world) {
+		serves("args", quotes(append([]string{listenArg}, args...)...), "ready", `{ tcp = "main", timeout = "`+w.hurry()+`" }`)(w)
+	}
 }
 
 func both(causes ...func(*world)) func(*world) {
@@ -309,8 +317,14 @@ func set(name, value string) func(*world) { return func(w *world) { w.env[name] 
 
 func with(arg string) func(*world) { return func(w *world) { w.args = append(w.args, arg) } }
 
-// impatient is for what never comes: nobody needs to wait long for it.
-func impatient(w *world) { w.env["DIST_CLUSTER_START_TIMEOUT"] = "1s" }
+// hurry is how long a start may take in which something never comes: nobody needs
+// to wait long for it.
+func (w *world) hurry() string {
+	w.hasty = true
+	return w.patience.String()
+}
+
+func impatient(w *world) { w.env["DIST_CLUSTER_START_TIMEOUT"] = w.hurry() }
 
 func otherTmp(w *world, _ string) { w.tmp = w.mkdir("other tmp") }
 

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -76,6 +77,10 @@ func TestDiagnose(t *testing.T) {
 		"goroutine 1 gp=0x2 m=nil [chan receive, locked to thread]:", "runtime.gopark(0x1)", "\t/go/src/runtime/proc.go:1 +0x1", "a.b/p.wait(...)", "\t/src/p.go:7 +0x1", "a.b/p.init.0()", "\t/src/p.go:3 +0x1", "",
 		"goroutine 2 gp=0x3 m=nil [force gc (idle)]:", "runtime.gopark(0x1)",
 	}
+	early := []string{ // it has not come to any package
+		"SIGQUIT: quit", "PC=0x1 m=0 sigcode=0", "", "goroutine 1 gp=0x2 m=nil [runnable, locked to thread]:", "runtime.doInit1(0x1)", "\t/go/src/runtime/proc.go:1 +0x1", "",
+		"rax    0x0", "gs     0x0",
+	}
 	tests := []struct {
 		want  Code
 		f     Failure
@@ -97,6 +102,8 @@ func TestDiagnose(t *testing.T) {
 		{NodeNoChannel, Failure{Phase: PhaseBootstrap, Code: NodeNoChannel}, "the environment says it is a node"},
 		{NodeHandshakeTimeout, Failure{Phase: PhaseHandshake, Err: context.DeadlineExceeded, Limit: time.Second, Log: stacks}, "a.b/p.init.0 had not returned: [chan receive] in a.b/p.wait at /src/p.go:7"},
 		{NodeChannel, Failure{Phase: PhaseHandshake, Code: NodeChannel, Err: errors.New("not a frame: one of unknown kind 9")}, "descriptor 3: not a frame"},
+		{NodeHandshakeTimeout, Failure{Phase: PhaseHandshake, Err: context.DeadlineExceeded, Limit: time.Second, Log: slices.Concat([]string{"loading"}, early)}, "blocks or is slow; its last words: loading"},
+		{NodeHandshakeTimeout, Failure{Phase: PhaseHandshake, Err: context.DeadlineExceeded, Limit: time.Second, Log: early}, "the program's own start) blocks or is slow"},
 		{NodeRecursion, Failure{Phase: PhaseHandshake, Exit: &Exit{Code: 1}, Log: []string{"dist: this test binary has been started by itself 9 times over: it stops here"}}, "in every process anew: 9 times over"},
 		{NodeExit, Failure{Phase: PhaseCall, Exit: &Exit{Code: 1}}, "os.Exit, log.Fatal"},
 		{NodeSignal, Failure{Phase: PhaseCall, Exit: &Exit{Code: 137}}, "SIGKILL (137 is 128+9)"},

@@ -29,7 +29,7 @@ type logTail struct {
 	recursion  string // it was started by itself, and that by itself: how often
 	blocked    string // where its main goroutine was when it was asked to tell: "[select] in example.com/p.wait"
 	waits      bool   // that is in package initialization, waiting for something
-	last       string // the last line that says something
+	last       string // the last line that says something, of those that it was not asked for
 }
 
 // Excerpts of a log are no longer than this, so that the diagnosis stays a page.
@@ -52,8 +52,10 @@ func readLog(lines []string) *logTail {
 		}
 		l.lines = append(l.lines, line)
 	}
+	asked := false // for its stacks, which are not its own words
 	for i, line := range l.lines {
-		if strings.TrimSpace(line) != "" {
+		asked = asked || strings.HasPrefix(line, "SIGQUIT: ")
+		if strings.TrimSpace(line) != "" && !asked {
 			l.last = strings.TrimSpace(line)
 		}
 		switch {

@@ -40,7 +40,11 @@ func goWrongOnNode(what, arg string) {
 	case "blocks":
 		select {}
 	case "slow":
-		time.Sleep(3 * time.Second)
+		d, err := time.ParseDuration(arg)
+		if err != nil {
+			panic(err)
+		}
+		time.Sleep(d)
 	case "stopped":
 		syscall.Kill(os.Getpid(), syscall.SIGSTOP)
 	case "prints":
@@ -145,7 +149,7 @@ func grow(mib string) {
 	}
 	for range n {
 		b := make([]byte, 1<<20)
-		for i := range b {
+		for i := 0; i < len(b); i += os.Getpagesize() {
 			b[i] = 1
 		}
 		eaten = append(eaten, b)
