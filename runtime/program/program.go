@@ -82,6 +82,7 @@ func Start(ctx context.Context, e engine.Engine, s Spec) (engine.Node, error) {
 		used(s.Executable.Path)
 	}
 	st := &start{Spec: s, expanded: x, engine: e, args: args, begin: time.Now(), oom: diagnostics.OOMKills()}
+	st.stranger = st.check("", 0, x).answered(ctx)
 	node, err := run(ctx, e, engine.Command{Path: s.Executable.Path, Args: args, Env: s.env(x), Dir: dir, Log: s.Log, Host: s.Host})
 	if err != nil {
 		if ee, ok := errors.AsType[*engine.Error](err); ok {
@@ -121,6 +122,7 @@ type start struct {
 	args     []string
 	begin    time.Time
 	oom      *uint64
+	stranger string // an address where somebody listened before; ""
 }
 
 // await returns when the process is ready, or cannot be any more.
@@ -139,8 +141,9 @@ func (st *start) await(ctx context.Context, n engine.Node) error {
 	}()
 	c := st.check(n.LogFile(), n.LogFrom(), st.expanded)
 	last, final := c.poll(waiting)
-	if last == nil {
-		last = st.ours(waiting, n, c)
+	taken := false
+	if last == nil && !st.ours(waiting, n, c) {
+		last, taken = fmt.Errorf("%s: who answers there listened before", st.stranger), true
 	}
 	select {
 	case <-n.Done():
@@ -167,6 +170,9 @@ func (st *start) await(ctx context.Context, n engine.Node) error {
 		if errors.Is(last, syscall.ENETUNREACH) && loopback(f.Address) {
 			f.Code = diagnostics.AddrUnavailable
 		}
+	}
+	if taken {
+		f.Code, f.Address = diagnostics.AddrInUse, st.stranger
 	}
 	if f.Limit = st.Ready; final {
 		f.Limit = f.Elapsed.Round(time.Millisecond)
@@ -214,22 +220,27 @@ func shell(path string, args []string) string {
 	return strings.ReplaceAll(b.String(), "\n", "␊")
 }
 
-// ours gives a process time to fail where it is not the one that answers: a
-// stranger may have its port. It does not insist, because a program can be
-// listened for by somebody else (a container by its proxy).
-func (st *start) ours(ctx context.Context, n engine.Node, c *check) error {
-	patience := time.NewTimer(time.Second)
-	defer patience.Stop()
+// ours reports whether a process may be the one that answers, and gives it time to
+// fail where it is not: a stranger may have its port. Where nobody listened before,
+// it does not insist, because a program can be listened for by somebody else (a
+// container by its proxy).
+func (st *start) ours(ctx context.Context, n engine.Node, c *check) bool {
+	var patience <-chan time.Time
+	if st.stranger == "" {
+		timer := time.NewTimer(time.Second)
+		defer timer.Stop()
+		patience = timer.C
+	}
 	for pause := time.Millisecond; ; pause = min(2*pause, maxPause) {
 		if len(c.addrs) == 0 || listensOn(n.PID(), c.addrs) {
-			return nil
+			return true
 		}
 		select {
 		case <-time.After(pause):
-		case <-patience.C:
-			return nil
+		case <-patience:
+			return true
 		case <-ctx.Done(): // the process has ended, or the time has
-			return nil
+			return st.stranger == ""
 		}
 	}
 }

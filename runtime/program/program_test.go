@@ -82,6 +82,15 @@ func play(role string, args []string) {
 	case "listen":
 		defer listen(addr("client")).Close()
 		forever()
+	case "listen-when-told":
+		for {
+			if _, err := os.Stat("told"); err == nil {
+				break
+			}
+			time.Sleep(time.Millisecond)
+		}
+		defer listen(addr("client")).Close()
+		forever()
 	case "both":
 		defer listen(addr("client")).Close()
 		defer listen(addr("peer")).Close()
@@ -282,6 +291,28 @@ func TestAddressTaken(t *testing.T) {
 	defer stranger.Close()
 	_, err = Start(t.Context(), newEngine(t), s)
 	wantError(t, err, diagnostics.AddrInUse, stranger.Addr().String())
+}
+
+// A stranger is not taken for a program that is slow.
+func TestAddressTakenFromSlow(t *testing.T) {
+	s := spec(t, "listen-when-told", func(p *config.Program) { p.Ready.TCP = "client" })
+	stranger, err := net.Listen("tcp", s.View.Nodes[0].Addr["client"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { stranger.Close() })
+	for _, told := range []bool{false, true} {
+		t.Run(fmt.Sprintf("told=%v", told), func(t *testing.T) {
+			e := newEngine(t)
+			s.Ready = 2 * time.Second
+			if told {
+				s.Ready = patience
+				time.AfterFunc(1500*time.Millisecond, func() { os.WriteFile(filepath.Join(s.node().Dir, "told"), nil, 0o600) })
+			}
+			_, err := Start(t.Context(), e, s)
+			wantError(t, err, diagnostics.AddrInUse, stranger.Addr().String())
+		})
+	}
 }
 
 func TestNotReady(t *testing.T) {

@@ -160,6 +160,22 @@ func (c *check) connect(ctx context.Context, addr string) error {
 	return conn.Close()
 }
 
+// answered returns one of the addresses at which somebody listens; "" if there is
+// none. In a network of the node's own nobody does before it.
+func (c *check) answered(ctx context.Context) string {
+	if c.host != nil {
+		return ""
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	for _, addr := range c.addrs {
+		if err := c.connect(ctx, addr); err == nil || errors.Is(err, errNoAnswer) {
+			return addr
+		}
+	}
+	return ""
+}
+
 // dial connects, with an error that says no more than is new.
 func (c *check) dial(ctx context.Context, addr string) (net.Conn, error) {
 	dial := (&net.Dialer{}).DialContext
