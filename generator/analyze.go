@@ -7,6 +7,7 @@ import (
 	"go/parser"
 	"go/token"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -131,6 +132,7 @@ func (g *generation) assemble(u *unit, results map[*packages.Package]*analyzer.R
 	}
 	if len(plans) == 2 {
 		dropRepeated(plans[0], plans[1])
+		g.checkNames(out.Tests)
 	}
 	var files []rendering
 	for i, p := range plans {
@@ -213,6 +215,21 @@ func (g *generation) bootstrapPlan(p *packages.Package, r *analyzer.Result) *boo
 		b.functions = append(b.functions, nodeFunction{f.Object, f.TypeArgs, guard})
 	}
 	return b
+}
+
+// checkNames reports tests of a directory's two packages that have one name and
+// do not need the same: they are in one binary, where a test is known by its name.
+func (g *generation) checkNames(tests []Test) {
+	first := make(map[string]*Test)
+	for i := range tests {
+		t := &tests[i]
+		switch other := first[t.Name]; {
+		case other == nil:
+			first[t.Name] = t
+		case other.Package != t.Package && !reflect.DeepEqual(other.Test, t.Test):
+			g.errors.add(t.Pos, fmt.Sprintf("%s here and %[1]s at %v are in one test binary and need different clusters, which nothing but their names could tell apart: rename one", t.Name, other.Pos))
+		}
+	}
 }
 
 // checkMain reports a TestMain that is there in some builds only: ours would be
