@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/distkit/dist/runtime/procstat"
 )
 
 // envMark is in the environment of all that a round has started: what is not
@@ -26,12 +28,8 @@ type victim struct {
 
 // marked finds the processes of a round.
 func marked(mark string) (found []victim) {
-	names, err := os.ReadDir("/proc")
-	if err != nil {
-		return nil
-	}
-	for _, n := range names {
-		if pid, err := strconv.Atoi(n.Name()); err == nil && pid != os.Getpid() {
+	for _, pid := range procstat.PIDs() {
+		if pid != os.Getpid() {
 			if v, ok := look(pid, mark); ok {
 				found = append(found, v)
 			}
@@ -70,27 +68,13 @@ func look(pid int, mark string) (v victim, ok bool) {
 	if v.role == "test" || v.role == "go" || v.role == "dist" {
 		// Between fork and exec a child is its parent by all that can be seen, shares
 		// its memory, and had better not get a signal that nobody sends it.
-		if parent, ok := parentOf(pid); ok {
-			if b, err := os.ReadFile("/proc/" + strconv.Itoa(parent) + "/cmdline"); err == nil && string(b) == v.raw {
+		if s, ok := procstat.Of(pid); ok {
+			if b, err := os.ReadFile("/proc/" + strconv.Itoa(s.PPID) + "/cmdline"); err == nil && string(b) == v.raw {
 				v.role = "other"
 			}
 		}
 	}
 	return v, true
-}
-
-func parentOf(pid int) (parent int, ok bool) {
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	if err != nil {
-		return 0, false
-	}
-	_, rest, _ := bytes.Cut(b, []byte(") "))
-	fields := bytes.Fields(rest)
-	if len(fields) < 2 {
-		return 0, false
-	}
-	parent, err = strconv.Atoi(string(fields[1]))
-	return parent, err == nil
 }
 
 // strike does one kill of the schedule, and says who it was; "" if there was

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/distkit/dist/runtime/procstat"
 )
 
 // A kernel is what Linux tells in its file systems, below root: "" but in tests.
@@ -284,35 +286,21 @@ func (k kernel) command(pid, uid int) string {
 	return "[" + strings.TrimSpace(name) + "]"
 }
 
-// ticks is USER_HZ, in which /proc counts: 100 on every architecture that Go
-// runs on.
-const ticks = 100
-
-// stat returns the fields of /proc/PID/stat after the name, which may itself
-// hold spaces and parentheses: index 0 is the state, field 3 of the manual.
-func (k kernel) stat(pid int) []string {
+func (k kernel) stat(pid int) (procstat.Stat, bool) {
 	text, err := k.read(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
-		return nil
+		return procstat.Stat{}, false
 	}
-	i := strings.LastIndexByte(text, ')')
-	if i < 0 {
-		return nil
-	}
-	return strings.Fields(text[i+1:])
+	return procstat.Parse(text)
 }
 
 func (k kernel) started(pid int) time.Time {
-	fields := k.stat(pid)
+	s, known := k.stat(pid)
 	boot, ok := k.field("/proc/stat", "btime")
-	if len(fields) < 20 || !ok {
+	if !known || s.Start == 0 || !ok {
 		return time.Time{}
 	}
-	start, err := strconv.ParseUint(fields[19], 10, 64)
-	if err != nil {
-		return time.Time{}
-	}
-	return time.Unix(int64(boot), 0).Add(time.Duration(start) * (time.Second / ticks))
+	return time.Unix(int64(boot), 0).Add(s.Start)
 }
 
 var processStates = map[string]string{
@@ -321,21 +309,17 @@ var processStates = map[string]string{
 }
 
 func inspectProcess(pid int) (*Process, error) {
-	fields := linux.stat(pid)
-	if len(fields) < 18 {
+	s, ok := linux.stat(pid)
+	if !ok {
 		return nil, errors.New("it is gone")
 	}
-	var n [3]uint64
-	for i, at := range []int{11, 12, 17} { // utime, stime, num_threads
-		n[i], _ = strconv.ParseUint(fields[at], 10, 64)
-	}
-	state := fields[0]
-	if s := processStates[state]; s != "" {
-		state = s
+	state := s.State
+	if word := processStates[state]; word != "" {
+		state = word
 	}
 	return &Process{
-		PID: pid, State: state, Stopped: fields[0] == "T" || fields[0] == "t",
-		Threads: int(n[2]), CPU: time.Duration(n[0]+n[1]) * (time.Second / ticks),
+		PID: pid, State: state, Stopped: s.State == "T" || s.State == "t",
+		Threads: s.Threads, CPU: s.CPU,
 	}, nil
 }
 

@@ -6,10 +6,11 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/distkit/dist/runtime/procstat"
 )
 
 // listeners are the TCP addresses that the processes of a group listen on, nil
@@ -51,12 +52,8 @@ func listensOn(pgid int, addrs []string) bool {
 // ended reports whether a process is gone, or waits to be reaped: then it has
 // nothing that could be looked at.
 func ended(pid int) bool {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return true
-	}
-	_, rest, _ := strings.Cut(string(stat[strings.LastIndexByte(string(stat), ')')+1:]), " ")
-	return strings.HasPrefix(rest, "Z") || strings.HasPrefix(rest, "X")
+	s, ok := procstat.Of(pid)
+	return !ok || s.Zombie()
 }
 
 // covers reports whether who listens on have is reached by all of want.
@@ -78,19 +75,8 @@ func covers(have []netip.AddrPort, want []string) bool {
 // group is the processes of a process group, its leader first.
 func group(pgid int) []int {
 	pids := []int{pgid}
-	entries, _ := os.ReadDir("/proc")
-	for _, e := range entries {
-		pid, err := strconv.Atoi(e.Name())
-		if err != nil || pid == pgid {
-			continue
-		}
-		stat, err := os.ReadFile(filepath.Join("/proc", e.Name(), "stat"))
-		if err != nil {
-			continue
-		}
-		// pid (command) state ppid pgrp; the command may contain anything.
-		fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
-		if len(fields) > 2 && fields[2] == strconv.Itoa(pgid) {
+	for _, pid := range procstat.PIDs() {
+		if s, ok := procstat.Of(pid); ok && s.PGRP == pgid && pid != pgid {
 			pids = append(pids, pid)
 		}
 	}

@@ -4,7 +4,6 @@ package program
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -25,6 +24,7 @@ import (
 	"github.com/distkit/dist/runtime/diagnostics"
 	"github.com/distkit/dist/runtime/engine"
 	"github.com/distkit/dist/runtime/engine/process"
+	"github.com/distkit/dist/runtime/procstat"
 )
 
 // patience is for what happens in milliseconds on a machine that is not busy.
@@ -548,12 +548,8 @@ func TestStop(t *testing.T) {
 
 // running is false for a zombie that init has not got round to.
 func running(pid int) bool {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return false
-	}
-	_, rest, _ := bytes.Cut(stat, []byte(") "))
-	return len(rest) > 0 && rest[0] != 'Z' && rest[0] != 'X'
+	s, ok := procstat.Of(pid)
+	return ok && !s.Zombie()
 }
 
 func TestReset(t *testing.T) {

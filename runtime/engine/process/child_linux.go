@@ -1,7 +1,6 @@
 package process
 
 import (
-	"bytes"
 	"cmp"
 	"fmt"
 	"math"
@@ -9,10 +8,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/distkit/dist/runtime/procstat"
 )
 
 // executable returns the path to start this binary by, and what tells it from
@@ -221,24 +221,8 @@ func hasStopped(pid int) (bool, error) {
 
 // groupLives reports whether a process of a group is more than a zombie.
 func groupLives(pgid int) bool {
-	proc, err := os.Open("/proc")
-	if err != nil {
-		return false
-	}
-	names, _ := proc.Readdirnames(-1)
-	proc.Close()
-	for _, name := range names {
-		if _, err := strconv.Atoi(name); err != nil {
-			continue
-		}
-		stat, err := os.ReadFile("/proc/" + name + "/stat")
-		if err != nil {
-			continue
-		}
-		// pid (command) state ppid pgrp, and 14 further on the number of threads; the
-		// command may contain anything. Threads may outlive the first one.
-		f := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-		if len(f) > 17 && f[2] == strconv.Itoa(pgid) && (f[0] != "Z" && f[0] != "X" || f[17] != "0" && f[17] != "1") {
+	for _, pid := range procstat.PIDs() {
+		if p, ok := procstat.Of(pid); ok && p.PGRP == pgid && (!p.Zombie() || p.Threads > 1) {
 			return true
 		}
 	}

@@ -25,6 +25,7 @@ import (
 	"github.com/distkit/dist/runtime/diagnostics"
 	"github.com/distkit/dist/runtime/engine"
 	"github.com/distkit/dist/runtime/lockfile"
+	"github.com/distkit/dist/runtime/procstat"
 	"github.com/distkit/dist/runtime/wire"
 )
 
@@ -327,11 +328,11 @@ func TestGroupLives(t *testing.T) {
 
 func status(t *testing.T, pid int) string {
 	t.Helper()
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		t.Fatal(err)
+	s, ok := procstat.Of(pid)
+	if !ok {
+		t.Fatalf("process %d is gone", pid)
 	}
-	return strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:]))[0]
+	return s.State
 }
 
 func TestEndOfNodeTakesItsGroup(t *testing.T) {

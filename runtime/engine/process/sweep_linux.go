@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/distkit/dist/runtime/diagnostics"
+	"github.com/distkit/dist/runtime/procstat"
 )
 
 // sweep kills the processes of this user whose environment says that they come
@@ -29,17 +30,10 @@ func sweep(match func(id string) bool) []string {
 }
 
 func sweepOnce(match func(id string) bool) (killed []string) {
-	proc, err := os.Open("/proc")
-	if err != nil {
-		return nil
-	}
-	names, _ := proc.Readdirnames(-1)
-	proc.Close()
 	self := os.Getpid()
 	l := newLooker(match)
-	for _, name := range names {
-		pid, err := strconv.Atoi(name)
-		if err != nil || pid == self || !l.descends(pid) {
+	for _, pid := range procstat.PIDs() {
+		if pid == self || !l.descends(pid) {
 			continue
 		}
 		if what, ok := l.kill(pid); ok {
@@ -51,13 +45,9 @@ func sweepOnce(match func(id string) bool) (killed []string) {
 
 // findProcesses says what sweep would kill.
 func findProcesses(match func(id string) bool) (found []string) {
-	names, err := os.ReadDir("/proc")
-	if err != nil {
-		return nil
-	}
 	l := newLooker(match)
-	for _, n := range names {
-		if pid, err := strconv.Atoi(n.Name()); err == nil && pid != os.Getpid() && l.descends(pid) {
+	for _, pid := range procstat.PIDs() {
+		if pid != os.Getpid() && l.descends(pid) {
 			found = append(found, describe(pid))
 		}
 	}

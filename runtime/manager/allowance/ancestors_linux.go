@@ -2,8 +2,8 @@ package allowance
 
 import (
 	"os"
-	"strconv"
-	"strings"
+
+	"github.com/distkit/dist/runtime/procstat"
 )
 
 // ancestors are the processes above this one.
@@ -11,16 +11,11 @@ func ancestors() map[int]bool {
 	above := make(map[int]bool)
 	for pid := os.Getppid(); pid > 1 && !above[pid]; {
 		above[pid] = true
-		b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-		if err != nil {
+		s, ok := procstat.Of(pid)
+		if !ok {
 			break
 		}
-		// After the name, which may hold anything: state, parent.
-		f := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:]))
-		if len(f) < 2 {
-			break
-		}
-		pid, _ = strconv.Atoi(f[1])
+		pid = s.PPID
 	}
 	return above
 }

@@ -23,6 +23,7 @@ import (
 
 	"github.com/distkit/dist/runtime/forkexec"
 	"github.com/distkit/dist/runtime/network"
+	"github.com/distkit/dist/runtime/procstat"
 )
 
 // A Network is the networks of the nodes of one cluster. It implements
@@ -528,8 +529,8 @@ func (h *Host) Start(cmd *exec.Cmd) error {
 	a, _, err := h.n.ask(r, fds...)
 	if err != nil {
 		null.Close() // there may be no other descriptor
-		if s, ok := readStat(h.n.pid); ok {
-			reapFailed(s.name)
+		if s, ok := procstat.Of(h.n.pid); ok {
+			reapFailed(s.Comm)
 		}
 		return &os.PathError{Op: "fork/exec", Path: cmd.Path, Err: err}
 	}

@@ -22,6 +22,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/distkit/dist/runtime/network"
+	"github.com/distkit/dist/runtime/procstat"
 )
 
 const envProgram = "DIST_TEST_PROGRAM"
@@ -548,7 +549,7 @@ func TestFailedExec(t *testing.T) {
 		t.Fatal(err)
 	}
 	for {
-		if s, ok := readStat(like.Process.Pid); !ok || s.state == "Z" {
+		if s, ok := procstat.Of(like.Process.Pid); !ok || s.Zombie() {
 			break
 		}
 		runtime.Gosched()
@@ -568,17 +569,11 @@ func TestFailedExec(t *testing.T) {
 }
 
 // zombies are this process's.
-func zombies(t *testing.T) (found []stat) {
+func zombies(t *testing.T) (found []procstat.Stat) {
 	t.Helper()
-	entries, err := os.ReadDir("/proc")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range entries {
-		if pid, err := strconv.Atoi(e.Name()); err == nil {
-			if s, ok := readStat(pid); ok && s.parent == os.Getpid() && s.state == "Z" {
-				found = append(found, s)
-			}
+	for _, pid := range procstat.PIDs() {
+		if s, ok := procstat.Of(pid); ok && s.PPID == os.Getpid() && s.Zombie() {
+			found = append(found, s)
 		}
 	}
 	return found

@@ -1,14 +1,13 @@
 package namespaces
 
 import (
-	"bytes"
 	"os"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/distkit/dist/runtime/procstat"
 )
 
 // children are the processes of the switches' name that others wait for: the
@@ -25,25 +24,17 @@ const failedExec = 253
 func reapFailed(name string) {
 	for range 100 {
 		again := false
-		entries, err := os.ReadDir("/proc")
-		if err != nil {
-			return
-		}
-		for _, e := range entries {
-			pid, err := strconv.Atoi(e.Name())
-			if err != nil {
-				continue
-			}
+		for _, pid := range procstat.PIDs() {
 			if _, known := children.Load(pid); known {
 				continue
 			}
-			p, ok := readStat(pid)
-			if !ok || p.name != name || p.parent != os.Getpid() || p.group != pid {
+			p, ok := procstat.Of(pid)
+			if !ok || p.Comm != name || p.PPID != os.Getpid() || p.PGRP != pid {
 				continue
 			}
-			if p.state != "Z" {
+			if !p.Zombie() {
 				again = true // it is about to end, or somebody else's, who begins
-			} else if p.exit == failedExec<<8 {
+			} else if p.Exit == failedExec<<8 {
 				unix.Wait4(pid, nil, unix.WNOHANG, nil)
 			}
 		}
@@ -52,32 +43,4 @@ func reapFailed(name string) {
 		}
 		time.Sleep(time.Millisecond)
 	}
-}
-
-// A stat is what /proc tells of a process.
-type stat struct {
-	name, state         string
-	parent, group, exit int
-}
-
-func readStat(pid int) (s stat, ok bool) {
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	if err != nil {
-		return s, false
-	}
-	open, end := bytes.IndexByte(b, '('), bytes.LastIndexByte(b, ')')
-	if open < 0 || end < open {
-		return s, false
-	}
-	s.name = string(b[open+1 : end])
-	fields := strings.Fields(string(b[end+1:]))
-	const exitCode = 52 - 3 // proc_pid_stat(5) counts from 1, and has two before these
-	if len(fields) <= exitCode {
-		return s, false
-	}
-	s.state = fields[0]
-	s.parent, _ = strconv.Atoi(fields[1])
-	s.group, _ = strconv.Atoi(fields[2])
-	s.exit, _ = strconv.Atoi(fields[exitCode])
-	return s, true
 }
