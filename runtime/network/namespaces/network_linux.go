@@ -42,9 +42,10 @@ type Network struct {
 
 	setting    sync.Mutex // conditions change one after the other
 	conditions map[network.Pair]network.Condition
-	since      time.Time // the first of them
-	tried      bool      // whether anything can be shaped:
-	shapeless  error     // why it cannot
+	unsure     []network.Pair // which may have others, since a change of them has failed
+	since      time.Time      // the first of them
+	tried      bool           // whether anything can be shaped:
+	shapeless  error          // why it cannot
 
 	forwarders
 }
@@ -352,10 +353,16 @@ func (n *Network) Set(conditions map[network.Pair]network.Condition) error {
 		cuts    []change
 		healed  []change
 	)
-	for _, p := range union(before, after) {
-		was, is := before[p], after[p]
+	pairs := union(before, after)
+	for _, p := range n.unsure {
+		if !slices.Contains(pairs, p) {
+			pairs = append(pairs, p)
+		}
+	}
+	for _, p := range pairs {
+		was, is, unsure := before[p], after[p], slices.Contains(n.unsure, p)
 		cut := change{From: p.From, To: p.To, Cut: is.Cut}
-		if was.Cut != is.Cut {
+		if was.Cut != is.Cut || unsure {
 			cuts = append(cuts, cut)
 		}
 		old, now := shapeOf(was), shapeOf(is)
@@ -368,7 +375,9 @@ func (n *Network) Set(conditions map[network.Pair]network.Condition) error {
 			if !none {
 				shapes = append(shapes, shape{p.From, p.To, now})
 			}
-		case old == now:
+		case unsure && none:
+			ended = append(ended, cut)
+		case old == now && !unsure:
 		default:
 			shapes = append(shapes, shape{p.From, p.To, now})
 			if none {
@@ -378,11 +387,10 @@ func (n *Network) Set(conditions map[network.Pair]network.Condition) error {
 		}
 		// Who has waited for something that was lost does so for some time more.
 		back := after[network.Pair{From: p.To, To: p.From}]
-		if (was.Cut || was.Loss > is.Loss || old != now && none) && !is.Cut && !back.Cut && is.Loss == 0 && back.Loss == 0 {
+		if (was.Cut || was.Loss > is.Loss || old != now && none || unsure) && !is.Cut && !back.Cut && is.Loss == 0 && back.Loss == 0 {
 			healed = append(healed, cut)
 		}
 	}
-	n.conditions = after
 	for _, r := range []request{
 		{Op: opUnshape, Changes: ended}, {Op: opShape, Shapes: shapes}, {Op: opCut, Changes: cuts},
 	} {
@@ -390,9 +398,11 @@ func (n *Network) Set(conditions map[network.Pair]network.Condition) error {
 			continue
 		}
 		if _, _, err := n.ask(r); err != nil {
+			n.unsure = pairs // any part of it may have been done
 			return err
 		}
 	}
+	n.conditions, n.unsure = after, nil
 	if err := n.runOut(running, patient); err != nil {
 		return err
 	}

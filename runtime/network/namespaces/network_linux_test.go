@@ -579,6 +579,49 @@ func zombies(t *testing.T) (found []procstat.Stat) {
 	return found
 }
 
+// What has failed, wholly or in part, is done when it is asked for again.
+func TestSetAgain(t *testing.T) {
+	n := open(t, 2)
+	serve(t, n.Host(1))
+	ab := dial(t, n.Host(0), n.Host(1).at())
+	set := func(m map[network.Pair]network.Condition) {
+		t.Helper()
+		n.asking.Lock()
+		requests := n.requests
+		n.requests = -1
+		n.asking.Unlock()
+		if err := n.Set(m); !errors.Is(err, net.ErrClosed) {
+			t.Fatalf("a change without anybody to do it: %v", err)
+		}
+		n.asking.Lock()
+		n.requests = requests
+		n.asking.Unlock()
+		if err := n.Set(m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cut := cutOff(network.Pair{From: 0, To: 1})
+	set(cut)
+	ab.say(t, "held up")
+	ab.quiet(t)
+	set(nil)
+	if got := ab.read(t); got != "held up" {
+		t.Errorf("%q after the heal", got)
+	}
+	// One that may have been done all the same is undone.
+	if err := n.Set(cut); err != nil {
+		t.Fatal(err)
+	}
+	n.conditions, n.unsure = nil, []network.Pair{{From: 0, To: 1}, {From: 1, To: 0}}
+	if err := n.Set(nil); err != nil {
+		t.Fatal(err)
+	}
+	ab.say(t, "again")
+	if got := ab.read(t); got != "again" {
+		t.Errorf("%q after the heal of what had failed", got)
+	}
+}
+
 // The switch has died, for want of memory or by somebody's hand: that is told, and
 // nothing hangs.
 func TestSwitchIsKilled(t *testing.T) {

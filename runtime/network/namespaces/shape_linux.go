@@ -394,7 +394,7 @@ func (s *networkSwitch) enableShaping(node int) error {
 // shape has what is sent to a node, by its address, be shaped, or shaped otherwise.
 func (p *place) shape(w shape, to netip.Addr) error {
 	if !p.shaped[w.To] {
-		if err := p.routes.addClass(shapedIndex, w.To); err != nil {
+		if err := p.routes.addClass(shapedIndex, w.To); err != nil && !errors.Is(err, unix.EEXIST) { // there: what follows failed before
 			return err
 		}
 	}
@@ -472,7 +472,7 @@ func (s *networkSwitch) unshape(directions []change) error {
 		for _, step := range []error{
 			from.endDetour(to.addr), from.routes.deleteFilter(shapedIndex, c.To), from.routes.deleteClass(shapedIndex, c.To),
 		} {
-			if step != nil {
+			if step != nil && !errors.Is(step, unix.ENOENT) && !errors.Is(step, unix.ESRCH) { // not there: it failed before
 				return fmt.Errorf("no longer shape what node-%d sends to node-%d: %w", c.From+1, c.To+1, step)
 			}
 		}
