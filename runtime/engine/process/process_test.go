@@ -556,6 +556,33 @@ func TestNothingOutlivesTheTestProcess(t *testing.T) {
 	}
 }
 
+// A test process that dies gives up its descriptors one after the other, and what
+// it has locked may be among the last: the reaper waits until it is gone.
+func TestReaperWaitsForTheEnd(t *testing.T) {
+	state(t)
+	e := open(t)
+	start(t, e)
+	e.Guard()
+	e.run.reaper.pipe.Close()
+	pid := e.run.reaper.cmd.Process.Pid
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
+		}
+	}()
+	select {
+	case <-ended:
+		t.Error("the reaper did not wait for this process, which lives")
+	case <-time.After(500 * time.Millisecond):
+	}
+	if dir, err := e.Root(); err != nil {
+		t.Error(err)
+	} else if _, err := os.Stat(dir); err != nil {
+		t.Error(err)
+	}
+}
+
 // empty waits until directories have nothing in them, as the reaper makes them.
 func empty(t *testing.T, dirs ...string) {
 	t.Helper()

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -29,6 +30,7 @@ type reaper struct {
 
 // A task is what a reaper is told, once, when it starts.
 type task struct {
+	PID   int // of the test process
 	Run   string
 	Dir   string
 	Entry string // file to remove last; "" if there is none
@@ -86,7 +88,7 @@ func startReaper(r *run) (*reaper, error) {
 	}
 	// It must be there, but need not be up before the nodes have done their work.
 	unix.Setpriority(unix.PRIO_PROCESS, cmd.Process.Pid, reaperNice)
-	t := task{Run: r.id, Dir: r.dir}
+	t := task{PID: os.Getpid(), Run: r.id, Dir: r.dir}
 	<-r.entered
 	if r.entry != nil {
 		t.Entry = r.entry.Path()
@@ -160,7 +162,12 @@ func reap() {
 	if err != nil || json.Unmarshal(line, &t) != nil {
 		os.Exit(exitLost)
 	}
-	in.ReadByte() // until the test process has ended
+	in.ReadByte() // until the test process ends
+	// It gives up its descriptors one after the other, and others hold its locks. By
+	// the time that it is not our parent any more it has none.
+	for pause := time.Millisecond; os.Getppid() == t.PID; pause = min(2*pause, 50*time.Millisecond) {
+		time.Sleep(pause)
+	}
 	cleanUp(t.Run, t.Dir)
 	if t.Entry != "" {
 		os.Remove(t.Entry)
