@@ -81,8 +81,8 @@ func Start(ctx context.Context, e engine.Engine, s Spec) (engine.Node, error) {
 	if s.Program.Package != "" { // whose file is in a directory of ours
 		used(s.Executable.Path)
 	}
-	st := &start{Spec: s, expanded: x, engine: e, args: args, begin: time.Now(), oom: diagnostics.OOMKills()}
-	st.stranger = st.check("", 0, x).answered(ctx)
+	st := &start{Spec: s, check: s.check(e, x, true), args: args, begin: time.Now(), oom: diagnostics.OOMKills()}
+	st.stranger = st.check.answered(ctx)
 	node, err := run(ctx, e, engine.Command{Path: s.Executable.Path, Args: args, Env: s.env(x), Dir: dir, Log: s.Log, Host: s.Host})
 	if err != nil {
 		if ee, ok := errors.AsType[*engine.Error](err); ok {
@@ -117,8 +117,7 @@ func run(ctx context.Context, e engine.Engine, c engine.Command) (engine.Node, e
 // A start is one process on its way to being ready.
 type start struct {
 	Spec
-	expanded *config.Expanded
-	engine   engine.Engine
+	check    *check
 	args     []string
 	begin    time.Time
 	oom      *uint64
@@ -139,10 +138,13 @@ func (st *start) await(ctx context.Context, n engine.Node) error {
 		case <-waiting.Done():
 		}
 	}()
-	c := st.check(n.LogFile(), n.LogFrom(), st.expanded)
+	c := st.check
+	if c.log != nil {
+		c.log.file, c.log.offset = n.LogFile(), n.LogFrom()
+	}
 	last, final := c.poll(waiting)
 	taken := false
-	if last == nil && !st.ours(waiting, n, c) {
+	if last == nil && !st.ours(waiting, n) {
 		last, taken = fmt.Errorf("%s: who answers there listened before", st.stranger), true
 	}
 	select {
@@ -224,7 +226,7 @@ func shell(path string, args []string) string {
 // fail where it is not: a stranger may have its port. Where nobody listened before,
 // it does not insist, because a program can be listened for by somebody else (a
 // container by its proxy).
-func (st *start) ours(ctx context.Context, n engine.Node, c *check) bool {
+func (st *start) ours(ctx context.Context, n engine.Node) bool {
 	var patience <-chan time.Time
 	if st.stranger == "" {
 		timer := time.NewTimer(time.Second)
@@ -232,7 +234,7 @@ func (st *start) ours(ctx context.Context, n engine.Node, c *check) bool {
 		patience = timer.C
 	}
 	for pause := time.Millisecond; ; pause = min(2*pause, maxPause) {
-		if len(c.addrs) == 0 || listensOn(n.PID(), c.addrs) {
+		if len(st.check.addrs) == 0 || listensOn(n.PID(), st.check.addrs) {
 			return true
 		}
 		select {
@@ -253,8 +255,7 @@ func Healthy(ctx context.Context, e engine.Engine, s Spec, n engine.Node) error 
 	if err != nil {
 		return err
 	}
-	c := s.check("", 0, x)
-	c.engine = e
+	c := s.check(e, x, false)
 	err = c.once(ctx)
 	failure := diagnostics.Failure{
 		Phase: diagnostics.PhaseCall, Code: diagnostics.ProgramUnhealthy, Op: "look after " + s.node().Name, Node: s.node().Name,

@@ -41,7 +41,7 @@ type check struct {
 	env    []string
 	engine engine.Engine
 	host   *namespaces.Host // whose network is asked in; nil: that of this process
-	log    *matcher
+	log    *matcher         // of a file that is known once the node runs
 
 	// plan sets these.
 	what  string // what is asked, for messages: "GET http://127.0.0.1:80/health"
@@ -49,19 +49,13 @@ type check struct {
 	probe func(ctx context.Context) error
 }
 
-// check is that of a node; log is "" where it does not tell any more.
-func (s *Spec) check(log string, mark int64, x *config.Expanded) *check {
-	c := &check{ready: &s.Program.Ready, addr: s.node().Listen, exec: x.Ready, dir: s.node().Dir, env: s.env(x), host: s.Host}
-	if log != "" && s.Program.Ready.Log != "" {
-		c.log = &matcher{file: log, offset: mark, pattern: regexp.MustCompile(s.Program.Ready.Log)}
+// check is that of a node. Its log tells only while it starts.
+func (s *Spec) check(e engine.Engine, x *config.Expanded, starts bool) *check {
+	c := &check{ready: &s.Program.Ready, addr: s.node().Listen, exec: x.Ready, dir: s.node().Dir, env: s.env(x), engine: e, host: s.Host}
+	if starts && s.Program.Ready.Log != "" {
+		c.log = &matcher{pattern: regexp.MustCompile(s.Program.Ready.Log)}
 	}
 	c.plan(s.Program.Ports)
-	return c
-}
-
-func (st *start) check(log string, mark int64, x *config.Expanded) *check {
-	c := st.Spec.check(log, mark, x)
-	c.engine = st.engine
 	return c
 }
 
