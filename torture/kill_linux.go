@@ -28,7 +28,8 @@ type victim struct {
 
 // marked finds the processes of a round.
 func marked(mark string) (found []victim) {
-	for _, pid := range procstat.PIDs() {
+	pids, _ := procstat.PIDs()
+	for _, pid := range pids {
 		if pid != os.Getpid() {
 			if v, ok := look(pid, mark); ok {
 				found = append(found, v)

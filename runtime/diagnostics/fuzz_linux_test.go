@@ -55,7 +55,9 @@ func FuzzKernel(f *testing.F) {
 		k.oomKills()
 		k.started(7)
 		k.field("/proc/7/status", "Uid:")
-		k.stat(7)
+		if s, ok := k.stat(7); ok && (s.State == "" || strings.ContainsAny(s.State, " \n\t")) {
+			t.Errorf("%q: %+v", stat, s)
+		}
 		if c := k.command(7, os.Geteuid()); c == "" {
 			t.Errorf("%q: no command", fields)
 		}

@@ -286,6 +286,7 @@ func (k kernel) command(pid, uid int) string {
 	return "[" + strings.TrimSpace(name) + "]"
 }
 
+// stat is procstat.Of, below the root.
 func (k kernel) stat(pid int) (procstat.Stat, bool) {
 	text, err := k.read(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {

@@ -65,11 +65,11 @@ func Parse(line string) (s Stat, ok bool) {
 	}, true
 }
 
-// PIDs are the processes that may be seen; none where /proc cannot be read.
-func PIDs() []int {
+// PIDs are the processes that may be seen.
+func PIDs() ([]int, error) {
 	proc, err := os.Open("/proc")
 	if err != nil {
-		return nil
+		return nil, err
 	}
 	defer proc.Close()
 	names, _ := proc.Readdirnames(-1)
@@ -79,5 +79,5 @@ func PIDs() []int {
 			pids = append(pids, pid)
 		}
 	}
-	return pids
+	return pids, nil
 }

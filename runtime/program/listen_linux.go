@@ -75,7 +75,8 @@ func covers(have []netip.AddrPort, want []string) bool {
 // group is the processes of a process group, its leader first.
 func group(pgid int) []int {
 	pids := []int{pgid}
-	for _, pid := range procstat.PIDs() {
+	all, _ := procstat.PIDs()
+	for _, pid := range all {
 		if s, ok := procstat.Of(pid); ok && s.PGRP == pgid && pid != pgid {
 			pids = append(pids, pid)
 		}

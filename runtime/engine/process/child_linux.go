@@ -221,7 +221,8 @@ func hasStopped(pid int) (bool, error) {
 
 // groupLives reports whether a process of a group is more than a zombie.
 func groupLives(pgid int) bool {
-	for _, pid := range procstat.PIDs() {
+	pids, _ := procstat.PIDs()
+	for _, pid := range pids {
 		if p, ok := procstat.Of(pid); ok && p.PGRP == pgid && (!p.Zombie() || p.Threads > 1) {
 			return true
 		}

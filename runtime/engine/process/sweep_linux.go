@@ -30,9 +30,10 @@ func sweep(match func(id string) bool) []string {
 }
 
 func sweepOnce(match func(id string) bool) (killed []string) {
+	pids, _ := procstat.PIDs()
 	self := os.Getpid()
 	l := newLooker(match)
-	for _, pid := range procstat.PIDs() {
+	for _, pid := range pids {
 		if pid == self || !l.descends(pid) {
 			continue
 		}
@@ -45,8 +46,9 @@ func sweepOnce(match func(id string) bool) (killed []string) {
 
 // findProcesses says what sweep would kill.
 func findProcesses(match func(id string) bool) (found []string) {
+	pids, _ := procstat.PIDs()
 	l := newLooker(match)
-	for _, pid := range procstat.PIDs() {
+	for _, pid := range pids {
 		if pid != os.Getpid() && l.descends(pid) {
 			found = append(found, describe(pid))
 		}

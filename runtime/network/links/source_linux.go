@@ -11,6 +11,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/distkit/dist/runtime/procstat"
 )
 
 // A finder finds the processes behind connections.
@@ -105,7 +107,7 @@ func owner(inode uint32, pids []int) int {
 
 // inGroups looks at all processes in the groups that some processes lead.
 func inGroups(socket string, pids []int) int {
-	proc, err := os.Open("/proc")
+	all, err := procstat.PIDs()
 	if outOfFiles(err) {
 		return unknown
 	}
@@ -113,13 +115,7 @@ func inGroups(socket string, pids []int) int {
 		return foreign
 	}
 	blind := false
-	defer proc.Close()
-	names, _ := proc.Readdirnames(-1)
-	for _, name := range names {
-		pid, err := strconv.Atoi(name)
-		if err != nil {
-			continue
-		}
+	for _, pid := range all {
 		group, err := unix.Getpgid(pid)
 		if err != nil {
 			continue

@@ -571,7 +571,11 @@ func TestFailedExec(t *testing.T) {
 // zombies are this process's.
 func zombies(t *testing.T) (found []procstat.Stat) {
 	t.Helper()
-	for _, pid := range procstat.PIDs() {
+	pids, err := procstat.PIDs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, pid := range pids {
 		if s, ok := procstat.Of(pid); ok && s.PPID == os.Getpid() && s.Zombie() {
 			found = append(found, s)
 		}

@@ -24,7 +24,11 @@ const failedExec = 253
 func reapFailed(name string) {
 	for range 100 {
 		again := false
-		for _, pid := range procstat.PIDs() {
+		pids, err := procstat.PIDs()
+		if err != nil {
+			return
+		}
+		for _, pid := range pids {
 			if _, known := children.Load(pid); known {
 				continue
 			}
