@@ -7,8 +7,9 @@ import (
 	"reflect"
 	"slices"
 
-	"github.com/distkit/dist/runtime/wire"
 	"golang.org/x/tools/go/types/typeutil"
+
+	"github.com/distkit/dist/runtime/wire"
 )
 
 // checkCrossing reports a type of arguments or results whose values do not

@@ -54,12 +54,13 @@ func readLog(lines []string) *logTail {
 	}
 	asked := false // for its stacks, which are not its own words
 	for i, line := range l.lines {
-		asked = asked || strings.HasPrefix(line, "SIGQUIT: ")
+		quit := strings.HasPrefix(line, "SIGQUIT: ")
+		asked = asked || quit
 		if strings.TrimSpace(line) != "" && !asked {
 			l.last = strings.TrimSpace(line)
 		}
 		switch {
-		case l.panicFrom < 0 && strings.HasPrefix(line, "SIGQUIT: "):
+		case l.panicFrom < 0 && quit:
 			l.readStacks(i)
 		case l.panicFrom < 0 && isPanic(line):
 			l.readPanic(i)

@@ -317,9 +317,7 @@ func TestGroupLives(t *testing.T) {
 		t.Error("a process that runs is not found")
 	}
 	cmd.Process.Kill()
-	var info unix.Siginfo
-	for unix.Waitid(unix.P_PID, cmd.Process.Pid, &info, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
-	}
+	awaitExit(cmd, -1)
 	if groupLives(cmd.Process.Pid) {
 		t.Error("a zombie is taken for a process that runs")
 	}
@@ -564,12 +562,11 @@ func TestReaperWaitsForTheEnd(t *testing.T) {
 	start(t, e)
 	e.Guard()
 	e.run.reaper.pipe.Close()
-	pid := e.run.reaper.cmd.Process.Pid
+	reaper := e.run.reaper.cmd
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		for unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
-		}
+		awaitExit(reaper, -1)
 	}()
 	select {
 	case <-ended:
