@@ -19,7 +19,7 @@ import (
 // run that is still going, and ending it frees the port.
 func TestAddressHeldByLeftover(t *testing.T) {
 	cache, _ := state(t)
-	const run = "aaaabbbbccccdddd"
+	run := newID() // of this test alone: others may run at once, and what a run leaves is looked for on the whole machine
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
