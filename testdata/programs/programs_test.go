@@ -401,6 +401,7 @@ func TestDies(t *testing.T) {
 func TestKilled(t *testing.T) {
 	c := dist.Require(t)
 	n := c.Node(1)
+	ask(t, n, "who") // by then it has logged something
 	p, err := os.FindProcess(n.PID())
 	if err == nil {
 		err = p.Kill()
