@@ -4,13 +4,18 @@
 #
 #	torture/flakes.sh [N] [package ...]
 #
-# N times (default 10) with -race and GOMAXPROCS 1, 2 and 8 each, the three beside
-# each other and a load of its own. The packages are those that start processes,
-# unless named. SKIP is a regular expression of tests to leave out. Test binaries
-# are built once; those that tests build, whenever they do.
+# N passes (default 30) with -race and GOMAXPROCS 1, 2 and 8, the three beside each
+# other, so that the quick one makes more of them, and a load of its own. The
+# packages are those that start processes, unless named. SKIP is a regular
+# expression of tests to leave out. Test binaries are built once; those that tests
+# build, whenever they do.
+#
+# Where cgroups can be had, which takes root, processes of the tests are stopped at
+# random for up to two seconds each: what one process may do before another has come
+# to it is found that way, and hardly ever by load.
 set -uo pipefail
 cd "$(dirname "$0")/.."
-n=10
+n=30
 if [[ ${1-} =~ ^[0-9]+$ ]]; then
 	n=$1
 	shift
@@ -35,11 +40,52 @@ done < <(go list -f $'{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}\t{{.Di
 
 sh -c 'while :; do :; done' &
 
-# passes runs everything n times with a GOMAXPROCS.
+# frozen prints a cgroup of ours in which nothing runs, if there can be one. Unlike a
+# process that SIGSTOP stops, one in there looks as it always does, and can be killed.
+frozen() {
+	local root cgroup
+	root=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)
+	cgroup=$root/dist-flakes-$$
+	[ "$root" ] && mkdir "$cgroup" 2>/dev/null && echo 1 >"$cgroup/cgroup.freeze" && echo "$cgroup"
+}
+
+# stutter holds up a process below this one, chosen at random, again and again.
+stutter() {
+	local pids pid
+	while :; do
+		mapfile -t pids < <(ps -eo pid=,ppid=,comm= | awk -v top=$$ '
+			{ parent[$1] = $2; name[$1] = $3 }
+			END { for (p in parent) { if (name[p] ~ /^(bash|sh|sleep|ps|awk)$/) continue
+				for (q = p; q in parent; q = parent[q]) if (q == top) { print p; break } } }')
+		if [ ${#pids[@]} = 0 ]; then
+			sleep 0.1
+			continue
+		fi
+		pid=${pids[RANDOM % ${#pids[@]}]}
+		from=$(sed -n 's/^0:://p' "/proc/$pid/cgroup" 2>/dev/null) || continue
+		echo "$pid" 2>/dev/null >"$1/cgroup.procs" || continue
+		case $((RANDOM % 8)) in
+		0) sleep $((RANDOM % 2)).$((RANDOM % 900 + 100)) ;;
+		*) sleep 0.0$((RANDOM % 90 + 10)) ;;
+		esac
+		echo "$pid" 2>/dev/null >"${1%/*}$from/cgroup.procs"
+	done
+}
+if cgroup=$(frozen); then
+	trap 'for j in $(jobs -p); do kill -- -"$j" 2>/dev/null; done; echo 0 >"$cgroup/cgroup.freeze"
+		while read -r p; do echo "$p" >"${cgroup%/*}/cgroup.procs"; done <"$cgroup/cgroup.procs"
+		rmdir "$cgroup"; rm -rf "$logs/bin"' EXIT
+	for _ in 1 2; do stutter "$cgroup" & done
+else
+	echo "processes cannot be held up: there is no cgroup to be had"
+fi
+
+# passes runs everything with a GOMAXPROCS until there have been n passes.
 passes() {
 	export GOMAXPROCS=$1
 	failed=0
 	for ((i = 1; i <= n; i++)); do
+		mkdir "$logs/pass-$i" 2>/dev/null || continue # another's
 		for p in "${!packages[@]}"; do
 			log=$logs/$i-$1-$p
 			if (cd "${packages[p]}" && exec "$logs/bin/$p" -test.timeout=20m ${SKIP:+-test.skip="$SKIP"}) >"$log" 2>&1; then
@@ -64,7 +110,7 @@ for c in "${children[@]}"; do
 	wait "$c" || failed=1
 done
 if [ $failed = 0 ]; then
-	echo "no failure in $((3 * n)) passes"
+	echo "no failure in $n passes"
 	rm -r "$logs"
 fi
 exit $failed
