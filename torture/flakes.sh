@@ -51,7 +51,7 @@ frozen() {
 
 # stutter holds up a process below this one, chosen at random, again and again.
 stutter() {
-	local pids pid
+	local pids pid from
 	while :; do
 		mapfile -t pids < <(ps -eo pid=,ppid=,comm= | awk -v top=$$ '
 			{ parent[$1] = $2; name[$1] = $3 }
@@ -63,6 +63,7 @@ stutter() {
 		fi
 		pid=${pids[RANDOM % ${#pids[@]}]}
 		from=$(sed -n 's/^0:://p' "/proc/$pid/cgroup" 2>/dev/null) || continue
+		[ "$from" != "/${1##*/}" ] || continue # another has it
 		echo "$pid" 2>/dev/null >"$1/cgroup.procs" || continue
 		case $((RANDOM % 8)) in
 		0) sleep $((RANDOM % 2)).$((RANDOM % 900 + 100)) ;;
@@ -74,7 +75,8 @@ stutter() {
 if cgroup=$(frozen); then
 	trap 'for j in $(jobs -p); do kill -- -"$j" 2>/dev/null; done; echo 0 >"$cgroup/cgroup.freeze"
 		while read -r p; do echo "$p" >"${cgroup%/*}/cgroup.procs"; done <"$cgroup/cgroup.procs"
-		rmdir "$cgroup"; rm -rf "$logs/bin"' EXIT
+		for _ in {1..50}; do rmdir "$cgroup" 2>/dev/null && break; sleep 0.1; done # until the killed are gone
+		rm -rf "$logs/bin"' EXIT
 	for _ in 1 2; do stutter "$cgroup" & done
 else
 	echo "processes cannot be held up: there is no cgroup to be had"
