@@ -64,6 +64,18 @@ func (l *Lives) Expect(reason string) (p Node, running bool) {
 	return l.cur, running
 }
 
+// ExpectOf is Expect for a process that another may have followed meanwhile, whose
+// end nobody expects. It reports whether it is the last one, and running.
+func (l *Lives) ExpectOf(p Node, reason string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.cur != p || !l.running() {
+		return false
+	}
+	l.asked = reason
+	return true
+}
+
 // Asked is why the last process is expected to have ended; "" if it is not.
 func (l *Lives) Asked() string {
 	l.mu.Lock()

@@ -269,7 +269,12 @@ func (n *binaryNode) ask(ctx context.Context, p engine.Node, quit time.Duration,
 	if quit <= 0 {
 		return
 	}
-	n.expect("ended by SIGQUIT, because it did not answer")
+	n.mu.Lock()
+	n.faulted = true
+	n.mu.Unlock()
+	if !n.lives.ExpectOf(p, "ended by SIGQUIT, because it did not answer") {
+		return // it has been restarted, or has ended
+	}
 	before := engine.LogSize(n.Log())
 	if err := p.Interrupt("SIGQUIT"); err != nil {
 		return
