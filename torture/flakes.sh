@@ -7,8 +7,8 @@
 # N passes (default 30) with -race and GOMAXPROCS 1, 2 and 8, the three beside each
 # other, so that the quick one makes more of them, and a load of its own. The
 # packages are those that start processes, unless named. SKIP is a regular
-# expression of tests to leave out. Test binaries are built once; those that tests
-# build, whenever they do.
+# expression of tests to leave out, and RACE= leaves out -race, for more passes.
+# Test binaries are built once; those that tests build, whenever they do.
 #
 # Where cgroups can be had, which takes root, processes of the tests are stopped at
 # random for up to two seconds each: what one process may do before another has come
@@ -33,7 +33,7 @@ trap 'exit 130' INT TERM
 mkdir "$logs/bin"
 packages=()
 while IFS=$'\t' read -r path dir; do
-	go test -c -race -o "$logs/bin/${#packages[@]}" "$path" || exit 1
+	go test -c ${RACE--race} -o "$logs/bin/${#packages[@]}" "$path" || exit 1
 	packages+=("$dir")
 done < <(go list -f $'{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}\t{{.Dir}}{{end}}' "$@" | grep .)
 [ ${#packages[@]} != 0 ] || exit 1
