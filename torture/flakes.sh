@@ -90,7 +90,7 @@ passes() {
 		mkdir "$logs/pass-$i" 2>/dev/null || continue # another's
 		for p in "${!packages[@]}"; do
 			log=$logs/$i-$1-$p
-			if (cd "${packages[p]}" && exec "$logs/bin/$p" -test.timeout=20m ${SKIP:+-test.skip="$SKIP"}) >"$log" 2>&1; then
+			if (cd "${packages[p]}" && exec "$logs/bin/$p" -test.timeout=1h ${SKIP:+-test.skip="$SKIP"}) >"$log" 2>&1; then
 				rm "$log"
 			else
 				failed=$((failed + 1))
