@@ -24,9 +24,13 @@ if [ $# = 0 ]; then
 	set -- . ./e2e/... ./runtime/... ./nemesis ./examples/quickstart ./examples/raft
 fi
 logs=$(mktemp -d "${TMPDIR:-/tmp}/flakes-XXXXXX")
-# Each job is a process group, which does not ignore SIGINT as those do that a
-# script has in the background, and ends as a whole.
-set -m
+set -m # each job is a process group, and ends as a whole
+# What a script has in the background ignores SIGINT, and this one may be there.
+# Tests send it.
+run=()
+if env --default-signal=INT,HUP true 2>/dev/null; then
+	run=(env --default-signal=INT,HUP)
+fi
 trap 'for j in $(jobs -p); do kill -- -"$j" 2>/dev/null; done; rm -rf "$logs/bin"' EXIT
 trap 'exit 130' INT TERM
 
@@ -90,7 +94,7 @@ passes() {
 		mkdir "$logs/pass-$i" 2>/dev/null || continue # another's
 		for p in "${!packages[@]}"; do
 			log=$logs/$i-$1-$p
-			if (cd "${packages[p]}" && exec "$logs/bin/$p" -test.timeout=1h ${SKIP:+-test.skip="$SKIP"}) >"$log" 2>&1; then
+			if (cd "${packages[p]}" && exec "${run[@]}" "$logs/bin/$p" -test.timeout=1h ${SKIP:+-test.skip="$SKIP"}) >"$log" 2>&1; then
 				rm "$log"
 			else
 				failed=$((failed + 1))
