@@ -100,7 +100,29 @@ func Main(m *testing.M) int {
 	for _, b := range []*Binary{API, Suite, Programs, Failures, OwnMain, Server, Owner} {
 		b.remove()
 	}
+	os.RemoveAll(builds.dir)
 	return code
+}
+
+// builds are what the worlds have built of programs. They share it, as a user's
+// runs do: each would link the same again.
+var builds struct {
+	once sync.Once
+	dir  string
+	err  error
+}
+
+// shareBuilds has a cache directory have those of all.
+func shareBuilds(cache string) error {
+	builds.once.Do(func() { builds.dir, builds.err = os.MkdirTemp("", "dist builds ") })
+	if builds.err != nil {
+		return builds.err
+	}
+	dir := filepath.Join(cache, "dist")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return err
+	}
+	return os.Symlink(builds.dir, filepath.Join(dir, "build"))
 }
 
 // A Run is one run of a binary, in a world of its own: whatever it leaves
@@ -138,6 +160,9 @@ func Prepare(t *testing.T, env string, cmd *exec.Cmd) *Run {
 	r.PIDs = filepath.Join(r.Cache, "pids")
 	cmd.Dir = Suite.Dir()
 	dir, err := goCache()
+	if err == nil {
+		err = shareBuilds(r.Cache)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
