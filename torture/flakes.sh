@@ -31,7 +31,17 @@ run=()
 if env --default-signal=INT,HUP true 2>/dev/null; then
 	run=(env --default-signal=INT,HUP)
 fi
-trap 'for j in $(jobs -p); do kill -- -"$j" 2>/dev/null; done; rm -rf "$logs/bin"' EXIT
+cgroup=
+cleanUp() {
+	for j in $(jobs -p); do kill -- -"$j" 2>/dev/null; done
+	if [ "$cgroup" ]; then
+		echo 0 >"$cgroup/cgroup.freeze"
+		while read -r p; do echo "$p" 2>/dev/null >"${cgroup%/*}/cgroup.procs"; done <"$cgroup/cgroup.procs"
+		for _ in {1..50}; do rmdir "$cgroup" 2>/dev/null && break; sleep 0.1; done # until the killed are gone
+	fi
+	rm -rf "$logs/bin"
+}
+trap cleanUp EXIT
 trap 'exit 130' INT TERM
 
 mkdir "$logs/bin"
@@ -59,7 +69,7 @@ stutter() {
 	while :; do
 		mapfile -t pids < <(ps -eo pid=,ppid=,comm= | awk -v top=$$ '
 			{ parent[$1] = $2; name[$1] = $3 }
-			END { for (p in parent) { if (name[p] ~ /^(bash|sh|sleep|ps|awk)$/) continue
+			END { for (p in parent) { if (name[p] ~ /^(bash|sleep|ps|awk)$/ || name[p] == "sh" && parent[p] == top) continue
 				for (q = p; q in parent; q = parent[q]) if (q == top) { print p; break } } }')
 		if [ ${#pids[@]} = 0 ]; then
 			sleep 0.1
@@ -77,10 +87,6 @@ stutter() {
 	done
 }
 if cgroup=$(frozen); then
-	trap 'for j in $(jobs -p); do kill -- -"$j" 2>/dev/null; done; echo 0 >"$cgroup/cgroup.freeze"
-		while read -r p; do echo "$p" >"${cgroup%/*}/cgroup.procs"; done <"$cgroup/cgroup.procs"
-		for _ in {1..50}; do rmdir "$cgroup" 2>/dev/null && break; sleep 0.1; done # until the killed are gone
-		rm -rf "$logs/bin"' EXIT
 	for _ in 1 2; do stutter "$cgroup" & done
 else
 	echo "processes cannot be held up: there is no cgroup to be had"
