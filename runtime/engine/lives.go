@@ -58,10 +58,7 @@ func (l *Lives) Ended() []Node {
 func (l *Lives) Expect(reason string) (p Node, running bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if running = l.running(); running {
-		l.asked = reason
-	}
-	return l.cur, running
+	return l.cur, l.expect(l.cur, reason)
 }
 
 // ExpectOf is Expect for a process that another may have followed meanwhile, whose
@@ -69,11 +66,15 @@ func (l *Lives) Expect(reason string) (p Node, running bool) {
 func (l *Lives) ExpectOf(p Node, reason string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.cur != p || !l.running() {
-		return false
+	return l.expect(p, reason)
+}
+
+func (l *Lives) expect(p Node, reason string) (running bool) {
+	running = l.cur == p && l.running()
+	if running {
+		l.asked = reason
 	}
-	l.asked = reason
-	return true
+	return running
 }
 
 // Asked is why the last process is expected to have ended; "" if it is not.

@@ -346,11 +346,16 @@ func (n *binaryNode) lost(ctx context.Context, p engine.Node, op string, cause e
 	return e
 }
 
-// expect notes that the process is going to end because the test wants it to.
-func (n *binaryNode) expect(reason string) (p engine.Node, running bool) {
+// spoil has the node serve no other test.
+func (n *binaryNode) spoil() {
 	n.mu.Lock()
 	n.faulted = true
 	n.mu.Unlock()
+}
+
+// expect notes that the process is going to end because the test wants it to.
+func (n *binaryNode) expect(reason string) (p engine.Node, running bool) {
+	n.spoil()
 	return n.lives.Expect(reason)
 }
 
@@ -384,9 +389,7 @@ func (n *binaryNode) Pause() error {
 		return n.gone("pause", err)
 	}
 	n.lives.SetPaused(true)
-	n.mu.Lock()
-	n.faulted = true
-	n.mu.Unlock()
+	n.spoil()
 	return nil
 }
 

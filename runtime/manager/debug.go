@@ -65,9 +65,7 @@ func (n *binaryNode) debugged() bool {
 func (n *binaryNode) debug(ctx context.Context) error {
 	tell := n.c.request.Debug.Tell
 	p := n.process()
-	n.mu.Lock()
-	n.faulted = true // what somebody has looked into serves no other test
-	n.mu.Unlock()
+	n.spoil() // somebody looks into it
 	who := fmt.Sprintf("%s of %s (pid %d)", n.name, n.c.request.Test, p.PID())
 	dlv, err := exec.LookPath("dlv")
 	if err == nil {

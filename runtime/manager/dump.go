@@ -269,9 +269,7 @@ func (n *binaryNode) ask(ctx context.Context, p engine.Node, quit time.Duration,
 	if quit <= 0 {
 		return
 	}
-	n.mu.Lock()
-	n.faulted = true
-	n.mu.Unlock()
+	n.spoil()
 	if !n.lives.ExpectOf(p, "ended by SIGQUIT, because it did not answer") {
 		return // it has been restarted, or has ended
 	}
