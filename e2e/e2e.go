@@ -100,29 +100,27 @@ func Main(m *testing.M) int {
 	for _, b := range []*Binary{API, Suite, Programs, Failures, OwnMain, Server, Owner} {
 		b.remove()
 	}
-	os.RemoveAll(builds.dir)
+	if dir, err := builds(); err == nil {
+		os.RemoveAll(dir)
+	}
 	return code
 }
 
 // builds are what the worlds have built of programs. They share it, as a user's
 // runs do: each would link the same again.
-var builds struct {
-	once sync.Once
-	dir  string
-	err  error
-}
+var builds = sync.OnceValues(func() (string, error) { return os.MkdirTemp("", "dist builds ") })
 
 // shareBuilds has a cache directory have those of all.
 func shareBuilds(cache string) error {
-	builds.once.Do(func() { builds.dir, builds.err = os.MkdirTemp("", "dist builds ") })
-	if builds.err != nil {
-		return builds.err
+	built, err := builds()
+	if err != nil {
+		return err
 	}
 	dir := filepath.Join(cache, "dist")
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return err
 	}
-	return os.Symlink(builds.dir, filepath.Join(dir, "build"))
+	return os.Symlink(built, filepath.Join(dir, "build"))
 }
 
 // A Run is one run of a binary, in a world of its own: whatever it leaves
